@@ -1,0 +1,1 @@
+"""The command line: arguments in, an app or a headless run out."""

@@ -1,0 +1,84 @@
+"""What is known about a model: the file on disk, how it is loaded, what it turned out to be."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class LoadOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How a GGUF file is loaded. 0 or "auto" lets the engine decide, and it says what it decided."""
+
+    context: int = 0
+    """Context window in tokens; 0: what the model was trained for, capped by free memory."""
+    gpu_layers: int = -1
+    """-1: all when the build offloads, else none."""
+    threads: int = 0
+    """Threads for decode; 0: one per physical core."""
+    threads_batch: int = 0
+    """Threads for prefill; 0: one per core."""
+    batch: int = 512
+    """Prompt tokens computed in one chunk."""
+    flash_attention: Literal["auto", "on", "off"] = "auto"
+    kv_type: Literal["f16", "q8_0", "q4_0"] = "f16"
+    streams: int = 8
+    """How many sequences (running streams and cached prefixes) the context can hold at once."""
+    mmap: bool = True
+
+
+class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A loaded model."""
+
+    path: str
+    name: str
+    architecture: str
+    quantisation: str
+    parameters: int
+    size_bytes: int
+    n_vocab: int
+    vocab_type: str
+    """"BPE", "SPM", "WPM", "UGM" or "RWKV"."""
+    n_ctx: int
+    """Context window in use, shared by all streams."""
+    n_ctx_train: int
+    context_decided_by: Literal["model", "memory", "setting"]
+    context_note: str
+    """One sentence: why the context window has this size."""
+    chat_template: str
+    """The model's own Jinja template; empty for a base model."""
+    memory_kind: Literal["attention", "sliding window", "recurrent", "hybrid"]
+    can_cut: bool
+    """True when a cached prefix can be cut anywhere; otherwise prefixes are recomputed."""
+    device: str
+    gpu_layers: int
+    threads: int
+    threads_batch: int
+    kv_type: str
+    kv_bytes_per_token: int
+    recommended: dict[str, float | int] = {}
+    """Sampling parameters the file itself recommends (`general.sampling.*`)."""
+    load_ms: float = 0.0
+    llama_cpp: str = ""
+
+    @property
+    def is_chat(self) -> bool:
+        """True when the model brings a chat template."""
+        return bool(self.chat_template)
+
+
+class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A GGUF file found on disk; what its header tells without loading it."""
+
+    path: str
+    name: str
+    source: str
+    """Which program keeps it there: "starter", "recent", "Hugging Face", "Ollama", "LM Studio", …"""
+    size_bytes: int
+    architecture: str = ""
+    quantisation: str = ""
+    parameters: str = ""
+    """Size label such as "135M", when the header has one."""
+    n_ctx_train: int | None = None
+    problem: str = ""
+    """Why it cannot be used; empty when nothing is wrong."""

@@ -1,0 +1,88 @@
+"""Changing sampling parameters safely: every value is checked against the table before it is used."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from playground.domain.errors import BadInput
+from playground.domain.param_specs import SPECS
+from playground.domain.sampling import DEFAULT_ORDER, SamplingParams
+
+
+def replace(params: SamplingParams, **changes: Any) -> SamplingParams:
+    """A copy with some fields changed; BadInput names an unknown field, a wrong type or a value out of range."""
+    unknown = sorted(set(changes) - set(SamplingParams.__struct_fields__))
+    if unknown:
+        names = ", ".join(SamplingParams.__struct_fields__)
+        raise BadInput(f"There is no parameter {unknown[0]!r}.", f"Known ones: {names}.")
+    merged = {name: getattr(params, name) for name in SamplingParams.__struct_fields__} | changes
+    try:
+        new = msgspec.convert(merged, SamplingParams, strict=True)
+    except msgspec.ValidationError as error:
+        raise BadInput(f"A parameter has the wrong type: {error}.") from error
+    check(new)
+    return new
+
+
+def check(params: SamplingParams) -> None:
+    """Raise BadInput naming the first value that is out of range."""
+    for name, spec in SPECS.items():
+        value = getattr(params, name)
+        if not math.isfinite(value) or not spec.low <= value <= spec.high:
+            raise BadInput(f"{name} is {value:g}, outside {spec.low:g} to {spec.high:g}.", f"{spec.label}: {spec.help}")
+    wrong = [name for name in params.order if name not in DEFAULT_ORDER]
+    if wrong or len(set(params.order)) != len(params.order):
+        what = f"{wrong[0]!r} is no stage" if wrong else "a stage stands there twice"
+        raise BadInput(f"The sampler order is wrong: {what}.", f"Stages: {', '.join(DEFAULT_ORDER)}.")
+    if params.seed is not None and not 0 <= params.seed < 2**32:
+        raise BadInput(f"seed is {params.seed}, outside 0 to {2**32 - 1}.")
+    if any(not text for text in params.stop):
+        raise BadInput("A stop string is empty.", "Leave it out, or give at least one character.")
+    if any(math.isnan(bias) or bias == math.inf for bias in params.logit_bias.values()):
+        raise BadInput("A logit bias must be a number, or -inf to ban the token.")
+
+
+def parse_assignment(params: SamplingParams, text: str) -> SamplingParams:
+    """Apply `name=value` as typed on a command line; raises BadInput with the reason.
+
+    Lists (`order`, `stop`, `dry_breakers`) are separated by commas, a logit bias is `logit_bias=TOKEN:BIAS`.
+    """
+    name, equals, raw = text.partition("=")
+    name = name.strip().replace("-", "_")
+    if not equals:
+        raise BadInput(f"{text!r} is not of the form name=value.", "Example: --set temperature=0.7")
+    if name not in SamplingParams.__struct_fields__:
+        raise BadInput(
+            f"There is no parameter {name!r}.", f"Known ones: {', '.join(SamplingParams.__struct_fields__)}."
+        )
+    return replace(params, **{name: _parse_value(params, name, raw)})
+
+
+def _parse_value(params: SamplingParams, name: str, raw: str) -> Any:
+    try:
+        if name in ("order", "stop", "dry_breakers"):
+            return tuple(part.strip() if name == "order" else part for part in raw.split(",") if part)
+        if name == "logit_bias":
+            token, _, bias = raw.rpartition(":")
+            return {**params.logit_bias, token: float(bias)}
+        if name == "ignore_eos":
+            return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[raw.strip().lower()]
+        if name == "seed":
+            return None if raw.strip().lower() in ("", "none", "random") else int(raw)
+        return int(raw) if SPECS[name].whole else float(raw)
+    except (ValueError, KeyError) as error:
+        raise BadInput(f"{name} cannot be {raw!r}.", _expected(name)) from error
+
+
+def _expected(name: str) -> str:
+    if name in SPECS:
+        spec = SPECS[name]
+        return f"Give a {'whole ' if spec.whole else ''}number from {spec.low:g} to {spec.high:g}."
+    return {
+        "logit_bias": "Give TOKEN:BIAS, for example ' Yes:2.5' or '#504:-inf'.",
+        "ignore_eos": "Give true or false.",
+        "seed": "Give a whole number, or random.",
+    }.get(name, "")

@@ -1,0 +1,1 @@
+"""One file a screen: the only place where widgets meet services."""

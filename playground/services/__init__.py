@@ -1,0 +1,1 @@
+"""What the app does without a screen: settings, presets, models on disk, runs, benchmarks."""

@@ -1,0 +1,1 @@
+"""What is drawn: Textual and the domain only, no I/O."""
