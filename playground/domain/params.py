@@ -37,8 +37,8 @@ def check(params: SamplingParams) -> None:
     if wrong or len(set(params.order)) != len(params.order):
         what = f"{wrong[0]!r} is no stage" if wrong else "a stage stands there twice"
         raise BadInput(f"The sampler order is wrong: {what}.", f"Stages: {', '.join(DEFAULT_ORDER)}.")
-    if params.seed is not None and not 0 <= params.seed < 2**32:
-        raise BadInput(f"seed is {params.seed}, outside 0 to {2**32 - 1}.")
+    if params.seed is not None and not 0 <= params.seed < 2**32 - 1:  # llama.cpp reads the last value as "random"
+        raise BadInput(f"seed is {params.seed}, outside 0 to {2**32 - 2}.")
     if any(not text for text in params.stop):
         raise BadInput("A stop string is empty.", "Leave it out, or give at least one character.")
     if any(math.isnan(bias) or bias == math.inf for bias in params.logit_bias.values()):

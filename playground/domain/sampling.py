@@ -105,7 +105,7 @@ def active_stages(params: SamplingParams) -> tuple[str, ...]:
     As in llama.cpp, mirostat takes the place of the truncating stages and keeps temperature alone; temperature 0 is
     greedy whatever else is set.
     """
-    first = ("logit_bias",) if params.logit_bias else ()
+    first = ("logit_bias",) if params.logit_bias or params.ignore_eos else ()
     middle = truncating_stages(params)
     if params.temperature <= 0.0:
         return (*first, *middle, "greedy")

@@ -1,0 +1,25 @@
+"""`python -m playground.engine`: the worker process. Started by the local backend, not by a person."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+
+
+def main() -> None:
+    """Serve one model over standard input and output."""
+    # numpy's BLAS would start threads of its own beside llama.cpp's.
+    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    # Ctrl-C in the terminal reaches the whole process group; ending is the app's decision.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    faulthandler.enable()
+
+    from playground.engine.worker import serve
+
+    serve()
+
+
+if __name__ == "__main__":
+    main()

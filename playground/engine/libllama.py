@@ -1,0 +1,180 @@
+"""The few llama.cpp calls in use, typed: a context that decodes batches, its logits and its memory.
+
+llama_cpp's ctypes bindings are untyped; this file is where that ends.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import llama_cpp.llama_cpp as lib
+import numpy as np
+from numpy.typing import NDArray
+
+from playground.domain.errors import OutOfMemory
+from playground.domain.models import LoadOptions
+
+Logits = NDArray[np.float32]
+
+KV_TYPES: Final = {"f16": lib.GGML_TYPE_F16, "q8_0": lib.GGML_TYPE_Q8_0, "q4_0": lib.GGML_TYPE_Q4_0}
+FLASH: Final = {"auto": -1, "off": 0, "on": 1}
+
+DECODED: Final = 0
+NO_ROOM: Final = 1
+ABORTED: Final = 2
+
+_initialised = False
+
+
+def initialise() -> None:
+    """Start llama.cpp once in this process."""
+    global _initialised  # noqa: PLW0603 - llama.cpp's own state is global
+    if not _initialised:
+        lib.llama_backend_init()
+        _initialised = True
+
+
+def gpu_offload() -> bool:
+    """True when this build of llama.cpp can put layers on a GPU."""
+    return bool(lib.llama_supports_gpu_offload())
+
+
+def load_model(path: str, *, gpu_layers: int, mmap: bool, progress: Callable[[float], None]) -> Any:
+    """Pointer to a loaded model, or None when llama.cpp refuses it. `progress` gets 0.0 to 1.0."""
+    params = lib.llama_model_default_params()
+    params.n_gpu_layers = gpu_layers
+    params.use_mmap = mmap
+
+    @lib.llama_progress_callback  # type: ignore[untyped-decorator]
+    def report(fraction: float, _user_data: Any) -> bool:
+        progress(fraction)
+        return True
+
+    params.progress_callback = report
+    return lib.llama_model_load_from_file(path.encode(), params)
+
+
+class AbortFlag:
+    """A byte that llama.cpp reads between two nodes of its graph; raised, it ends the running decode.
+
+    llama.cpp wants a C function `bool f(void *)`. libc's strlen is one: 0 for an empty string, else non-zero. A Python
+    callback would take the interpreter lock once a node, about a thousand times a token.
+    """
+
+    def __init__(self) -> None:
+        self._byte = ctypes.create_string_buffer(2)
+        libc: Any = ctypes.cdll.msvcrt if sys.platform == "win32" else ctypes.CDLL(None)
+        self.function = ctypes.cast(libc.strlen, lib.ggml_abort_callback)
+        self.address = ctypes.addressof(self._byte)
+
+    def raise_(self) -> None:
+        """End the decode that is running; safe from any thread."""
+        self._byte[0] = b"\x01"
+
+    def lower(self) -> None:
+        """Let decodes run again."""
+        self._byte[0] = b"\x00"
+
+
+def pointer_to(array: NDArray[Any], kind: Any) -> Any:
+    """A ctypes pointer of type `kind` to the data of an array, which must be kept alive."""
+    return array.ctypes.data_as(ctypes.POINTER(kind))
+
+
+class Batch:
+    """Tokens to decode together, each with its position, its sequence and whether its logits are wanted."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.size = 0
+        self._tokens = np.zeros(capacity, np.int32)
+        self._positions = np.zeros(capacity, np.int32)
+        self._sequences = np.zeros(capacity, np.int32)
+        self._counts = np.ones(capacity, np.int32)
+        self._wanted = np.zeros(capacity, np.int8)
+        base, step = self._sequences.ctypes.data, self._sequences.itemsize
+        self._pointers = np.arange(base, base + step * capacity, step, dtype=np.uint64)
+        self.struct = lib.llama_batch()
+        self.struct.token = pointer_to(self._tokens, lib.llama_token)
+        self.struct.pos = pointer_to(self._positions, lib.llama_pos)
+        self.struct.n_seq_id = pointer_to(self._counts, ctypes.c_int32)
+        self.struct.seq_id = pointer_to(self._pointers, ctypes.POINTER(lib.llama_seq_id))
+        self.struct.logits = pointer_to(self._wanted, ctypes.c_int8)
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        self.size = 0
+
+    def add(self, tokens: Sequence[int], position: int, sequence: int, *, want_last: bool) -> int:
+        """Append a run of tokens; returns the row of the last one, where its logits will be found."""
+        start, end = self.size, self.size + len(tokens)
+        self._tokens[start:end] = tokens
+        self._positions[start:end] = np.arange(position, position + len(tokens))
+        self._sequences[start:end] = sequence
+        self._wanted[start:end] = 0
+        self._wanted[end - 1] = want_last
+        self.size = end
+        return end - 1
+
+
+class Context:
+    """A llama.cpp context holding several sequences in one unified KV cache."""
+
+    def __init__(self, model: Any, *, n_ctx: int, threads: int, threads_batch: int, options: LoadOptions) -> None:
+        params = lib.llama_context_default_params()
+        params.n_ctx = n_ctx
+        params.n_batch = params.n_ubatch = options.batch
+        params.n_seq_max = options.streams
+        params.n_threads = threads
+        params.n_threads_batch = threads_batch
+        params.flash_attn_type = FLASH["on" if options.kv_type != "f16" else options.flash_attention]
+        params.type_k = params.type_v = KV_TYPES[options.kv_type]
+        params.kv_unified = True
+        params.no_perf = True
+        # Logits are wanted for one row a sequence: room for more would cost n_batch x n_vocab floats.
+        params.n_outputs_max = options.streams
+        self.abort = AbortFlag()
+        self.pointer = lib.llama_init_from_model(model, params)
+        if not self.pointer:
+            raise OutOfMemory(
+                f"A context of {n_ctx:,} tokens does not fit in memory.",
+                "Choose a smaller context, or a smaller KV cache type (q8_0, q4_0).",
+            )
+        lib.llama_set_abort_callback(self.pointer, self.abort.function, self.abort.address)
+        self.memory = lib.llama_get_memory(self.pointer)
+        self.n_ctx: int = lib.llama_n_ctx(self.pointer)
+        self.n_vocab: int = lib.llama_vocab_n_tokens(lib.llama_model_get_vocab(model))
+
+    def decode(self, batch: Batch) -> int:
+        """Run the model over a batch: DECODED, NO_ROOM, ABORTED, or a negative number for a failure."""
+        batch.struct.n_tokens = batch.size
+        return int(lib.llama_decode(self.pointer, batch.struct))
+
+    def logits(self, row: int) -> Logits:
+        """Raw logits of one row of the last batch, shape (n_vocab,); a view, valid until the next decode."""
+        pointer = lib.llama_get_logits_ith(self.pointer, row)
+        address = ctypes.cast(pointer, ctypes.c_void_p).value
+        assert address is not None, "no logits were asked for in this row"
+        buffer: Any = (ctypes.c_float * self.n_vocab).from_address(address)
+        return np.ctypeslib.as_array(buffer)
+
+    def remove(self, sequence: int, start: int) -> bool:
+        """Drop a sequence's cells from `start` on; False where this kind of memory cannot."""
+        return bool(lib.llama_memory_seq_rm(self.memory, sequence, start, -1))
+
+    def copy(self, source: int, target: int, end: int) -> None:
+        """Let `target` share the first `end` positions of `source`; -1 for all of them."""
+        lib.llama_memory_seq_cp(self.memory, source, target, -1, end)
+
+    def first_position(self, sequence: int) -> int:
+        """Smallest position still held for a sequence; -1 when it is empty."""
+        return int(lib.llama_memory_seq_pos_min(self.memory, sequence))
+
+    def free(self) -> None:
+        """Give the memory back."""
+        if self.pointer:
+            lib.llama_free(self.pointer)
+            self.pointer = None

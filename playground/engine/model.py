@@ -1,0 +1,209 @@
+"""A loaded GGUF model: its vocabulary, its context, and what it turned out to be."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import llama_cpp
+import llama_cpp.llama_cpp as lib
+import psutil
+
+from playground.domain.errors import BadInput, ModelFileError, OutOfMemory
+from playground.domain.models import LoadOptions, ModelInfo
+from playground.engine import memory
+from playground.engine.gguf import kv_bytes_per_token, recommended_params
+from playground.engine.gguf_checks import check_model_file, split_parts
+from playground.engine.libllama import Context, gpu_offload, initialise, load_model
+from playground.engine.samplers import Vocabulary
+
+_VOCAB_TYPES = {1: "SPM", 2: "BPE", 3: "WPM", 4: "UGM", 5: "RWKV", 6: "PLaMo-2"}
+
+
+class LoadedModel:
+    """Weights, vocabulary and one context. Use `open_model` to make one, `close` to give the memory back."""
+
+    def __init__(self, pointer: Any, context: Context, info: ModelInfo) -> None:
+        self.pointer = pointer
+        self.context = context
+        self.info = info
+        self._vocab = lib.llama_model_get_vocab(pointer)
+        self._pieces: dict[tuple[int, bool], bytes] = {}
+        self._buffer = ctypes.create_string_buffer(256)
+        n_vocab = info.n_vocab
+        self.vocabulary = Vocabulary(
+            pointer=self._vocab,
+            size=n_vocab,
+            n_ctx=context.n_ctx,
+            n_ctx_train=info.n_ctx_train,
+            end_tokens=tuple(token for token in range(n_vocab) if lib.llama_vocab_is_eog(self._vocab, token)),
+        )
+        self._ends = frozenset(self.vocabulary.end_tokens)
+        self.swa = int(lib.llama_model_n_swa(pointer))
+
+    def tokenize(self, text: str, *, special: bool, begin: bool) -> list[int]:
+        """Text to ids. `special` parses control tokens by name; `begin` adds what the model wants at the start."""
+        data = text.encode("utf-8", errors="replace")
+        room = len(data) + 8
+        while True:
+            ids = (lib.llama_token * room)()
+            count = lib.llama_tokenize(self._vocab, data, len(data), ids, room, begin, special)
+            if count >= 0:
+                return list(ids[:count])
+            room = -count
+
+    def piece(self, token: int, *, named: bool = False) -> bytes:
+        """The bytes of a token. Control tokens are empty, or their name when `named`."""
+        key = (token, named)
+        if key not in self._pieces:
+            count = lib.llama_token_to_piece(self._vocab, token, self._buffer, len(self._buffer), 0, named)
+            if count < 0:
+                self._buffer = ctypes.create_string_buffer(-count)
+                count = lib.llama_token_to_piece(self._vocab, token, self._buffer, -count, 0, named)
+            self._pieces[key] = self._buffer.raw[:count]
+        return self._pieces[key]
+
+    def is_end(self, token: int) -> bool:
+        """True for tokens with which the model ends a reply."""
+        return token in self._ends
+
+    def is_control(self, token: int) -> bool:
+        """True for tokens that are no text, e.g. <|im_end|>."""
+        return bool(lib.llama_vocab_is_control(self._vocab, token)) or token in self._ends
+
+    def token_text(self, token: int) -> str:
+        """Name of a token in the vocabulary, e.g. "<s>"; empty for none (-1)."""
+        return "" if token < 0 else lib.llama_vocab_get_text(self._vocab, token).decode("utf-8", errors="replace")
+
+    @property
+    def begin_token(self) -> int:
+        """Id of the beginning-of-text token, -1 when there is none."""
+        return int(lib.llama_vocab_bos(self._vocab))
+
+    @property
+    def end_token(self) -> int:
+        """Id of the end-of-text token, -1 when there is none."""
+        return int(lib.llama_vocab_eos(self._vocab))
+
+    def bias_ids(self, bias: dict[str, float]) -> dict[int, float]:
+        """Logit bias by id. Raises BadInput for a text that is not exactly one token."""
+        by_id: dict[int, float] = {}
+        for text, value in bias.items():
+            ids = [int(text[1:])] if text[:1] == "#" and text[1:].isdigit() else self._plain_ids(text)
+            if len(ids) != 1 or ids[0] >= self.info.n_vocab:
+                parts = " ".join(f"#{i}" for i in ids)
+                raise BadInput(f"The logit bias for {text!r} is not one token of this model.", f"Its tokens: {parts}.")
+            by_id[ids[0]] = value
+        return by_id
+
+    def _plain_ids(self, text: str) -> list[int]:
+        """Ids of a text by itself; SentencePiece's invisible leading space is taken off again."""
+        ids = self.tokenize(text, special=True, begin=False)
+        if len(ids) > 1 and self.piece(ids[0]) == b" " and not text.startswith(" "):
+            return ids[1:]
+        return ids
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self.context.free()
+        if self.pointer:
+            lib.llama_model_free(self.pointer)
+            self.pointer = None
+
+
+def open_model(
+    path: str, options: LoadOptions | None = None, progress: Callable[[float], None] | None = None
+) -> LoadedModel:
+    """Load a GGUF text model.
+
+    Raises:
+        ModelFileError: the file is missing, damaged or no text model.
+        OutOfMemory: weights or context do not fit.
+    """
+    options = options or LoadOptions()
+    started = time.monotonic()
+    file = Path(path).expanduser()
+    header = check_model_file(file)
+    initialise()
+    layers = options.gpu_layers if options.gpu_layers >= 0 else (999 if gpu_offload() else 0)
+    need, free = sum(part.stat().st_size for part in split_parts(file)), memory.available_bytes()
+    if need > free and not options.mmap:
+        raise OutOfMemory(
+            f"The model needs {memory.gib(need)}, but only {memory.gib(free)} of memory is free.",
+            "Choose a smaller quantisation, or close other programs.",
+        )
+    pointer = load_model(str(file), gpu_layers=layers, mmap=options.mmap, progress=progress or (lambda _: None))
+    if not pointer:
+        raise ModelFileError(
+            f"llama.cpp cannot load {file.name}.",
+            "The file may be damaged, or its architecture newer than the installed llama-cpp-python; "
+            "download it again or upgrade the package.",
+        )
+    per_token = kv_bytes_per_token(header, options.kv_type) or 0
+    fit = memory.fit_context(
+        wanted=options.context,
+        trained=lib.llama_model_n_ctx_train(pointer),
+        kv_bytes_per_token=per_token,
+        free_bytes=free - need,
+    )
+    threads, threads_batch = default_threads(options)
+    try:
+        context = Context(pointer, n_ctx=fit.n_ctx, threads=threads, threads_batch=threads_batch, options=options)
+    except OutOfMemory:
+        lib.llama_model_free(pointer)
+        raise
+    info = ModelInfo(
+        path=str(file),
+        name=header.name or file.stem,
+        architecture=header.architecture,
+        quantisation=header.quantisation,
+        parameters=int(lib.llama_model_n_params(pointer)),
+        size_bytes=need,
+        n_vocab=context.n_vocab,
+        vocab_type=_VOCAB_TYPES.get(lib.llama_vocab_type(lib.llama_model_get_vocab(pointer)), "unknown"),
+        n_ctx=context.n_ctx,
+        n_ctx_train=lib.llama_model_n_ctx_train(pointer),
+        context_decided_by=fit.decided_by,
+        context_note=fit.note,
+        chat_template=_chat_template(pointer),
+        memory_kind=_memory_kind(pointer),
+        can_cut=_memory_kind(pointer) == "attention",
+        device="GPU" if layers else "CPU",
+        gpu_layers=min(layers, int(lib.llama_model_n_layer(pointer)) + 1),
+        threads=threads,
+        threads_batch=threads_batch,
+        kv_type=options.kv_type,
+        kv_bytes_per_token=per_token,
+        recommended=recommended_params(header),
+        load_ms=(time.monotonic() - started) * 1000,
+        llama_cpp=llama_cpp.__version__,
+    )
+    return LoadedModel(pointer, context, info)
+
+
+def default_threads(options: LoadOptions) -> tuple[int, int]:
+    """Threads for decode and for prefill: decode is bound by memory, so one a physical core; prefill takes all."""
+    physical = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    logical = psutil.cpu_count() or physical
+    return options.threads or physical, options.threads_batch or logical
+
+
+def _chat_template(pointer: Any) -> str:
+    text = lib.llama_model_chat_template(pointer, None)
+    return text.decode("utf-8", errors="replace") if text else ""
+
+
+def _memory_kind(pointer: Any) -> Literal["attention", "sliding window", "recurrent", "hybrid"]:
+    if lib.llama_model_is_hybrid(pointer):
+        return "hybrid"
+    if lib.llama_model_is_recurrent(pointer):
+        return "recurrent"
+    return "sliding window" if lib.llama_model_n_swa(pointer) > 0 else "attention"
+
+
+def token_names(model: LoadedModel, ids: Sequence[int]) -> tuple[bytes, ...]:
+    """Each token's bytes, control tokens by name."""
+    return tuple(model.piece(token, named=True) for token in ids)

@@ -1,0 +1,72 @@
+"""From messages to the exact tokens a model gets, and which of them belong to what."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import accumulate
+
+from playground.domain.messages import ChatPrompt, Message, Prompt, PromptParts, PromptView, Role
+from playground.engine.model import LoadedModel, token_names
+from playground.engine.template import render
+
+
+def build_prompt(model: LoadedModel, prompt: Prompt, reply_ids: Sequence[int] = ()) -> PromptView:
+    """Render and tokenise. A base model gets a conversation as plain text, one message after another.
+
+    Raises:
+        TemplateError: the model's template refuses the conversation.
+    """
+    note = ""
+    messages: tuple[Message, ...] = ()
+    if not isinstance(prompt, ChatPrompt):
+        text = prompt.text
+    elif model.info.is_chat:
+        begin, end = model.token_text(model.begin_token), model.token_text(model.end_token)
+        text, note = render(model.info.chat_template, prompt.messages, begin=begin, end=end)
+        text = text.removeprefix(begin) if begin else text
+        messages = prompt.messages
+    else:
+        messages = prompt.messages
+        text = "\n\n".join(message.content for message in messages)
+        note = "This is a base model without a chat template: it gets the plain text and goes on writing it."
+    ids = (*model.tokenize(text, special=True, begin=True), *reply_ids)
+    pieces = token_names(model, ids)
+    return PromptView(
+        text=b"".join(pieces).decode("utf-8", errors="replace"),
+        ids=ids,
+        pieces=pieces,
+        special=tuple(model.is_control(token) for token in ids),
+        parts=_parts(text, messages, pieces, len(reply_ids)),
+        note=note,
+    )
+
+
+def _parts(text: str, messages: Sequence[Message], pieces: Sequence[bytes], reply: int) -> PromptParts:
+    """Split the prompt's tokens into system, history and last message, by where the messages stand in the text."""
+    total = len(pieces)
+    spoken = [message for message in messages if message.role is not Role.SYSTEM]
+    if not spoken:
+        return PromptParts(prompt=total - reply, history=reply)
+    starts: list[int] = []
+    ends: list[int] = []
+    cursor = 0
+    for message in messages:
+        content = message.content.strip()
+        at = text.find(content, cursor)
+        if at < 0:  # a template that rewrites what it is given
+            return PromptParts(prompt=total - reply, history=reply)
+        cursor = at + len(content)
+        if message.role is not Role.SYSTEM:
+            starts.append(at)
+            ends.append(cursor)
+    has_system = messages[0].role is Role.SYSTEM
+    lengths = list(accumulate(len(piece) for piece in pieces[: total - reply]))
+    surplus = lengths[-1] - len(text.encode()) if lengths else 0  # a beginning-of-text token that is not in the text
+
+    def tokens_before(offset: int) -> int:
+        return min(total - reply, bisect_left(lengths, len(text[:offset].encode()) + surplus) + 1) if offset else 0
+
+    system = tokens_before(starts[0]) if has_system else 0
+    earlier = tokens_before(ends[-2]) if len(ends) > 1 else system
+    return PromptParts(system=system, history=earlier - system + reply, prompt=total - reply - earlier)

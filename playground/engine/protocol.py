@@ -1,0 +1,153 @@
+"""What travels between the app and the worker: length-prefixed msgpack frames of the domain's own structs.
+
+A frame is four bytes of length (little endian) and that many bytes of msgpack. Requests go to the worker's standard
+input, answers come from its standard output; its standard error is a log.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from playground.domain.errors import Problem
+from playground.domain.events import Failed, Finished, ParamsChanged, PromptProgress, Started, TokenGenerated
+from playground.domain.messages import GenerationRequest, Prompt, PromptView
+from playground.domain.models import LoadOptions, ModelInfo
+from playground.domain.sampling import SamplingParams
+
+_LENGTH: Final = struct.Struct("<I")
+LARGEST_FRAME: Final = 256 << 20
+
+T = TypeVar("T")
+
+
+class Load(msgspec.Struct, frozen=True, tag="load"):
+    """Load a model; answered by Loading and then Loaded or LoadFailed."""
+
+    path: str
+    options: LoadOptions
+
+
+class Generate(msgspec.Struct, frozen=True, tag="generate"):
+    """Start a stream; answered by events."""
+
+    request: GenerationRequest
+
+
+class Stop(msgspec.Struct, frozen=True, tag="stop"):
+    """End a stream; answered by Finished."""
+
+    stream: int
+
+
+class SetParams(msgspec.Struct, frozen=True, tag="set_params"):
+    """Change a stream's parameters; answered by ParamsChanged."""
+
+    stream: int
+    params: SamplingParams
+
+
+class ViewPrompt(msgspec.Struct, frozen=True, tag="view_prompt"):
+    """Ask for the exact prompt; answered by PromptViewed."""
+
+    ticket: int
+    prompt: Prompt
+    reply_ids: tuple[int, ...] = ()
+
+
+class CountTokens(msgspec.Struct, frozen=True, tag="count"):
+    """Ask how many tokens a text has by itself; answered by Counted."""
+
+    ticket: int
+    text: str
+
+
+Request = Load | Generate | Stop | SetParams | ViewPrompt | CountTokens
+
+
+class Loading(msgspec.Struct, frozen=True, tag="loading"):
+    """How far loading is, 0 to 1."""
+
+    fraction: float
+
+
+class Loaded(msgspec.Struct, frozen=True, tag="loaded"):
+    """The model is ready."""
+
+    info: ModelInfo
+
+
+class LoadFailed(msgspec.Struct, frozen=True, tag="load_failed"):
+    """The model cannot be used."""
+
+    problem: Problem
+
+
+class PromptViewed(msgspec.Struct, frozen=True, tag="prompt_viewed"):
+    """The exact prompt, or why there is none."""
+
+    ticket: int
+    view: PromptView | None
+    problem: Problem | None = None
+
+
+class Counted(msgspec.Struct, frozen=True, tag="counted"):
+    """Number of tokens of a text."""
+
+    ticket: int
+    tokens: int
+
+
+class ParamsRefused(msgspec.Struct, frozen=True, tag="params_refused"):
+    """Parameters that cannot be put in force; the stream goes on with the old ones."""
+
+    stream: int
+    problem: Problem
+
+
+EngineEvent = Started | PromptProgress | TokenGenerated | ParamsChanged | Finished | Failed
+Answer = Loading | Loaded | LoadFailed | PromptViewed | Counted | ParamsRefused | EngineEvent
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encode(message: Request | Answer) -> bytes:
+    """One frame."""
+    body = _encoder.encode(message)
+    return _LENGTH.pack(len(body)) + body
+
+
+class FrameReader(Generic[T]):
+    """Bytes in, messages out; frames may arrive in any pieces."""
+
+    def __init__(self, decoder: msgspec.msgpack.Decoder[T]) -> None:
+        self._decoder = decoder
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[T]:
+        """Messages completed by these bytes. Raises msgspec.DecodeError for a frame that is none."""
+        self._buffer += data
+        at = 0
+        while len(self._buffer) - at >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer, at)
+            if length > LARGEST_FRAME:
+                raise msgspec.DecodeError(f"a frame of {length} bytes")
+            end = at + _LENGTH.size + length
+            if len(self._buffer) < end:
+                break
+            yield self._decoder.decode(memoryview(self._buffer)[at + _LENGTH.size : end].tobytes())
+            at = end
+        del self._buffer[:at]
+
+
+def request_reader() -> FrameReader[Request]:
+    """For the worker's side."""
+    return FrameReader[Request](msgspec.msgpack.Decoder(Request))
+
+
+def answer_reader() -> FrameReader[Answer]:
+    """For the app's side."""
+    return FrameReader[Answer](msgspec.msgpack.Decoder(Answer))

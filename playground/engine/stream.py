@@ -1,0 +1,194 @@
+"""One run: a prompt being computed, then tokens being chosen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import pairwise
+
+import psutil
+
+from playground.domain.events import Event, Finished, ParamsChanged, PromptProgress, Started, StopReason, TokenGenerated
+from playground.domain.messages import GenerationRequest, PromptView
+from playground.domain.sampling import SamplingParams, changed_fields
+from playground.domain.tokens import Candidate, Token
+from playground.domain.usage import Timings, Usage, percentile
+from playground.engine.capture import Distribution
+from playground.engine.libllama import Logits
+from playground.engine.model import LoadedModel
+from playground.engine.samplers import Choice, SamplerChain
+from playground.engine.sequences import Slot
+from playground.engine.stop_strings import StopStrings
+
+Emit = Callable[[Event], None]
+
+
+class Stream:
+    """The state of one run inside the engine. Times are `time.monotonic()` seconds."""
+
+    def __init__(
+        self, model: LoadedModel, request: GenerationRequest, prompt: PromptView, seed: int, emit: Emit
+    ) -> None:
+        self.id = request.stream
+        self.params = request.params
+        self.prompt = prompt
+        self._model = model
+        self._emit = emit
+        self._seed = seed
+        self._submitted_at = request.submitted_at or time.monotonic()
+        self._bias = model.bias_ids(request.params.logit_bias)
+        self.sampler = SamplerChain(model.vocabulary, request.params, seed=seed, bias=self._bias, history=prompt.ids)
+        self._stops = StopStrings(request.params.stop)
+        self.slot: Slot | None = None
+        self.pending: list[int] = []
+        """Tokens that are not in the cache yet: the rest of the prompt, or the last token chosen."""
+        self.generated: list[int] = []
+        self.row = -1
+        """Where this stream's logits are in the batch being decoded; -1 when none were asked for."""
+        self.reply = bytearray()
+        self._cached = 0
+        self._prefill_started_at = 0.0
+        self._prefill_s = 0.0
+        self._times: list[float] = []
+
+    @property
+    def prefilling(self) -> bool:
+        """True until the first token is chosen."""
+        return not self._times
+
+    def start(self, slot: Slot, cached: int) -> None:
+        """Take a sequence in which `cached` tokens of the prompt are there already."""
+        self.slot = slot
+        self._cached = cached
+        self.pending = list(self.prompt.ids[cached:])
+        self._prefill_started_at = time.monotonic()
+        self._emit(
+            Started(
+                stream=self.id,
+                prompt_tokens=len(self.prompt.ids),
+                cached_tokens=cached,
+                params=self.params,
+                seed=self._seed,
+                parts=self.prompt.parts,
+                note=self.prompt.note,
+            )
+        )
+
+    def restart(self) -> None:
+        """The sequence was emptied under the stream: everything has to be computed again."""
+        self.pending = [*self.prompt.ids, *self.generated]
+
+    def decoded(self, count: int) -> None:
+        """The first `count` pending tokens are in the cache now."""
+        assert self.slot is not None
+        self.slot.ids += self.pending[:count]
+        del self.pending[:count]
+        if self.prefilling:
+            computed = len(self.prompt.ids) - self._cached
+            self._emit(PromptProgress(stream=self.id, done=computed - len(self.pending), total=computed))
+
+    def set_params(self, params: SamplingParams) -> None:
+        """Put other parameters in force from the next token on. Raises BadInput for a bias that is no token."""
+        changed = tuple(changed_fields(self.params, params))
+        if not changed:
+            return
+        self._bias = self._model.bias_ids(params.logit_bias)
+        self.params = params
+        self.sampler.configure(params, self._bias, [*self.prompt.ids, *self.generated])
+        self._stops = StopStrings(params.stop)
+        index = len(self.generated)
+        self._emit(ParamsChanged(stream=self.id, index=index, params=params, changed=changed))
+
+    def sample(self, logits: Logits, distribution: Distribution) -> StopReason | None:
+        """Choose the next token from its logits and report it; the reason when the reply ends with it."""
+        if self.params.max_tokens == 0:
+            return StopReason.LENGTH
+        distribution.read(logits)
+        top = distribution.top(self.params.top)
+        choice = self.sampler.choose(logits, distribution, top)
+        self.sampler.accept(choice.token)
+        now = time.monotonic()
+        if self.prefilling:
+            self._prefill_s = now - self._prefill_started_at
+        self._times.append(now)
+        token = self._token(choice, distribution, top, now)
+        self.generated.append(choice.token)
+        self.pending = [choice.token]
+        self.reply += token.piece
+        self._emit(TokenGenerated(stream=self.id, token=token))
+        if self._model.is_end(choice.token):
+            return StopReason.STOP
+        if self._stops.find(self.reply, len(token.piece)):
+            return StopReason.STOP_STRING
+        if 0 <= self.params.max_tokens <= len(self.generated):
+            return StopReason.LENGTH
+        if len(self.prompt.ids) + len(self.generated) >= self._model.context.n_ctx:
+            return StopReason.CONTEXT
+        return None
+
+    def _token(self, choice: Choice, distribution: Distribution, top: list[int], now: float) -> Token:
+        model, chosen = self._model, choice.token
+        listed = top if chosen in top else [*top, chosen]
+        end_or_control = model.is_control(chosen)
+        return Token(
+            index=len(self.generated),
+            id=chosen,
+            piece=b"" if end_or_control else model.piece(chosen),
+            logprob=distribution.logprob(chosen),
+            prob=choice.prob[chosen],
+            rank=distribution.rank(chosen),
+            entropy=distribution.entropy_bits(),
+            top=tuple(
+                Candidate(
+                    token,
+                    model.piece(token, named=True),
+                    distribution.logprob(token),
+                    choice.prob[token],
+                    model.is_control(token),
+                    choice.cut_by.get(token, -1),
+                )
+                for token in listed
+            ),
+            stages=choice.stages,
+            time_ms=(now - self._submitted_at) * 1000,
+            special=model.piece(chosen, named=True).decode("utf-8", "replace") if end_or_control else "",
+        )
+
+    def finish(self, reason: StopReason) -> None:
+        """Report the end of the reply and give the samplers' memory back."""
+        match = self._stops.find(self.reply, len(self.reply)) if reason is StopReason.STOP_STRING else None
+        trimmed = match.trimmed_bytes if match else 0
+        reply = bytes(self.reply[: len(self.reply) - trimmed])
+        self._emit(
+            Finished(
+                stream=self.id,
+                reason=reason,
+                text=reply.decode("utf-8", errors="replace"),
+                usage=Usage(
+                    prompt_tokens=len(self.prompt.ids),
+                    cached_tokens=self._cached,
+                    completion_tokens=len(self.generated),
+                    cost=0.0,
+                ),
+                timings=self._timings(),
+                trimmed_bytes=trimmed,
+                stop_string=match.text if match else "",
+            )
+        )
+        self.sampler.free()
+
+    def _timings(self) -> Timings:
+        times = self._times
+        gaps = [(later - earlier) * 1000 for earlier, later in pairwise(times)]
+        spent = times[-1] - times[0] if times else 0.0
+        computed = len(self.prompt.ids) - self._cached
+        return Timings(
+            ttft_ms=(times[0] - self._submitted_at) * 1000 if times else None,
+            prefill_ms=self._prefill_s * 1000 if times else None,
+            prefill_tokens_per_second=computed / self._prefill_s if self._prefill_s > 0 else None,
+            tokens_per_second=(len(times) - 1) / spent if spent > 0 else None,
+            inter_token_p50_ms=percentile(gaps, 0.5),
+            inter_token_p95_ms=percentile(gaps, 0.95),
+            total_ms=(time.monotonic() - self._submitted_at) * 1000,
+            memory_bytes=psutil.Process().memory_info().rss,
+        )

@@ -1,0 +1,145 @@
+"""The worker's loop: requests from a pipe, one engine step after another, answers into a pipe."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable
+
+from playground.domain.errors import EngineDied, PlaygroundError
+from playground.engine.engine import Engine
+from playground.engine.model import LoadedModel, open_model
+from playground.engine.protocol import (
+    Answer,
+    Counted,
+    CountTokens,
+    Generate,
+    Load,
+    Loaded,
+    LoadFailed,
+    Loading,
+    ParamsRefused,
+    PromptViewed,
+    Request,
+    SetParams,
+    Stop,
+    ViewPrompt,
+    encode,
+    request_reader,
+)
+
+
+class Worker:
+    """Owns the model. A thread reads requests, so that a stop reaches a running decode."""
+
+    def __init__(self, read: Callable[[], bytes], write: Callable[[bytes], None]) -> None:
+        self._read = read
+        self._write = write
+        self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self._outbox: list[bytes] = []
+        self._model: LoadedModel | None = None
+        self._engine: Engine | None = None
+
+    def run(self) -> None:
+        """Serve until the pipe is closed."""
+        threading.Thread(target=self._receive, name="requests", daemon=True).start()
+        while True:
+            busy = self._engine is not None and self._engine.busy
+            while not busy or not self._requests.empty():
+                request = self._requests.get()
+                if request is None:
+                    return
+                self._handle(request)
+                self._flush()
+                busy = self._engine is not None and self._engine.busy
+            if self._engine is not None:
+                self._engine.step()
+                self._flush()
+
+    def _receive(self) -> None:
+        reader = request_reader()
+        while data := self._read():
+            for request in reader.feed(data):
+                if isinstance(request, Stop) and self._engine is not None:
+                    self._engine.request_stop(request.stream)
+                self._requests.put(request)
+        self._requests.put(None)
+
+    def _emit(self, answer: Answer) -> None:
+        self._outbox.append(encode(answer))
+
+    def _flush(self) -> None:
+        if self._outbox:
+            data, self._outbox = b"".join(self._outbox), []
+            self._write(data)
+
+    def _handle(self, request: Request) -> None:
+        match request:
+            case Load():
+                self._load(request)
+            case Generate():
+                self._need().submit(request.request)
+            case Stop():
+                self._need().request_stop(request.stream)
+            case SetParams():
+                try:
+                    self._need().set_params(request.stream, request.params)
+                except PlaygroundError as error:
+                    self._emit(ParamsRefused(request.stream, error.problem))
+            case ViewPrompt():
+                try:
+                    view = self._need().view_prompt(request.prompt, request.reply_ids)
+                except PlaygroundError as error:
+                    self._emit(PromptViewed(request.ticket, None, error.problem))
+                else:
+                    self._emit(PromptViewed(request.ticket, view))
+            case CountTokens():
+                ids = self._need().model.tokenize(request.text, special=True, begin=False)
+                self._emit(Counted(request.ticket, len(ids)))
+
+    def _need(self) -> Engine:
+        if self._engine is None:
+            raise EngineDied("A request came before a model was loaded.")
+        return self._engine
+
+    def _load(self, request: Load) -> None:
+        shown = -1.0
+
+        def progress(fraction: float) -> None:
+            nonlocal shown
+            if fraction - shown >= 0.01 or fraction >= 1.0:
+                shown = fraction
+                self._emit(Loading(fraction))
+                self._flush()
+
+        try:
+            self._model = open_model(request.path, request.options, progress)
+        except PlaygroundError as error:
+            self._emit(LoadFailed(error.problem))
+            return
+        options = request.options
+        self._engine = Engine(self._model, self._emit, batch=options.batch, streams=options.streams)
+        self._emit(Loaded(self._model.info))
+
+
+def serve() -> None:
+    """Run a worker on this process's standard input and output.
+
+    The real standard output is kept for frames alone: whatever else prints to file descriptor 1 lands in the log.
+    """
+    frames_in, frames_out = os.dup(0), os.dup(1)
+    os.dup2(2, 1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+
+    def write(data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(frames_out, view) :]
+
+    try:
+        Worker(lambda: os.read(frames_in, 1 << 16), write).run()
+    except BrokenPipeError:
+        return  # the app is gone; there is nobody left to tell
