@@ -42,16 +42,18 @@ def gpu_offload() -> bool:
     return bool(lib.llama_supports_gpu_offload())
 
 
-def load_model(path: str, *, gpu_layers: int, mmap: bool, progress: Callable[[float], None]) -> Any:
-    """Pointer to a loaded model, or None when llama.cpp refuses it. `progress` gets 0.0 to 1.0."""
+def load_model(path: str, *, gpu_layers: int, mmap: bool, progress: Callable[[float], bool]) -> Any:
+    """Pointer to a loaded model, or None when llama.cpp refuses it.
+
+    `progress` gets 0.0 to 1.0; False from it ends the load.
+    """
     params = lib.llama_model_default_params()
     params.n_gpu_layers = gpu_layers
     params.use_mmap = mmap
 
     @lib.llama_progress_callback  # type: ignore[untyped-decorator]
     def report(fraction: float, _user_data: Any) -> bool:
-        progress(fraction)
-        return True
+        return progress(fraction)
 
     params.progress_callback = report
     return lib.llama_model_load_from_file(path.encode(), params)

@@ -115,9 +115,9 @@ class LoadedModel:
 
 
 def open_model(
-    path: str, options: LoadOptions | None = None, progress: Callable[[float], None] | None = None
+    path: str, options: LoadOptions | None = None, progress: Callable[[float], bool] | None = None
 ) -> LoadedModel:
-    """Load a GGUF text model.
+    """Load a GGUF text model. `progress` gets 0.0 to 1.0 and answers whether to go on.
 
     Raises:
         ModelFileError: the file is missing, damaged or no text model.
@@ -135,7 +135,7 @@ def open_model(
             f"The model needs {memory.gib(need)}, but only {memory.gib(free)} of memory is free.",
             "Choose a smaller quantisation, or close other programs.",
         )
-    pointer = load_model(str(file), gpu_layers=layers, mmap=options.mmap, progress=progress or (lambda _: None))
+    pointer = load_model(str(file), gpu_layers=layers, mmap=options.mmap, progress=progress or (lambda _: True))
     if not pointer:
         raise ModelFileError(
             f"llama.cpp cannot load {file.name}.",

@@ -44,14 +44,15 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
 
 
 class SetParams(msgspec.Struct, frozen=True, tag="set_params"):
-    """Change a stream's parameters; answered by ParamsChanged."""
+    """Change a stream's parameters; answered by ParamsChanged, and by Answered or Refused."""
 
+    ticket: int
     stream: int
     params: SamplingParams
 
 
 class ViewPrompt(msgspec.Struct, frozen=True, tag="view_prompt"):
-    """Ask for the exact prompt; answered by PromptViewed."""
+    """Ask for the exact prompt; answered with a PromptView."""
 
     ticket: int
     prompt: Prompt
@@ -59,7 +60,7 @@ class ViewPrompt(msgspec.Struct, frozen=True, tag="view_prompt"):
 
 
 class CountTokens(msgspec.Struct, frozen=True, tag="count"):
-    """Ask how many tokens a text has by itself; answered by Counted."""
+    """Ask how many tokens a text has by itself; answered with a number."""
 
     ticket: int
     text: str
@@ -86,30 +87,22 @@ class LoadFailed(msgspec.Struct, frozen=True, tag="load_failed"):
     problem: Problem
 
 
-class PromptViewed(msgspec.Struct, frozen=True, tag="prompt_viewed"):
-    """The exact prompt, or why there is none."""
+class Answered(msgspec.Struct, frozen=True, tag="answered"):
+    """What a request with a ticket asked for."""
 
     ticket: int
-    view: PromptView | None
-    problem: Problem | None = None
+    value: PromptView | int | None = None
 
 
-class Counted(msgspec.Struct, frozen=True, tag="counted"):
-    """Number of tokens of a text."""
+class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    """Why a request with a ticket cannot be answered."""
 
     ticket: int
-    tokens: int
-
-
-class ParamsRefused(msgspec.Struct, frozen=True, tag="params_refused"):
-    """Parameters that cannot be put in force; the stream goes on with the old ones."""
-
-    stream: int
     problem: Problem
 
 
 EngineEvent = Started | PromptProgress | TokenGenerated | ParamsChanged | Finished | Failed
-Answer = Loading | Loaded | LoadFailed | PromptViewed | Counted | ParamsRefused | EngineEvent
+Answer = Loading | Loaded | LoadFailed | Answered | Refused | EngineEvent
 
 _encoder = msgspec.msgpack.Encoder()
 

@@ -18,7 +18,7 @@ from playground.engine.libllama import Logits
 from playground.engine.model import LoadedModel
 from playground.engine.samplers import Choice, SamplerChain
 from playground.engine.sequences import Slot
-from playground.engine.stop_strings import StopStrings
+from playground.domain.stop_strings import StopStrings
 
 Emit = Callable[[Event], None]
 
@@ -35,6 +35,7 @@ class Stream:
         self._model = model
         self._emit = emit
         self._seed = seed
+        self._first_index = len(request.reply_ids)
         self._submitted_at = request.submitted_at or time.monotonic()
         self._bias = model.bias_ids(request.params.logit_bias)
         self.sampler = SamplerChain(model.vocabulary, request.params, seed=seed, bias=self._bias, history=prompt.ids)
@@ -96,7 +97,7 @@ class Stream:
         self.params = params
         self.sampler.configure(params, self._bias, [*self.prompt.ids, *self.generated])
         self._stops = StopStrings(params.stop)
-        index = len(self.generated)
+        index = self._first_index + len(self.generated)
         self._emit(ParamsChanged(stream=self.id, index=index, params=params, changed=changed))
 
     def sample(self, logits: Logits, distribution: Distribution) -> StopReason | None:
@@ -131,7 +132,7 @@ class Stream:
         listed = top if chosen in top else [*top, chosen]
         end_or_control = model.is_control(chosen)
         return Token(
-            index=len(self.generated),
+            index=self._first_index + len(self.generated),
             id=chosen,
             piece=b"" if end_or_control else model.piece(chosen),
             logprob=distribution.logprob(chosen),

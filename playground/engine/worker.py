@@ -8,19 +8,19 @@ import threading
 from collections.abc import Callable
 
 from playground.domain.errors import EngineDied, PlaygroundError
+from playground.domain.messages import PromptView
 from playground.engine.engine import Engine
 from playground.engine.model import LoadedModel, open_model
 from playground.engine.protocol import (
     Answer,
-    Counted,
+    Answered,
     CountTokens,
     Generate,
     Load,
     Loaded,
     LoadFailed,
     Loading,
-    ParamsRefused,
-    PromptViewed,
+    Refused,
     Request,
     SetParams,
     Stop,
@@ -40,6 +40,7 @@ class Worker:
         self._outbox: list[bytes] = []
         self._model: LoadedModel | None = None
         self._engine: Engine | None = None
+        self._ended = False
 
     def run(self) -> None:
         """Serve until the pipe is closed."""
@@ -64,6 +65,7 @@ class Worker:
                 if isinstance(request, Stop) and self._engine is not None:
                     self._engine.request_stop(request.stream)
                 self._requests.put(request)
+        self._ended = True
         self._requests.put(None)
 
     def _emit(self, answer: Answer) -> None:
@@ -82,21 +84,22 @@ class Worker:
                 self._need().submit(request.request)
             case Stop():
                 self._need().request_stop(request.stream)
+            case SetParams() | ViewPrompt() | CountTokens():
+                try:
+                    self._emit(Answered(request.ticket, self._answer(request)))
+                except PlaygroundError as error:
+                    self._emit(Refused(request.ticket, error.problem))
+
+    def _answer(self, request: SetParams | ViewPrompt | CountTokens) -> PromptView | int | None:
+        engine = self._need()
+        match request:
             case SetParams():
-                try:
-                    self._need().set_params(request.stream, request.params)
-                except PlaygroundError as error:
-                    self._emit(ParamsRefused(request.stream, error.problem))
+                engine.set_params(request.stream, request.params)
+                return None
             case ViewPrompt():
-                try:
-                    view = self._need().view_prompt(request.prompt, request.reply_ids)
-                except PlaygroundError as error:
-                    self._emit(PromptViewed(request.ticket, None, error.problem))
-                else:
-                    self._emit(PromptViewed(request.ticket, view))
+                return engine.view_prompt(request.prompt, request.reply_ids)
             case CountTokens():
-                ids = self._need().model.tokenize(request.text, special=True, begin=False)
-                self._emit(Counted(request.ticket, len(ids)))
+                return len(engine.model.tokenize(request.text, special=True, begin=False))
 
     def _need(self) -> Engine:
         if self._engine is None:
@@ -106,12 +109,13 @@ class Worker:
     def _load(self, request: Load) -> None:
         shown = -1.0
 
-        def progress(fraction: float) -> None:
+        def progress(fraction: float) -> bool:
             nonlocal shown
             if fraction - shown >= 0.01 or fraction >= 1.0:
                 shown = fraction
                 self._emit(Loading(fraction))
                 self._flush()
+            return not self._ended
 
         try:
             self._model = open_model(request.path, request.options, progress)

@@ -1,0 +1,259 @@
+"""`llm-playground run`: one prompt, streamed to standard output."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import signal
+import sys
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+import click
+import msgspec
+
+from playground.domain.display import display_text
+from playground.domain.errors import BadInput, PlaygroundError, Problem, as_error
+from playground.domain.events import Event, Failed, Finished, Started, StopReason, TokenGenerated
+from playground.domain.messages import ChatPrompt, GenerationRequest, Message, Prompt, RawPrompt, Role
+from playground.domain.models import LoadOptions
+from playground.domain.params import replace
+from playground.domain.sampling import SamplingParams
+from playground.domain.stop_strings import held_back
+from playground.domain.tokens import TextDecoder
+from playground.services.json_events import JsonEvents
+
+_INTERRUPTED = 130
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """What was asked for, checked."""
+
+    model: str
+    options: LoadOptions
+    prompt: Prompt
+    params: SamplingParams
+    as_json: bool
+
+
+@click.command("run")
+@click.option("--prompt", "-p", metavar="TEXT|-", required=True, help="The prompt; - reads standard input.")
+@click.option("--model", "-m", metavar="PATH|NAME", default="", help="GGUF file, or part of the name of one on disk.")
+@click.option("--system", metavar="TEXT", default=None, help="System prompt.")
+@click.option("--raw", is_flag=True, help="Send the text as it is: special tokens parsed, no chat template.")
+@click.option("--preset", metavar="NAME", default="", help="Sampling preset.")
+@click.option("--set", "assignments", metavar="NAME=VALUE", multiple=True, help="A sampling parameter; repeatable.")
+@click.option("--seed", type=int, default=None, help="Seed; the same seed gives the same tokens.")
+@click.option("--max-tokens", type=int, default=None, help="End the reply after this many tokens.")
+@click.option("--stop", "stops", metavar="TEXT", multiple=True, help="End the reply before this text; repeatable.")
+@click.option("--top", type=int, default=None, help="Candidates kept for each token (10).")
+@click.option("--context", type=int, default=None, help="Context window in tokens.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with everything captured.")
+def run_command(as_json: bool, **given: Any) -> None:
+    """Send one prompt and stream the reply.
+
+    \b
+    Examples:
+      llm-playground run --prompt "Why is the sky blue?"
+      llm-playground run --prompt - --preset deterministic --json < question.txt
+      llm-playground run --raw --prompt "Once upon a time" --set temperature=1.2 --seed 7
+    """  # noqa: D301 - \b is click's mark for text that is not to be re-wrapped
+    try:
+        status = asyncio.run(_run(_plan(as_json=as_json, **given)))
+    except PlaygroundError as error:
+        _report(error, as_json)
+        status = error.exit_status
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status)
+
+
+def _report(error: PlaygroundError, as_json: bool) -> None:
+    if as_json:
+        _write_json({"event": "failed", **msgspec.to_builtins(error.problem)})
+    click.echo(f"llm-playground: {display_text(str(error))}", err=True)
+
+
+def _plan(
+    *,
+    prompt: str,
+    model: str,
+    system: str | None,
+    raw: bool,
+    preset: str,
+    assignments: tuple[str, ...],
+    as_json: bool,
+    **limits: Any,
+) -> _Plan:
+    from playground.services.models import resolve_model
+    from playground.services.presets import load_presets
+    from playground.services.settings import load_settings
+    from playground.services.start import DEFAULT_PRESET, find_preset, starting_params
+
+    settings, errors = load_settings()
+    presets, preset_errors = load_presets()
+    for error in (*errors, *preset_errors):
+        click.echo(f"llm-playground: {display_text(str(error))}", err=True)
+    chosen = find_preset(presets, preset or settings.preset or DEFAULT_PRESET)
+    params = starting_params(chosen, assignments)
+    changes = {name: limits[name] for name in ("seed", "max_tokens", "top") if limits[name] is not None}
+    if limits["stops"]:
+        changes["stop"] = tuple(limits["stops"])
+    text = _read_stdin() if prompt == "-" else prompt
+    if not text.strip():
+        raise BadInput("The prompt is empty.", "Give a text after --prompt, or - to read standard input.")
+    options = settings.load
+    if limits["context"] is not None:
+        if limits["context"] < 1:
+            raise BadInput("--context must be at least 1 token.")
+        options = msgspec.structs.replace(options, context=limits["context"])
+    return _Plan(
+        model=str(resolve_model(model or settings.model, settings)),
+        options=options,
+        prompt=RawPrompt(text) if raw else _chat(text, settings.system if system is None else system),
+        params=replace(params, **changes),
+        as_json=as_json,
+    )
+
+
+def _chat(text: str, system: str) -> ChatPrompt:
+    first = (Message(Role.SYSTEM, system),) if system.strip() else ()
+    return ChatPrompt((*first, Message(Role.USER, text)))
+
+
+def _read_stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"Standard input is not UTF-8 text (byte {error.start}).", "Convert it first.") from error
+
+
+async def _run(plan: _Plan) -> int:
+    from playground.backends.local import LocalBackend
+    from playground.services.paths import log_dir
+
+    stop_now = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop_now.set)
+    loading = asyncio.ensure_future(LocalBackend.load(plan.model, plan.options, log_dir(), _Progress(sys.stderr).show))
+    stopped = asyncio.ensure_future(stop_now.wait())
+    await asyncio.wait({loading, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    if not loading.done():
+        loading.cancel()
+        await asyncio.wait({loading})
+        return _INTERRUPTED
+    backend = await loading
+    try:
+        output = _JsonOutput(JsonEvents(backend.info)) if plan.as_json else _TextOutput(sys.stdout, plan.params.stop)
+        request = GenerationRequest(stream=1, prompt=plan.prompt, params=plan.params, submitted_at=time.monotonic())
+        running = asyncio.ensure_future(backend.generate(request, output.take))
+        await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            await backend.stop(1)
+        await running
+        return output.close()
+    finally:
+        stopped.cancel()
+        await backend.close()
+
+
+class _Progress:
+    """How far loading is, on a terminal's standard error; nothing when that is no terminal."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out if out.isatty() else None
+        self._ticks = itertools.count()
+
+    def show(self, fraction: float) -> None:
+        if self._out is None:
+            return
+        if fraction >= 1.0:
+            self._out.write("\r\x1b[K")
+        elif next(self._ticks) % 5 == 0:
+            self._out.write(f"\rloading the model … {fraction:4.0%}")
+        self._out.flush()
+
+
+class _Output(ABC):
+    """Takes events; an error in writing is kept and raised at the end, outside the backend."""
+
+    def __init__(self) -> None:
+        self._status = 0
+        self._problem: Problem | None = None
+        self._broken: BrokenPipeError | None = None
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, Failed):
+            self._problem = event.problem
+            return
+        if isinstance(event, Finished) and event.reason is StopReason.CANCELLED:
+            self._status = _INTERRUPTED
+        if self._broken is None:
+            try:
+                self.write(event)
+            except BrokenPipeError as error:
+                self._broken = error
+
+    @abstractmethod
+    def write(self, event: Event) -> None:
+        """Put one event out; may raise BrokenPipeError."""
+
+    def close(self) -> int:
+        """Exit status; raises what went wrong."""
+        if self._broken is not None:
+            raise self._broken
+        if self._problem is not None:
+            raise as_error(self._problem)
+        return self._status
+
+
+class _JsonOutput(_Output):
+    def __init__(self, events: JsonEvents) -> None:
+        super().__init__()
+        self._events = events
+
+    def write(self, event: Event) -> None:
+        if isinstance(event, Started | TokenGenerated | Finished):
+            _write_json(self._events.convert(event))
+
+
+def _write_json(value: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+class _TextOutput(_Output):
+    """The reply as text. What could become a stop string is held back; a terminal never gets control characters."""
+
+    def __init__(self, out: TextIO, stops: tuple[str, ...]) -> None:
+        super().__init__()
+        self._out = out
+        self._safe = out.isatty()
+        self._stops = stops
+        self._decoder = TextDecoder()
+        self._held = ""
+        self._printed = 0
+
+    def write(self, event: Event) -> None:
+        if isinstance(event, Started) and event.note:
+            click.echo(f"llm-playground: {display_text(event.note)}", err=True)
+        elif isinstance(event, TokenGenerated):
+            self._held += self._decoder.feed(event.token.piece)
+            ready = len(self._held) - held_back(self._held, self._stops)
+            if not any(stop in self._held for stop in self._stops):
+                self._print(self._held[:ready])
+                self._held = self._held[ready:]
+        elif isinstance(event, Finished):
+            self._print(event.text[self._printed :] + "\n")
+
+    def _print(self, text: str) -> None:
+        self._printed += len(text)
+        self._out.write(display_text(text) if self._safe else text)
+        self._out.flush()

@@ -1,0 +1,104 @@
+"""The conversation as a tree: every edit, regeneration and fork is a branch, nothing is overwritten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from playground.domain.errors import Problem
+from playground.domain.events import Finished, Started, StopReason
+from playground.domain.messages import Role
+from playground.domain.sampling import SamplingParams
+from playground.domain.tokens import Token, join_text
+
+
+class Mark(NamedTuple):
+    """A place in a reply where parameters changed."""
+
+    at: int
+    """Index of the first token drawn with the new values."""
+    text: str
+    """Such as "temperature 0.8 → 1.2"."""
+
+
+@dataclass(slots=True, eq=False)
+class Turn:
+    """What one side said. A user turn has `text`, a reply has `tokens`."""
+
+    id: int
+    parent: int | None
+    role: Role
+    text: str = ""
+    tokens: list[Token] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    forked_at: int | None = None
+    """How many tokens at the start were taken over from a sibling; None for a reply of its own."""
+    params: SamplingParams | None = None
+    """Parameters in force when the reply began."""
+    started: Started | None = None
+    finished: Finished | None = None
+    problem: Problem | None = None
+    trimmed_bytes: int = 0
+
+    @property
+    def content(self) -> str:
+        """The text as the next call will see it: without special tokens and without a stop string."""
+        if self.role is not Role.ASSISTANT:
+            return self.text
+        joined = b"".join(token.piece for token in self.tokens)
+        return join_text([joined[: len(joined) - self.trimmed_bytes]])
+
+    @property
+    def kept_tokens(self) -> list[Token]:
+        """Tokens a continuation can start from: no end token, nothing of a stop string."""
+        kept = [token for token in self.tokens if not token.special]
+        trim = self.trimmed_bytes
+        while trim > 0 and kept:
+            trim -= len(kept.pop().piece)
+        return kept
+
+    @property
+    def stop_reason(self) -> StopReason | None:
+        """Why the reply ended; None while it streams or when it failed."""
+        return self.finished.reason if self.finished else None
+
+
+class Transcript:
+    """Turns by id, and the head: the last turn of the branch on screen."""
+
+    def __init__(self) -> None:
+        self.turns: dict[int, Turn] = {}
+        self.head: int | None = None
+        self._next_id = 1
+
+    def add(self, role: Role, parent: int | None, *, text: str = "", tokens: list[Token] | None = None) -> Turn:
+        """Append a turn behind `parent` and make it the head."""
+        turn = Turn(id=self._next_id, parent=parent, role=role, text=text, tokens=tokens or [])
+        self.turns[turn.id] = turn
+        self._next_id += 1
+        self.head = turn.id
+        return turn
+
+    def path(self, to: int | None = None) -> list[Turn]:
+        """Turns from the first one to `to`, by default to the head."""
+        return list(self._upwards(self.head if to is None else to))[::-1]
+
+    def _upwards(self, at: int | None) -> Iterator[Turn]:
+        while at is not None:
+            turn = self.turns[at]
+            yield turn
+            at = turn.parent
+
+    def siblings(self, turn: Turn) -> list[Turn]:
+        """Turns that answer the same one, oldest first, this one included."""
+        return [other for other in self.turns.values() if other.parent == turn.parent and other.role is turn.role]
+
+    def newest_leaf(self, turn: Turn) -> Turn:
+        """The end of the branch through this turn that was written to last."""
+        children = [other for other in self.turns.values() if other.parent == turn.id]
+        return self.newest_leaf(max(children, key=lambda child: child.id)) if children else turn
+
+    def last(self, role: Role) -> Turn | None:
+        """The last turn of a role on the branch on screen."""
+        return next((turn for turn in self._upwards(self.head) if turn.role is role), None)
