@@ -45,6 +45,15 @@ class Engine:
         """True while any stream waits or runs."""
         return bool(self._waiting or self._running)
 
+    def redirect(self, emit: Emit) -> None:
+        """Send the events of streams that are submitted from now on somewhere else."""
+        self._emit = emit
+
+    def forget(self) -> None:
+        """Drop every cached prefix that no stream is using."""
+        while self._pool.evict():
+            pass
+
     def view_prompt(self, prompt: Prompt, reply_ids: Sequence[int] = ()) -> PromptView:
         """The exact prompt a request would send. Raises TemplateError."""
         return build_prompt(self.model, prompt, reply_ids)

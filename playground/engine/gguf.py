@@ -42,7 +42,8 @@ class GgufHeader:
     @cached_property
     def needed_size(self) -> int:
         """Bytes the file must have for its tensors to be whole; a tensor of an unknown type counts as empty."""
-        return self.data_start + max((info.offset + (info.size or 0) for info in self.tensors), default=0)
+        ends = [info.offset + (info.size or 0) for info in self.tensors]
+        return self.data_start + max(ends) if ends else 0
 
     @property
     def missing_bytes(self) -> int:

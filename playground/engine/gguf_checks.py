@@ -129,8 +129,8 @@ def check_model_file(path: Path | str) -> GgufHeader:
     count = header.split[1]
     if count != len(parts):
         raise ModelFileError(
-            f"{shown_path(Path(header.path))} is the first of {count} files, and its name does not say so.",
-            "Give the files the names they were downloaded with.",
+            f"{shown_path(Path(header.path))} was made as {count} file(s), and its name says {len(parts)}.",
+            "Give every part the name it was downloaded with.",
         )
     for later in parts[1:]:
         read_header(later)

@@ -28,6 +28,8 @@ MAX_STRINGS: Final = 1 << 22
 MAX_KEPT: Final = 1 << 24
 """Bytes kept of one header, with what Python needs around each text and number."""
 MAX_DIMENSIONS: Final = 4
+MAX_HEADER: Final = 1 << 28
+"""Bytes a header may have in all; the largest real ones have a fifth of that."""
 
 _CHUNK: Final = 1 << 18
 _AGAIN: Final = "Download it again."
@@ -252,6 +254,8 @@ class HeaderReader:
     def _check_left(self, length: int) -> None:
         if self.position + length > self._size:
             raise self._cut_off()
+        if self.position + length > MAX_HEADER:
+            raise self.damaged("it is larger than any model's")
 
     def _cut_off(self) -> ModelFileError:
         return ModelFileError(

@@ -113,6 +113,11 @@ class Batch:
     def add(self, tokens: Sequence[int], position: int, sequence: int, *, want_last: bool) -> int:
         """Append a run of tokens; returns the row of the last one, where its logits will be found."""
         start, end = self.size, self.size + len(tokens)
+        if end - start == 1:  # the case of every decode step, without numpy's overhead for slices
+            self._tokens[start], self._positions[start] = tokens[0], position
+            self._sequences[start], self._wanted[start] = sequence, want_last
+            self.size = end
+            return start
         self._tokens[start:end] = tokens
         self._positions[start:end] = np.arange(position, position + len(tokens))
         self._sequences[start:end] = sequence
@@ -139,6 +144,7 @@ class Context:
         # Logits are wanted for one row a sequence: room for more would cost n_batch x n_vocab floats.
         params.n_outputs_max = options.streams
         self.abort = AbortFlag()
+        self._views: dict[int, Logits] = {}
         self.pointer = lib.llama_init_from_model(model, params)
         if not self.pointer:
             raise OutOfMemory(
@@ -160,8 +166,11 @@ class Context:
         pointer = lib.llama_get_logits_ith(self.pointer, row)
         address = ctypes.cast(pointer, ctypes.c_void_p).value
         assert address is not None, "no logits were asked for in this row"
-        buffer: Any = (ctypes.c_float * self.n_vocab).from_address(address)
-        return np.ctypeslib.as_array(buffer)
+        view = self._views.get(address)
+        if view is None:
+            buffer: Any = (ctypes.c_float * self.n_vocab).from_address(address)
+            view = self._views[address] = np.ctypeslib.as_array(buffer)
+        return view
 
     def remove(self, sequence: int, start: int) -> bool:
         """Drop a sequence's cells from `start` on; False where this kind of memory cannot."""

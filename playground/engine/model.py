@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,7 +31,7 @@ class LoadedModel:
         self.context = context
         self.info = info
         self._vocab = lib.llama_model_get_vocab(pointer)
-        self._pieces: dict[tuple[int, bool], bytes] = {}
+        self._named: dict[int, tuple[bytes, bool]] = {}
         self._buffer = ctypes.create_string_buffer(256)
         n_vocab = info.n_vocab
         self.vocabulary = Vocabulary(
@@ -55,24 +55,24 @@ class LoadedModel:
                 return list(ids[:count])
             room = -count
 
-    def piece(self, token: int, *, named: bool = False) -> bytes:
-        """The bytes of a token. Control tokens are empty, or their name when `named`."""
-        key = (token, named)
-        if key not in self._pieces:
-            count = lib.llama_token_to_piece(self._vocab, token, self._buffer, len(self._buffer), 0, named)
-            if count < 0:
-                self._buffer = ctypes.create_string_buffer(-count)
-                count = lib.llama_token_to_piece(self._vocab, token, self._buffer, -count, 0, named)
-            self._pieces[key] = self._buffer.raw[:count]
-        return self._pieces[key]
+    def named_piece(self, token: int) -> tuple[bytes, bool]:
+        """The bytes of a token and False; for a control token its name, e.g. b"<|im_end|>", and True."""
+        known = self._named.get(token)
+        if known is None:
+            control = token in self._ends or bool(lib.llama_vocab_is_control(self._vocab, token))
+            known = self._named[token] = (self._piece(token), control)
+        return known
+
+    def _piece(self, token: int) -> bytes:
+        count = lib.llama_token_to_piece(self._vocab, token, self._buffer, len(self._buffer), 0, True)
+        if count < 0:
+            self._buffer = ctypes.create_string_buffer(-count)
+            count = lib.llama_token_to_piece(self._vocab, token, self._buffer, -count, 0, True)
+        return self._buffer.raw[:count]
 
     def is_end(self, token: int) -> bool:
         """True for tokens with which the model ends a reply."""
         return token in self._ends
-
-    def is_control(self, token: int) -> bool:
-        """True for tokens that are no text, e.g. <|im_end|>."""
-        return bool(lib.llama_vocab_is_control(self._vocab, token)) or token in self._ends
 
     def token_text(self, token: int) -> str:
         """Name of a token in the vocabulary, e.g. "<s>"; empty for none (-1)."""
@@ -102,7 +102,7 @@ class LoadedModel:
     def _plain_ids(self, text: str) -> list[int]:
         """Ids of a text by itself; SentencePiece's invisible leading space is taken off again."""
         ids = self.tokenize(text, special=True, begin=False)
-        if len(ids) > 1 and self.piece(ids[0]) == b" " and not text.startswith(" "):
+        if len(ids) > 1 and self.named_piece(ids[0])[0] == b" " and not text.startswith(" "):
             return ids[1:]
         return ids
 
@@ -202,8 +202,3 @@ def _memory_kind(pointer: Any) -> Literal["attention", "sliding window", "recurr
     if lib.llama_model_is_recurrent(pointer):
         return "recurrent"
     return "sliding window" if lib.llama_model_n_swa(pointer) > 0 else "attention"
-
-
-def token_names(model: LoadedModel, ids: Sequence[int]) -> tuple[bytes, ...]:
-    """Each token's bytes, control tokens by name."""
-    return tuple(model.piece(token, named=True) for token in ids)

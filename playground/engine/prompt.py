@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from playground.domain.messages import ChatPrompt, Message, Prompt, PromptParts, PromptView, Role
-from playground.engine.model import LoadedModel, token_names
+from playground.engine.model import LoadedModel
 from playground.engine.template import render
 
 
@@ -31,12 +31,13 @@ def build_prompt(model: LoadedModel, prompt: Prompt, reply_ids: Sequence[int] = 
         text = "\n\n".join(message.content for message in messages)
         note = "This is a base model without a chat template: it gets the plain text and goes on writing it."
     ids = (*model.tokenize(text, special=True, begin=True), *reply_ids)
-    pieces = token_names(model, ids)
+    named = [model.named_piece(token) for token in ids]
+    pieces = tuple(piece for piece, _ in named)
     return PromptView(
         text=b"".join(pieces).decode("utf-8", errors="replace"),
         ids=ids,
         pieces=pieces,
-        special=tuple(model.is_control(token) for token in ids),
+        special=tuple(control for _, control in named),
         parts=_parts(text, messages, pieces, len(reply_ids)),
         note=note,
     )

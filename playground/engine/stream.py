@@ -11,6 +11,7 @@ import psutil
 from playground.domain.events import Event, Finished, ParamsChanged, PromptProgress, Started, StopReason, TokenGenerated
 from playground.domain.messages import GenerationRequest, PromptView
 from playground.domain.sampling import SamplingParams, changed_fields
+from playground.domain.stop_strings import StopStrings
 from playground.domain.tokens import Candidate, Token
 from playground.domain.usage import Timings, Usage, percentile
 from playground.engine.capture import Distribution
@@ -18,7 +19,6 @@ from playground.engine.libllama import Logits
 from playground.engine.model import LoadedModel
 from playground.engine.samplers import Choice, SamplerChain
 from playground.engine.sequences import Slot
-from playground.domain.stop_strings import StopStrings
 
 Emit = Callable[[Event], None]
 
@@ -106,7 +106,7 @@ class Stream:
             return StopReason.LENGTH
         distribution.read(logits)
         top = distribution.top(self.params.top)
-        choice = self.sampler.choose(logits, distribution, top)
+        choice = self.sampler.choose(distribution, top)
         self.sampler.accept(choice.token)
         now = time.monotonic()
         if self.prefilling:
@@ -130,29 +130,28 @@ class Stream:
     def _token(self, choice: Choice, distribution: Distribution, top: list[int], now: float) -> Token:
         model, chosen = self._model, choice.token
         listed = top if chosen in top else [*top, chosen]
-        end_or_control = model.is_control(chosen)
+        logprobs = distribution.logprobs(listed)
+        cut_by, prob = choice.cut_by, choice.prob
+        candidates = tuple(
+            [
+                Candidate(token, name, logprob, prob[token], control, cut_by.get(token, -1))
+                for token, logprob in zip(listed, logprobs, strict=True)
+                for name, control in (model.named_piece(token),)
+            ]
+        )
+        name, control = model.named_piece(chosen)
         return Token(
             index=self._first_index + len(self.generated),
             id=chosen,
-            piece=b"" if end_or_control else model.piece(chosen),
-            logprob=distribution.logprob(chosen),
-            prob=choice.prob[chosen],
+            piece=b"" if control else name,
+            logprob=logprobs[listed.index(chosen)],
+            prob=prob[chosen],
             rank=distribution.rank(chosen),
             entropy=distribution.entropy_bits(),
-            top=tuple(
-                Candidate(
-                    token,
-                    model.piece(token, named=True),
-                    distribution.logprob(token),
-                    choice.prob[token],
-                    model.is_control(token),
-                    choice.cut_by.get(token, -1),
-                )
-                for token in listed
-            ),
+            top=candidates,
             stages=choice.stages,
             time_ms=(now - self._submitted_at) * 1000,
-            special=model.piece(chosen, named=True).decode("utf-8", "replace") if end_or_control else "",
+            special=name.decode("utf-8", "replace") if control else "",
         )
 
     def finish(self, reason: StopReason) -> None:

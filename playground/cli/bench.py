@@ -1,0 +1,51 @@
+"""`llm-playground bench`: what seeing everything costs, on this machine."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+import msgspec
+
+from playground.domain.errors import PlaygroundError
+
+
+@click.command("bench")
+@click.option("--model", "-m", metavar="PATH|NAME", default="", help="GGUF file, or part of the name of one on disk.")
+@click.option("--pairs", type=click.IntRange(1, 100), default=5, show_default=True, help="Paired runs of each.")
+@click.option("--tokens", type=click.IntRange(8, 2000), default=128, show_default=True, help="Tokens a run.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def bench_command(model: str, pairs: int, tokens: int, as_json: bool) -> None:
+    """Measure the engine against a bare llama.cpp loop, in turn, in one run.
+
+    \b
+    Example:
+      llm-playground bench --pairs 7
+    """  # noqa: D301 - \b is click's mark for text that is not to be re-wrapped
+    from playground.services.benchmark import Row, run_benchmark
+    from playground.services.models import resolve_model
+    from playground.services.settings import load_settings
+
+    def report(what: str) -> None:
+        if sys.stderr.isatty():
+            click.echo(f"\r\x1b[Kmeasuring {what} …", err=True, nl=False)
+
+    settings, _ = load_settings()
+    try:
+        path = str(resolve_model(model or settings.model, settings))
+        rows = run_benchmark(path, settings.load, pairs=pairs, tokens=tokens, report=report)
+    except PlaygroundError as error:
+        click.echo(f"llm-playground: {error}", err=True)
+        sys.exit(error.exit_status)
+    if sys.stderr.isatty():
+        click.echo("\r\x1b[K", err=True, nl=False)
+    if as_json:
+        for row in rows:
+            click.echo(msgspec.json.encode(row).decode())
+        return
+
+    def line(row: Row) -> str:
+        ratio = f"{row.ratio:6.3f} x {row.against}" if row.ratio is not None else ""
+        return f"{row.name:<52} {row.value:9.1f} {row.unit:<9} {ratio}"
+
+    click.echo("\n".join(line(row) for row in rows))

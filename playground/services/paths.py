@@ -1,0 +1,104 @@
+"""Where things lie: what the app ships, and what it keeps for the person who runs it.
+
+Only the standard library is imported here, so that the shipped files can be found from anywhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Literal
+
+APP_NAME: Final = "llm-playground"
+
+HOME_VARIABLE: Final = "LLM_PLAYGROUND_HOME"
+"""Environment variable naming one folder for everything the app keeps: config/, data/, state/ and logs/ below it."""
+
+
+def shipped(kind: Literal["themes", "presets"]) -> Path:
+    """The folder of shipped themes or presets, in an installed wheel as well as in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "data" / kind
+    return installed if installed.is_dir() else package.parent / kind
+
+
+def user_config_dir() -> Path:
+    """Folder of settings, own themes and own presets; it may not exist yet."""
+    return _own_folder("config")
+
+
+def user_data_dir() -> Path:
+    """Folder of transcripts and experiments; it may not exist yet."""
+    return _own_folder("data")
+
+
+def user_state_dir() -> Path:
+    """Folder of what is remembered between runs, such as recent models; it may not exist yet."""
+    return _own_folder("state")
+
+
+def log_dir() -> Path:
+    """Folder of log files; it may not exist yet."""
+    return _own_folder("logs")
+
+
+def write_text_atomic(path: Path, text: str, mode: int = 0o600) -> None:
+    """Replace a file's text so that a reader, or a crash, sees either the old text or the new one.
+
+    Missing folders are made. A link is followed, and a file that exists keeps its permissions; a new one gets `mode`.
+    Raises OSError as writing does.
+    """
+    target = Path(os.path.realpath(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        mode = target.stat().st_mode & 0o777
+    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=target.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+@contextlib.contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Hold off other instances of the app while a file is read, changed and written again.
+
+    `name` stands for that file. Where no lock can be had, the work goes on without one.
+    """
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):
+            folder = user_state_dir()
+            folder.mkdir(parents=True, exist_ok=True)
+            # The path itself would be too long for a file name, and two files must not share a lock.
+            lock = folder / f"{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}.lock"
+            fcntl.flock(held.enter_context(lock.open("a")), fcntl.LOCK_EX)
+        yield
+
+
+def _own_folder(kind: Literal["config", "data", "state", "logs"]) -> Path:
+    home = os.environ.get(HOME_VARIABLE)
+    if home:
+        return Path(os.path.expanduser(home)) / kind
+    import platformdirs
+
+    match kind:
+        case "config":
+            return platformdirs.user_config_path(APP_NAME, appauthor=False)
+        case "data":
+            return platformdirs.user_data_path(APP_NAME, appauthor=False)
+        case "state":
+            return platformdirs.user_state_path(APP_NAME, appauthor=False)
+        case "logs":
+            return platformdirs.user_log_path(APP_NAME, appauthor=False)

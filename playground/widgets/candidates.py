@@ -1,0 +1,277 @@
+"""What the model could have said at one position: its top candidates, as bars."""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from playground.domain.display import visible_piece
+from playground.domain.tokens import Candidate, Token
+from playground.widgets.bars import bar, fit, percent, probability, stage_label, thin_bar
+
+HEADER = 1
+EMPTY: tuple[Candidate, ...] = ()
+ROW_PARTS = ("piece", "chosen", "bar", "after", "cut", "mark")
+
+
+class Columns(NamedTuple):
+    """Widths in cells; 0 leaves a column out."""
+
+    piece: int
+    raw_bar: int
+    raw: int
+    after_bar: int
+    after: int
+
+
+def columns(width: int) -> Columns:
+    """How a row of `width` cells is divided. The bar of the second probability goes first, then its figure."""
+    raw, after = 7, 8 if width < 40 else 10
+    if width < 30:
+        piece = max(4, (width - 2 - raw) * 3 // 5)
+        return Columns(piece, max(0, width - 2 - piece - raw), raw, 0, 0)
+    rest = width - 2 - raw - after
+    piece = min(20, max(8, rest * 2 // 5))
+    if width < 46:
+        return Columns(piece, rest - piece, raw, 0, after)
+    first = (rest - piece) * 3 // 5
+    return Columns(piece, first, raw, rest - piece - first, after)
+
+
+def chosen_index(token: Token) -> int:
+    """Which of its candidates a token became; -1 when it is not among them."""
+    piece = token.special.encode() or token.piece
+    for index, candidate in enumerate(token.top):
+        if candidate.id == token.id if token.id is not None else candidate.piece == piece:
+            return index
+    return -1
+
+
+class CandidateList(ScrollView, can_focus=True):
+    """A row a candidate: the model's own probability as a bar, and what the samplers made of it.
+
+    A candidate that a sampler removed names the stage that did it.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "move(-1)", "Up", show=False, id="candidates.up", tooltip="Candidate above"),
+        Binding("down", "move(1)", "Down", show=False, id="candidates.down", tooltip="Candidate below"),
+        Binding("pageup", "page(-1)", "Page up", show=False, id="candidates.page_up", tooltip="A page up"),
+        Binding("pagedown", "page(1)", "Page down", show=False, id="candidates.page_down", tooltip="A page down"),
+        Binding("home", "move(-1000)", "First", show=False, id="candidates.first", tooltip="The likeliest candidate"),
+        Binding("end", "move(1000)", "Last", show=False, id="candidates.last", tooltip="The last candidate"),
+        Binding("enter", "pick", "Take", id="candidates.take", tooltip="Fork the text here with this candidate"),
+    ]
+    ALLOW_SELECT = False
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"candidates--{part}" for part in ("header", "cursor", *ROW_PARTS)}
+    DEFAULT_CSS = """
+    CandidateList {
+        height: 1fr;
+        min-height: 4;
+        overflow-x: hidden;
+        scrollbar-size-vertical: 1;
+        & > .candidates--header { color: $text-muted; }
+        & > .candidates--piece { color: $foreground; }
+        & > .candidates--chosen { color: $mark; text-style: bold; }
+        & > .candidates--mark { color: $mark; text-style: bold; }
+        & > .candidates--bar { color: $primary; }
+        & > .candidates--after { color: $accent; }
+        & > .candidates--cut { color: $stage-cut; }
+        & > .candidates--cursor { background: $foreground 12%; }
+    }
+    """
+
+    cursor: reactive[int] = reactive(-1)
+    """Index of the candidate under the keyboard cursor; -1 for none."""
+
+    class Picked(Message):
+        """The person wants this candidate instead (a click, or Enter)."""
+
+        def __init__(self, candidates: CandidateList, index: int) -> None:
+            super().__init__()
+            self.candidates = candidates
+            self.index = index
+            """Index into the token's `top`."""
+
+        @property
+        def control(self) -> CandidateList:
+            """The list."""
+            return self.candidates
+
+    class Highlighted(Message):
+        """The keyboard cursor moved to this candidate."""
+
+        def __init__(self, candidates: CandidateList, index: int) -> None:
+            super().__init__()
+            self.candidates = candidates
+            self.index = index
+
+        @property
+        def control(self) -> CandidateList:
+            """The list."""
+            return self.candidates
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._token: Token | None = None
+        self._chosen = -1
+        self._strips: dict[int, Strip] = {}
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """What is on display, best first."""
+        return EMPTY if self._token is None else self._token.top
+
+    def show(self, token: Token | None) -> None:
+        """Show the candidates of a token; only rows that differ are painted again."""
+        if token is self._token:
+            return
+        before = [self._key(index) for index in range(len(self.candidates))]
+        self._token = token
+        self._chosen = -1 if token is None else chosen_index(token)
+        count = len(self.candidates)
+        if self.cursor >= count:
+            self.cursor = count - 1
+        elif self.has_focus:
+            self.on_focus()
+        for index in range(max(len(before), count)):
+            if index >= len(before) or index >= count or before[index] != self._key(index):
+                self._repaint(index)
+        if bool(before) != bool(count):
+            self.refresh_line(0)
+        self._fit_height()
+
+    def _key(self, index: int) -> tuple[Candidate, bool, str]:
+        """Everything a row is drawn from, the cursor aside."""
+        candidate = self.candidates[index]
+        return candidate, index == self._chosen, self._cut(candidate)
+
+    def _cut(self, candidate: Candidate) -> str:
+        stages = self._token.stages if self._token else ()
+        return stage_label(stages[candidate.cut_by].name) if 0 <= candidate.cut_by < len(stages) else ""
+
+    def _repaint(self, index: int) -> None:
+        self._strips.pop(index, None)
+        self.refresh_line(index + HEADER)
+
+    def _fit_height(self) -> None:
+        """Keep the scroll range, without a layout for every token.
+
+        The chosen token may add a row to the usual number; a range that follows it would change all the time.
+        """
+        rows = len(self.candidates) + HEADER
+        height = self.virtual_size.height
+        if rows > height or rows < height - 1 or self.virtual_size.width != self.size.width:
+            self.virtual_size = Size(self.size.width, rows)
+            self.styles.max_height = max(4, rows)
+
+    def on_resize(self) -> None:
+        """Divide the rows anew."""
+        self._strips.clear()
+        self._fit_height()
+
+    def notify_style_update(self) -> None:
+        """Forget rows painted in other colours."""
+        self._strips.clear()
+        super().notify_style_update()
+
+    def render_line(self, y: int) -> Strip:
+        """The header, which stays in place, or a candidate."""
+        width = self.scrollable_content_region.width
+        if y < HEADER:
+            return self._header(width)
+        index = y - HEADER + self.scroll_offset.y
+        if index >= len(self.candidates):
+            return Strip.blank(width, self.rich_style)
+        strip = self._strips.get(index)
+        if strip is None or strip.cell_length != width:
+            strip = self._strips[index] = self._row(index, width)
+        return strip
+
+    def _header(self, width: int) -> Strip:
+        style = self.get_component_rich_style("candidates--header")
+        if not self.candidates:
+            text = "" if self._token is None else "No candidates are known for this token."
+            return Strip([Segment(fit(text, width), style)])
+        cols = columns(width)
+        text = "  " + fit("token", cols.piece) + fit("model", cols.raw_bar) + " " * cols.raw
+        if cols.after_bar:
+            text += fit(" sampled", cols.after_bar + cols.after)
+        elif cols.after:
+            text += "sampled".rjust(cols.after)
+        return Strip([Segment(fit(text, width), style)])
+
+    def _row(self, index: int, width: int) -> Strip:
+        candidate, chosen, cut = self._key(index)
+        cols = columns(width)
+        parts = {name: self.get_component_rich_style(f"candidates--{name}") for name in ROW_PARTS}
+        if index == self.cursor:
+            under = Style(bgcolor=self.get_component_rich_style("candidates--cursor").bgcolor)
+            parts = {name: style + under for name, style in parts.items()}
+        text = parts["chosen"] if chosen else parts["cut"] if cut else parts["piece"]
+        raw = probability(candidate.logprob)
+        segments = [
+            Segment("▸ " if chosen else "  ", parts["mark"]),
+            Segment(fit(visible_piece(candidate.piece), cols.piece - 1) + " ", text),
+            Segment(bar(raw or 0.0, cols.raw_bar), parts["cut" if cut else "bar"]),
+            Segment(percent(raw, cols.raw), text),
+        ]
+        if cols.after_bar:
+            segments.append(Segment(" " + thin_bar(candidate.prob or 0.0, cols.after_bar - 1), parts["after"]))
+        if cols.after:
+            after = fit(cut, cols.after - 1).strip().rjust(cols.after) if cut else percent(candidate.prob, cols.after)
+            segments.append(Segment(after, parts["cut" if cut else "after"]))
+        return Strip(segments).adjust_cell_length(width, parts["piece"])
+
+    def watch_cursor(self, old: int, new: int) -> None:
+        """Move the highlight and keep it in view, below the header."""
+        for index in (old, new):
+            self._repaint(index)
+        if new < 0:
+            return
+        visible = max(1, self.scrollable_content_region.height - HEADER)
+        top = self.scroll_offset.y
+        if not top <= new < top + visible:
+            self.scroll_to(y=new if new < top else new - visible + 1, animate=False)
+
+    def on_focus(self) -> None:
+        """Begin at the chosen candidate."""
+        if self.cursor < 0 and self.candidates:
+            self.cursor = max(0, self._chosen)
+
+    def on_blur(self) -> None:
+        """A cursor that keys do not move would only distract."""
+        self.cursor = -1
+
+    def action_move(self, rows: int) -> None:
+        """Move the cursor by some rows."""
+        if self.candidates:
+            before = self.cursor
+            self.cursor = min(len(self.candidates) - 1, max(0, before + rows))
+            if self.cursor != before:
+                self.post_message(self.Highlighted(self, self.cursor))
+
+    def action_page(self, pages: int) -> None:
+        """Move the cursor by some pages."""
+        self.action_move(pages * max(1, self.size.height - HEADER))
+
+    def action_pick(self) -> None:
+        """Take the candidate under the cursor."""
+        if 0 <= self.cursor < len(self.candidates):
+            self.post_message(self.Picked(self, self.cursor))
+
+    def on_click(self, event: events.Click) -> None:
+        """Take the candidate under the mouse."""
+        index = event.y - HEADER + self.scroll_offset.y
+        if event.y >= HEADER and index < len(self.candidates):
+            self.cursor = index
+            self.post_message(self.Picked(self, index))
