@@ -62,6 +62,12 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     llama_cpp: str = ""
 
     @property
+    def short_name(self) -> str:
+        """The file's name without its ending; files named by their hash go by the name inside."""
+        stem = self.path.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".gguf")
+        return self.name if stem.startswith("sha256-") and self.name else stem
+
+    @property
     def is_chat(self) -> bool:
         """True when the model brings a chat template."""
         return bool(self.chat_template)

@@ -98,6 +98,13 @@ class Session:
         reply.trimmed_bytes, reply.finished, reply.problem = 0, None, None
         return self._request(reply)
 
+    def new_conversation(self) -> None:
+        """Leave the branch on screen and begin at an empty one; what was said stays in the tree."""
+        self._check_idle()
+        self.transcript.head = None
+        cost, known = self.figures.cost, self.figures.cost_known
+        self.figures = Figures(cost=cost, cost_known=known)
+
     def _check_idle(self) -> None:
         if self.busy:
             raise BadInput("A reply is still being written.", "Stop it with Esc, or wait for its end.")

@@ -131,7 +131,7 @@ def test_a_foreign_theme_borrows_from_one_as_dark_as_it_is() -> None:
     assert variable_defaults({}, dark=True) == {}
 
 
-@pytest.mark.parametrize("name", [*sorted(THEMES), "nord", "textual-light", "textual-ansi"])
+@pytest.mark.parametrize("name", [*sorted(THEMES), "nord", "textual-light", "ansi-dark"])
 async def test_the_stylesheet_takes_every_theme(name: str) -> None:
     class Host(App[None]):
         CSS = "Static { color: $role-user; background: $prob-0; border: round $border; }"

@@ -12,9 +12,10 @@ from playground.widgets.token_layout import MIN_WRAP, TokenLayout
 
 # fmt: off
 AWKWARD = [
-    "a", "word", " the", " of", "ing", ".", ",", " ", "  ", "    ", " x ", "\n", "\n\n", "\t", "a\tb", "漢", "字漢字", "。",
-    "😀", " 漢字 mixed", "👩\u200d💻", "\u200d", "e\u0301", "\u0301", "", "\x1b[2J", "\x9b", "[bold]", "\u202e", "🇫", "🇷",
-    "ท", "ี่", "\ud83d", "x" * 30, " averyverylongwordthatneverends" * 2, " def f(x):\n    return x", "→", "1\u20e3", "\r\n",
+    "a", "word", " the", " of", "ing", ".", ",", " ", "  ", "    ", " x ", "\n", "\n\n", "\t", "a\tb", "\r\n", "",
+    "漢", "字漢字", "。", "😀", " 漢字 mixed", "👩\u200d💻", "\u200d", "e\u0301", "\u0301", "1\u20e3", "🇫", "🇷", "ท",
+    "ี่", "\x1b[2J", "\x9b", "[bold]", "\u202e", "\ud83d", "→", "x" * 30, " averyverylongwordthatneverends" * 2,
+    " def f(x):\n    return x",
 ]
 # fmt: on
 texts = st.lists(st.one_of(st.sampled_from(AWKWARD), st.text(max_size=6)), max_size=60)

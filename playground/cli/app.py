@@ -1,0 +1,56 @@
+"""Opening the app from the command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from msgspec import structs
+
+from playground.domain.errors import BadInput, ConfigError
+
+
+def open_app(*, model: str | None, preset: str | None, theme: str | None) -> None:
+    """Read settings and presets, then run the app until it is left. Raises BadInput when there is no terminal."""
+    _need_terminal()
+    from playground.services.presets import load_presets
+    from playground.services.settings import load_settings
+    from playground.services.start import DEFAULT_PRESET, find_preset, starting_params
+
+    settings, errors = load_settings()
+    presets, preset_errors = load_presets()
+    errors = [*errors, *preset_errors]
+    if theme:
+        settings = structs.replace(settings, theme=theme)
+    if preset:
+        chosen = find_preset(presets, preset)
+        settings = structs.replace(settings, preset=chosen.name)
+    else:
+        try:
+            chosen = find_preset(presets, settings.preset or DEFAULT_PRESET)
+        except BadInput as error:  # a name in the settings that is gone is no reason not to open
+            errors.append(ConfigError(error.message, error.hint))
+            chosen = find_preset(presets, DEFAULT_PRESET)
+
+    from playground.app import PlaygroundApp
+
+    app = PlaygroundApp(
+        settings,
+        model=model or "",
+        presets=presets,
+        preset=chosen,
+        params=starting_params(chosen),
+        errors=errors,
+    )
+    app.run()
+    sys.exit(app.return_code or 0)
+
+
+def _need_terminal() -> None:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise BadInput("The app needs a terminal.", "Without one, use: llm-playground run --prompt TEXT (see --help).")
+    if os.environ.get("TERM", "") in ("dumb", "unknown"):
+        raise BadInput(
+            f"This terminal (TERM={os.environ['TERM']}) cannot draw a screen.",
+            "Use another one, or: llm-playground run --prompt TEXT.",
+        )

@@ -1,0 +1,134 @@
+"""Choosing a model: those found on this machine, or any file by its path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import DataTable, Input, Static
+
+from playground.domain.display import display_text
+from playground.domain.errors import PlaygroundError
+from playground.domain.models import ModelFile
+from playground.services.models import resolve_model, scan_models
+from playground.services.recent_models import recent_models
+from playground.services.settings import Settings
+
+_COLUMNS = ("model", "size", "quantisation", "architecture", "params", "context", "found in")
+
+
+class ModelPicker(ModalScreen[Path | None]):
+    """Lists models while the disk is being searched; typing filters the list, a path opens a file."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Close", id="models.leave", tooltip="Keep the present model"),
+        Binding("down", "focus_list", "List", show=False, id="models.list", tooltip="Go to the list"),
+    ]
+    DEFAULT_CSS = """
+    ModelPicker {
+        align: center middle;
+        & > Vertical { width: 94%; height: 80%; border: round $border; background: $surface; padding: 0 1; }
+        & Input { border: none; height: 1; margin: 1 0; background: $panel; }
+        & DataTable { height: 1fr; background: $surface; }
+        & Static { height: auto; max-height: 3; color: $text-muted; }
+    }
+    """
+
+    def __init__(self, settings: Settings, current: Path | None) -> None:
+        super().__init__()
+        self._settings = settings
+        self._current = current
+        self._recent = {str(path) for path in recent_models()}
+        self._found: list[ModelFile] = []
+
+    def compose(self) -> ComposeResult:
+        """A field for a name or path over the list."""
+        with Vertical() as box:
+            box.border_title = Content("Models")
+            box.border_subtitle = Content("enter loads · esc keeps the present one")
+            yield Input(placeholder="type a part of a name, or the path of a .gguf file", id="model-name")
+            yield DataTable(cursor_type="row", id="model-list")
+            yield Static("searching …", id="model-note", markup=False)
+
+    def on_mount(self) -> None:
+        """Start the search."""
+        self.query_one(DataTable).add_columns(*_COLUMNS)
+        self._search()
+
+    @work(exclusive=True)
+    async def _search(self) -> None:
+        notes: list[str] = []
+        async for model in scan_models(self._settings.models.folders, notes):
+            self._found.append(model)
+            self._found.sort(key=lambda found: (bool(found.problem), found.path not in self._recent))
+            self._fill()
+        usable = sum(not model.problem for model in self._found)
+        text = f"{usable} models that can be loaded, {len(self._found) - usable} other files. " + " ".join(notes)
+        self.query_one("#model-note", Static).update(Content(display_text(text)))
+
+    @on(Input.Changed)
+    def _fill(self) -> None:
+        table = self.query_one(DataTable)
+        wanted = self.query_one(Input).value.strip().casefold()
+        row = table.cursor_row
+        table.clear()
+        for model in self._found:
+            if not wanted or "/" in wanted or wanted in f"{model.name} {model.source} {model.path}".casefold():
+                table.add_row(*self._cells(model), key=model.path)
+        table.move_cursor(row=min(row, max(0, table.row_count - 1)))
+
+    def _cells(self, model: ModelFile) -> list[Text]:
+        mark = "● " if self._current is not None and model.path == str(self._current) else ""
+        style = "dim" if model.problem else ""
+        context = f"{model.n_ctx_train:,}" if model.n_ctx_train else "–"
+        source = "recent" if model.path in self._recent and model.source != "starter" else model.source
+        cells = (
+            mark + model.name,
+            f"{model.size_bytes / 1e6:,.0f} MB" if model.size_bytes < 1e9 else f"{model.size_bytes / 1e9:.1f} GB",
+            model.quantisation or "–",
+            model.architecture or "–",
+            model.parameters or "–",
+            context,
+            source,
+        )
+        return [Text(display_text(cell), style=style, no_wrap=True) for cell in cells]
+
+    @on(DataTable.RowHighlighted)
+    def _say_more(self, event: DataTable.RowHighlighted) -> None:
+        model = next((found for found in self._found if found.path == event.row_key.value), None)
+        if model is not None:
+            self.query_one("#model-note", Static).update(Content(display_text(model.problem or model.path)))
+
+    @on(DataTable.RowSelected)
+    def _chosen(self, event: DataTable.RowSelected) -> None:
+        model = next(found for found in self._found if found.path == event.row_key.value)
+        if model.problem:
+            self.notify(display_text(model.problem), severity="error", markup=False)
+        else:
+            self.dismiss(Path(model.path))
+
+    @on(Input.Submitted)
+    def _typed(self, event: Input.Submitted) -> None:
+        table = self.query_one(DataTable)
+        if table.row_count and "/" not in event.value:
+            table.action_select_cursor()
+            return
+        try:
+            self.dismiss(resolve_model(event.value, self._settings))
+        except PlaygroundError as error:
+            self.notify(display_text(error.hint), title=display_text(error.message), severity="error", markup=False)
+
+    def action_focus_list(self) -> None:
+        """From the field into the list."""
+        self.query_one(DataTable).focus()
+
+    def action_leave(self) -> None:
+        """Keep the present model."""
+        self.dismiss(None)

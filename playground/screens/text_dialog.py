@@ -1,0 +1,82 @@
+"""A dialog for a text: the system prompt, stop strings, the name of a preset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static, TextArea
+
+from playground.domain.display import display_text
+from playground.domain.errors import PlaygroundError
+
+
+class TextDialog(ModalScreen[str | None]):
+    """Asks for a text. Ctrl+S or F10 takes it, Escape leaves everything as it was (None).
+
+    Args:
+        title: what the text is.
+        text: what is there now.
+        help_text: how it is to be written, one or two lines.
+        check: raises a PlaygroundError for a text that cannot be taken; the dialog shows why and stays open.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s,f10", "accept", "Accept", priority=True, id="dialog.accept", tooltip="Take the text"),
+        Binding("escape", "leave", "Leave", id="dialog.leave", tooltip="Leave everything as it was"),
+    ]
+    DEFAULT_CSS = """
+    TextDialog {
+        align: center middle;
+        & > Vertical {
+            width: 80%; max-width: 90; height: auto; max-height: 80%;
+            border: round $border; background: $surface; padding: 0 1;
+        }
+        & TextArea { height: auto; min-height: 4; max-height: 14; border: none; }
+        & .dialog--help { color: $text-muted; }
+        & .dialog--reason { color: $error; }
+    }
+    """
+
+    def __init__(
+        self, title: str, text: str, help_text: str, check: Callable[[str], object] = lambda _text: None
+    ) -> None:
+        super().__init__()
+        self._title = title
+        self._text = text
+        self._help = help_text
+        self._check = check
+
+    def compose(self) -> ComposeResult:
+        """The text between what it is for and how to leave."""
+        with Vertical() as box:
+            box.border_title = Content(self._title)
+            box.border_subtitle = Content("ctrl+s accept · esc leave")
+            yield Static(Content(self._help), classes="dialog--help", markup=False)
+            yield TextArea(self._text, soft_wrap=True, show_line_numbers=False)
+            yield Static("", classes="dialog--reason", markup=False)
+
+    def on_mount(self) -> None:
+        """Begin at the end of what is there."""
+        area = self.query_one(TextArea)
+        area.focus()
+        area.move_cursor(area.document.end)
+
+    def action_accept(self) -> None:
+        """Take the text, unless it cannot be taken."""
+        text = self.query_one(TextArea).text
+        try:
+            self._check(text)
+        except PlaygroundError as error:
+            self.query_one(".dialog--reason", Static).update(Content(display_text(str(error))))
+            return
+        self.dismiss(text)
+
+    def action_leave(self) -> None:
+        """Leave everything as it was."""
+        self.dismiss(None)

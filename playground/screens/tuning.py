@@ -1,0 +1,140 @@
+"""Presets and parameters on the main screen: which preset is in force, and what was changed since."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from textual.screen import Screen
+
+from playground.domain.display import display_text
+from playground.domain.errors import BadInput
+from playground.domain.models import ModelInfo
+from playground.domain.params import replace
+from playground.domain.sampling import SamplingParams
+from playground.screens.preset_picker import PresetPicker
+from playground.screens.text_dialog import TextDialog
+from playground.services.paths import user_config_dir
+from playground.services.presets import Preset, read_preset, recommended_preset, save_preset
+
+_LISTS = {
+    "stop": ("Stop strings", "One a line; \\n stands for a new line. The reply ends before the first that comes up."),
+    "logit_bias": (
+        "Logit bias",
+        "One a line: a token's text in quotes or its #id, then what is added to its logit.\n"
+        '" Yes" 2.5 makes it likelier, #504 -inf bans it.',
+    ),
+}
+
+
+class Tuning:
+    """The preset in force and the changes that wait for the next frame."""
+
+    def __init__(self, presets: Mapping[str, Preset], preset: Preset) -> None:
+        self.presets = dict(presets)
+        self.preset = preset
+        self.pending: SamplingParams | None = None
+        """Parameters to put in force with the next frame: however fast a slider moves, once a frame is enough."""
+
+    @property
+    def name(self) -> str:
+        """Name of the preset in force."""
+        return self.preset.name
+
+    def defaults(self, params: SamplingParams) -> SamplingParams:
+        """What the preset by itself would set."""
+        return self.preset.apply(params)
+
+    def title(self, params: SamplingParams) -> str:
+        """The preset's name, with a star when something was changed since."""
+        return self.name if self.defaults(params) == params else f"{self.name} *"
+
+    def change(self, params: SamplingParams, changes: Mapping[str, Any]) -> None:
+        """Note a change for the next frame. Raises BadInput for a value out of range."""
+        self.pending = replace(self.pending or params, **changes)
+
+    def take(self, preset: Preset, params: SamplingParams) -> None:
+        """Put a preset in force with the next frame."""
+        self.preset = preset
+        self.pending = preset.apply(self.pending or params)
+
+    def recommend(self, info: ModelInfo) -> Preset | None:
+        """Add what a model's file recommends to the list, or take the last model's recommendation off it."""
+        recommended = recommended_preset(info)
+        if recommended is not None:
+            self.presets[recommended.name] = recommended
+        return recommended
+
+    def choose(self, screen: Screen[None], use: Callable[[Preset], None]) -> None:
+        """Let a person choose a preset."""
+
+        def chosen(preset: Preset | None) -> None:
+            if preset is not None:
+                use(preset)
+
+        screen.app.push_screen(PresetPicker(list(self.presets.values()), self.name), chosen)
+
+    def save(self, screen: Screen[None], params: SamplingParams) -> None:
+        """Ask for a name and save the sliders under it."""
+
+        def named(name: str | None) -> None:
+            if name is None:
+                return
+            self.preset = read_preset(save_preset(user_config_dir() / "presets", name.strip(), params, ""))
+            self.presets[self.preset.name] = self.preset
+            self.pending = self.preset.apply(params)
+            screen.notify(display_text(self.preset.path), title="Saved", markup=False)
+
+        def check(name: str) -> None:
+            if not name.strip() or "\n" in name.strip():
+                raise BadInput("A preset needs a name of one line.")
+
+        screen.app.push_screen(TextDialog("Save the sliders as a preset", "", "Its name.", check), named)
+
+    def edit_list(self, screen: Screen[None], name: str, params: SamplingParams) -> None:
+        """Edit what does not fit on a slider: stop strings or the logit bias."""
+        title, help_text = _LISTS[name]
+        parse = parse_stops if name == "stop" else parse_biases
+        text = show_stops(params.stop) if name == "stop" else show_biases(params.logit_bias)
+
+        def accepted(new: str | None) -> None:
+            if new is not None:
+                self.change(params, {name: parse(new)})
+
+        def check(new: str) -> None:
+            replace(params, **{name: parse(new)})
+
+        screen.app.push_screen(TextDialog(title, text, help_text, check), accepted)
+
+
+def parse_stops(text: str) -> tuple[str, ...]:
+    r"""Stop strings, one a line, with \n for a new line."""
+    return tuple(line.replace("\\n", "\n") for line in text.splitlines() if line)
+
+
+def show_stops(stops: tuple[str, ...]) -> str:
+    """The inverse of `parse_stops`."""
+    return "\n".join(stop.replace("\n", "\\n") for stop in stops)
+
+
+def parse_biases(text: str) -> dict[str, float]:
+    """Lines of a quoted text or an #id, and a number. Raises BadInput naming the line."""
+    biases: dict[str, float] = {}
+    for line in filter(None, (line.strip() for line in text.splitlines())):
+        token, _, number = line.rpartition(" ")
+        token = token.strip()
+        if len(token) > 1 and token[0] == token[-1] == '"':
+            token = token[1:-1]
+        try:
+            biases[token] = float(number)
+        except ValueError as error:
+            raise BadInput(f"{line!r} does not end in a number.", 'Write for example: " Yes" 2.5') from error
+        if not token:
+            raise BadInput(f"{line!r} names no token.", 'Write for example: " Yes" 2.5')
+    return biases
+
+
+def show_biases(biases: Mapping[str, float]) -> str:
+    """The inverse of `parse_biases`."""
+    quoted = {token: token if token.startswith("#") else f'"{token}"' for token in biases}
+    return "\n".join(f"{quoted[token]} {bias:g}" for token, bias in biases.items())
