@@ -47,7 +47,8 @@ def open_app(*, model: str | None, preset: str | None, theme: str | None) -> Non
 
 
 def _need_terminal() -> None:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    # Textual draws on standard error, so that one counts as well.
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise BadInput("The app needs a terminal.", "Without one, use: llm-playground run --prompt TEXT (see --help).")
     if os.environ.get("TERM", "") in ("dumb", "unknown"):
         raise BadInput(
