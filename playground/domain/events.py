@@ -87,6 +87,7 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True, tag="finished"):
     stream: int
     reason: StopReason
     text: str
+    """The whole reply, with the beginning it was given, without special tokens and without the stop string."""
     usage: Usage
     timings: Timings
     trimmed_bytes: int = 0

@@ -19,14 +19,16 @@ class StopStrings:
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._needles = [(text, text.encode("utf-8", errors="replace")) for text in texts]
-        self._longest = max((len(needle) for _, needle in self._needles), default=0)
 
     def find(self, reply: bytes | bytearray, added: int) -> StopMatch | None:
-        """Look at the end of a reply whose last `added` bytes are new; the earliest match wins."""
+        """Look for a stop string that ends within the last `added` bytes of a reply; the earliest match wins."""
         if not self._needles or not added:
             return None
-        start = max(0, len(reply) - added - self._longest + 1)
-        found = [(at, text) for text, needle in self._needles if (at := reply.find(needle, start)) >= 0]
+        found = []
+        for text, needle in self._needles:
+            at = reply.find(needle, max(0, len(reply) - added - len(needle) + 1))
+            if at >= 0:
+                found.append((at, text))
         if not found:
             return None
         at, text = min(found)

@@ -6,7 +6,6 @@ Everything here is about the raw distribution: softmax of the logits over the wh
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -15,10 +14,9 @@ from numpy.typing import NDArray
 from playground.domain.errors import RunFailed
 from playground.engine.libllama import Logits
 
-_NEAR: Final = 9.0
-"""Logits this far under the best one usually hold the top candidates; exp(-9) is a ten-thousandth of its chance."""
-
-_NEAR_RATIO: Final = math.exp(-_NEAR)
+_CUTOFFS: Final = (1e-4, 1e-6, 1e-8)
+"""Probabilities above which a token is near the top; the next one is tried while too few are."""
+_MANY: Final = 1024
 _SMALL: Final = 1e-15
 _LARGE: Final = 1e30
 
@@ -32,20 +30,27 @@ class Distribution:
 
     def __init__(self, n_vocab: int) -> None:
         self._exp = np.empty(n_vocab, np.float32)
+        self._above = np.empty(n_vocab, np.bool_)
         self.logits: Logits = self._exp
         self.near: NDArray[np.int64] = np.empty(0, np.int64)
-        """Ids of all tokens whose logit is within 9 of the best one, ascending."""
-        self._best = 0.0
+        """Ids of all tokens whose probability is above a cutoff, ascending."""
+        self.near_logits: Logits = self._exp[:0]
+        """Their logits, in the same order."""
+        self._cutoff = 0.0
         self._sum = 1.0
         self._log_sum = 0.0
 
-    def read(self, logits: Logits) -> None:
-        """Take a row of logits; raises RunFailed when the model computed NaN."""
+    def read(self, logits: Logits, want: int) -> None:
+        """Take a row of logits and find at least `want` tokens near the top, if that is quick.
+
+        Raises RunFailed when the model computed NaN.
+        """
         self.logits, exp = logits, self._exp
         # Logits are far from float32's limits, so exp needs no shift, which saves two passes over the vocabulary.
-        np.exp(logits, out=exp)
-        best, shift = float(exp.max()), 0.0
-        if not _SMALL < best < _LARGE:
+        with np.errstate(over="ignore"):
+            np.exp(logits, out=exp)
+            total, shift = float(exp.sum()), 0.0
+        if not _SMALL < total < _LARGE:
             shift = float(logits.max())
             if not math.isfinite(shift):
                 raise RunFailed(
@@ -54,47 +59,58 @@ class Distribution:
                 )
             np.subtract(logits, np.float32(shift), out=exp)
             np.exp(exp, out=exp)
-            best = 1.0
-        self._best = math.log(best) + shift
-        self._sum = float(exp.sum())
-        self._log_sum = math.log(self._sum) + shift
-        self.near = np.flatnonzero(exp > np.float32(best * _NEAR_RATIO))
+            total = float(exp.sum())
+        self._sum = total
+        self._log_sum = math.log(total) + shift
+        for cutoff in _CUTOFFS:
+            self._cutoff = cutoff
+            np.greater(exp, np.float32(total * cutoff), out=self._above)
+            self.near = self._above.nonzero()[0]
+            if len(self.near) >= want:
+                break
+        self.near_logits = logits.take(self.near)
 
-    def logprobs(self, tokens: Sequence[int]) -> list[float]:
-        """Natural log of the model's probability of each token."""
-        values: list[float] = (self.logits[tokens].astype(np.float64) - self._log_sum).tolist()
-        return values
+    def logprob(self, logit: float) -> float:
+        """Natural log of the model's probability of a token that has this logit."""
+        return logit - self._log_sum
 
     def rank(self, token: int) -> int:
         """1 for the most likely token."""
         logit = self.logits[token]
-        if logit > self._best - _NEAR + 0.01:
-            return int(np.count_nonzero(self.logits[self.near] > logit)) + 1
+        if self._exp[token] > self._sum * self._cutoff:
+            return int(np.count_nonzero(self.near_logits > logit)) + 1
         return int(np.count_nonzero(self.logits > logit)) + 1
 
     def entropy_bits(self) -> float:
         """Shannon entropy H = log Z - sum(p x), in bits, over the whole vocabulary."""
-        mean = float(np.dot(self._exp, self.logits)) / self._sum
+        with np.errstate(invalid="ignore"):
+            mean = float(self._exp.dot(self.logits)) / self._sum
         if math.isnan(mean):  # a logit of -inf: its probability is 0, and 0 times -inf is not
             finite = self._exp > 0
-            mean = float(np.dot(self._exp[finite], self.logits[finite])) / self._sum
+            mean = float(self._exp[finite].dot(self.logits[finite])) / self._sum
         return max(0.0, (self._log_sum - mean) / math.log(2))
+
+    def probs(self, tokens: NDArray[np.integer]) -> list[float]:
+        """The model's probability of each of a few tokens."""
+        values: list[float] = (self._exp.take(tokens) / self._sum).tolist()
+        return values
 
     def mass(self, tokens: NDArray[np.integer]) -> float:
         """The model's probability of a set of tokens taken together, 0 to 1."""
-        return min(1.0, float(self._exp[tokens].sum()) / self._sum)
+        return min(1.0, float(self._exp.take(tokens).sum()) / self._sum)
 
-    def top(self, count: int) -> list[int]:
-        """Ids of the most likely tokens, best first; ties by id."""
+    def top(self, count: int) -> tuple[list[int], list[float]]:
+        """Ids and logits of the most likely tokens, best first; ties by id."""
         count = min(count, len(self.logits))
-        pool = self.near
+        pool, values = self.near, self.near_logits
         if len(pool) < count:
             pool = np.sort(np.argpartition(self.logits, -count)[-count:])
-        elif len(pool) > 16 * count:
-            pool = np.sort(pool[np.argpartition(self.logits[pool], -count)[-count:]])
-        order = np.argsort(-self.logits[pool], kind="stable")[:count]
-        best: list[int] = pool[order].tolist()
-        return best
+            values = self.logits[pool]
+        elif len(pool) > _MANY:
+            kept = np.sort(np.argpartition(values, -count)[-count:])
+            pool, values = pool[kept], values[kept]
+        order = np.negative(values).argsort(kind="stable")[:count]
+        return pool.take(order).tolist(), values.take(order).tolist()
 
     def holds_top(self, count: int) -> bool:
         """True when the `count` best tokens are all in `near`."""
@@ -102,4 +118,7 @@ class Distribution:
 
     def holds_share(self, share: float) -> bool:
         """True when every token at least `share` times as likely as the best one is in `near`."""
-        return share > 0.0 and math.log(share) > -_NEAR + 0.01
+        if not len(self.near):
+            return False
+        best = math.exp(self.logprob(float(self.near_logits.max())))
+        return best * share > self._cutoff * 1.01

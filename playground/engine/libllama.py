@@ -6,6 +6,7 @@ llama_cpp's ctypes bindings are untyped; this file is where that ends.
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -14,13 +15,16 @@ import llama_cpp.llama_cpp as lib
 import numpy as np
 from numpy.typing import NDArray
 
-from playground.domain.errors import OutOfMemory
+from playground.domain.errors import RunFailed
 from playground.domain.models import LoadOptions
+from playground.engine import llama_log
 
 Logits = NDArray[np.float32]
 
 KV_TYPES: Final = {"f16": lib.GGML_TYPE_F16, "q8_0": lib.GGML_TYPE_Q8_0, "q4_0": lib.GGML_TYPE_Q4_0}
 FLASH: Final = {"auto": -1, "off": 0, "on": 1}
+
+_GPUS: Final = (1, 2)  # GGML_BACKEND_DEVICE_TYPE_GPU and _IGPU
 
 DECODED: Final = 0
 NO_ROOM: Final = 1
@@ -28,18 +32,36 @@ ABORTED: Final = 2
 
 _initialised = False
 
+# A function object of its own: as an address the result costs nothing to look at, as a typed pointer it does.
+_get_logits: Final[Any] = ctypes.CFUNCTYPE(ctypes.c_void_p, lib.llama_context_p_ctypes, ctypes.c_int32)(
+    ("llama_get_logits_ith", lib._lib)
+)
+
 
 def initialise() -> None:
     """Start llama.cpp once in this process."""
     global _initialised  # noqa: PLW0603 - llama.cpp's own state is global
     if not _initialised:
+        llama_log.listen()
         lib.llama_backend_init()
         _initialised = True
 
 
-def gpu_offload() -> bool:
-    """True when this build of llama.cpp can put layers on a GPU."""
-    return bool(lib.llama_supports_gpu_offload())
+def gpu_name() -> str:
+    """The first GPU that this build of llama.cpp can put layers on; empty when there is none."""
+    if not lib.llama_supports_gpu_offload():
+        return ""
+    library: Any = lib._lib
+    library.ggml_backend_dev_count.restype = ctypes.c_size_t
+    library.ggml_backend_dev_get.argtypes, library.ggml_backend_dev_get.restype = [ctypes.c_size_t], ctypes.c_void_p
+    library.ggml_backend_dev_type.argtypes = [ctypes.c_void_p]
+    library.ggml_backend_dev_description.argtypes = [ctypes.c_void_p]
+    library.ggml_backend_dev_description.restype = ctypes.c_char_p
+    for index in range(library.ggml_backend_dev_count()):
+        device = library.ggml_backend_dev_get(index)
+        if library.ggml_backend_dev_type(device) in _GPUS:
+            return str(library.ggml_backend_dev_description(device).decode("utf-8", errors="replace"))
+    return "GPU"
 
 
 def load_model(path: str, *, gpu_layers: int, mmap: bool, progress: Callable[[float], bool]) -> Any:
@@ -56,7 +78,7 @@ def load_model(path: str, *, gpu_layers: int, mmap: bool, progress: Callable[[fl
         return progress(fraction)
 
     params.progress_callback = report
-    return lib.llama_model_load_from_file(path.encode(), params)
+    return lib.llama_model_load_from_file(os.fsencode(path), params)
 
 
 class AbortFlag:
@@ -147,7 +169,11 @@ class Context:
         self._views: dict[int, Logits] = {}
         self.pointer = lib.llama_init_from_model(model, params)
         if not self.pointer:
-            raise OutOfMemory(
+            raise llama_log.refusal(
+                RunFailed(
+                    f"llama.cpp cannot make a context of {n_ctx:,} tokens for this model.",
+                    "Try the default context, KV cache type and flash attention.",
+                ),
                 f"A context of {n_ctx:,} tokens does not fit in memory.",
                 "Choose a smaller context, or a smaller KV cache type (q8_0, q4_0).",
             )
@@ -163,9 +189,8 @@ class Context:
 
     def logits(self, row: int) -> Logits:
         """Raw logits of one row of the last batch, shape (n_vocab,); a view, valid until the next decode."""
-        pointer = lib.llama_get_logits_ith(self.pointer, row)
-        address = ctypes.cast(pointer, ctypes.c_void_p).value
-        assert address is not None, "no logits were asked for in this row"
+        address = _get_logits(self.pointer, row)
+        assert address, "no logits were asked for in this row"
         view = self._views.get(address)
         if view is None:
             buffer: Any = (ctypes.c_float * self.n_vocab).from_address(address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,14 +13,17 @@ import llama_cpp
 import llama_cpp.llama_cpp as lib
 import psutil
 
-from playground.domain.errors import BadInput, ModelFileError, OutOfMemory
+from playground.domain.errors import BadInput, ModelFileError, OutOfMemory, PlaygroundError
 from playground.domain.models import LoadOptions, ModelInfo
-from playground.engine import memory
-from playground.engine.gguf import kv_bytes_per_token, recommended_params
+from playground.engine import llama_log, memory
+from playground.engine.gguf import kv_bytes_per_token, recommended_params, shown_path
 from playground.engine.gguf_checks import check_model_file, split_parts
-from playground.engine.libllama import Context, gpu_offload, initialise, load_model
+from playground.engine.libllama import Context, gpu_name, initialise, load_model
 from playground.engine.samplers import Vocabulary
 
+_NO_TEXT = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN
+_ALL_LAYERS = 999
+_SMALLER = "Choose a smaller quantisation, or close other programs."
 _VOCAB_TYPES = {1: "SPM", 2: "BPE", 3: "WPM", 4: "UGM", 5: "RWKV", 6: "PLaMo-2"}
 
 
@@ -59,7 +63,7 @@ class LoadedModel:
         """The bytes of a token and False; for a control token its name, e.g. b"<|im_end|>", and True."""
         known = self._named.get(token)
         if known is None:
-            control = token in self._ends or bool(lib.llama_vocab_is_control(self._vocab, token))
+            control = token in self._ends or bool(lib.llama_vocab_get_attr(self._vocab, token) & _NO_TEXT)
             known = self._named[token] = (self._piece(token), control)
         return known
 
@@ -84,6 +88,11 @@ class LoadedModel:
         return int(lib.llama_vocab_bos(self._vocab))
 
     @property
+    def adds_begin(self) -> bool:
+        """True when tokenising a whole prompt puts the beginning-of-text token in front."""
+        return bool(lib.llama_vocab_get_add_bos(self._vocab))
+
+    @property
     def end_token(self) -> int:
         """Id of the end-of-text token, -1 when there is none."""
         return int(lib.llama_vocab_eos(self._vocab))
@@ -92,19 +101,26 @@ class LoadedModel:
         """Logit bias by id. Raises BadInput for a text that is not exactly one token."""
         by_id: dict[int, float] = {}
         for text, value in bias.items():
-            ids = [int(text[1:])] if text[:1] == "#" and text[1:].isdigit() else self._plain_ids(text)
-            if len(ids) != 1 or ids[0] >= self.info.n_vocab:
-                parts = " ".join(f"#{i}" for i in ids)
-                raise BadInput(f"The logit bias for {text!r} is not one token of this model.", f"Its tokens: {parts}.")
-            by_id[ids[0]] = value
+            token = self._one_token(text)
+            if token is None:
+                parts = " ".join(f"#{i}" for i in self.tokenize(text, special=True, begin=False))
+                hint = f"Its tokens: {parts}." if text[:1] != "#" else f"Ids go from #0 to #{self.info.n_vocab - 1}."
+                raise BadInput(f"The logit bias for {text!r} is not one token of this model.", hint)
+            by_id[token] = value
         return by_id
 
-    def _plain_ids(self, text: str) -> list[int]:
-        """Ids of a text by itself; SentencePiece's invisible leading space is taken off again."""
+    def _one_token(self, text: str) -> int | None:
+        """Id of "#id", or of the token that stands for exactly this text; None when there is none."""
+        if not text:
+            return None
+        if re.fullmatch("#[0-9]{1,9}", text):
+            return int(text[1:]) if int(text[1:]) < self.info.n_vocab else None
+        data = text.encode("utf-8", errors="replace")
         ids = self.tokenize(text, special=True, begin=False)
-        if len(ids) > 1 and self.named_piece(ids[0])[0] == b" " and not text.startswith(" "):
-            return ids[1:]
-        return ids
+        if len(ids) == 1 and self.named_piece(ids[0])[0] == data:
+            return ids[0]
+        # SentencePiece puts an invisible space in front of what it splits, so its own way finds " Yes" for "Yes".
+        return next((token for token in range(self.info.n_vocab) if self._piece(token) == data), None)
 
     def close(self) -> None:
         """Give the memory back."""
@@ -128,31 +144,37 @@ def open_model(
     file = Path(path).expanduser()
     header = check_model_file(file)
     initialise()
-    layers = options.gpu_layers if options.gpu_layers >= 0 else (999 if gpu_offload() else 0)
+    llama_log.listen()
+    gpu = gpu_name()
+    layers = (options.gpu_layers if options.gpu_layers >= 0 else _ALL_LAYERS) if gpu else 0
     need, free = sum(part.stat().st_size for part in split_parts(file)), memory.available_bytes()
     if need > free and not options.mmap:
         raise OutOfMemory(
             f"The model needs {memory.gib(need)}, but only {memory.gib(free)} of memory is free.",
-            "Choose a smaller quantisation, or close other programs.",
+            _SMALLER,
         )
     pointer = load_model(str(file), gpu_layers=layers, mmap=options.mmap, progress=progress or (lambda _: True))
     if not pointer:
-        raise ModelFileError(
-            f"llama.cpp cannot load {file.name}.",
-            "The file may be damaged, or its architecture newer than the installed llama-cpp-python; "
-            "download it again or upgrade the package.",
+        raise llama_log.refusal(
+            ModelFileError(
+                f"llama.cpp cannot load {shown_path(Path(file.name))}.",
+                "The file may be damaged, or its architecture newer than the installed llama-cpp-python; "
+                "download it again or upgrade the package.",
+            ),
+            f"The model needs {memory.gib(need)}, and that does not fit in memory.",
+            _SMALLER,
         )
     per_token = kv_bytes_per_token(header, options.kv_type) or 0
-    fit = memory.fit_context(
-        wanted=options.context,
-        trained=lib.llama_model_n_ctx_train(pointer),
-        kv_bytes_per_token=per_token,
-        free_bytes=free - need,
-    )
     threads, threads_batch = default_threads(options)
     try:
+        fit = memory.fit_context(
+            wanted=options.context,
+            trained=lib.llama_model_n_ctx_train(pointer),
+            kv_bytes_per_token=per_token,
+            free_bytes=None if layers else max(0, free - need),
+        )
         context = Context(pointer, n_ctx=fit.n_ctx, threads=threads, threads_batch=threads_batch, options=options)
-    except OutOfMemory:
+    except PlaygroundError:
         lib.llama_model_free(pointer)
         raise
     info = ModelInfo(
@@ -171,7 +193,7 @@ def open_model(
         chat_template=_chat_template(pointer),
         memory_kind=_memory_kind(pointer),
         can_cut=_memory_kind(pointer) == "attention",
-        device="GPU" if layers else "CPU",
+        device=gpu if layers else "CPU",
         gpu_layers=min(layers, int(lib.llama_model_n_layer(pointer)) + 1),
         threads=threads,
         threads_batch=threads_batch,

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate
 
+from playground.domain.errors import BadInput
 from playground.domain.messages import ChatPrompt, Message, Prompt, PromptParts, PromptView, Role
 from playground.engine.model import LoadedModel
 from playground.engine.template import render
@@ -16,6 +17,7 @@ def build_prompt(model: LoadedModel, prompt: Prompt, reply_ids: Sequence[int] = 
 
     Raises:
         TemplateError: the model's template refuses the conversation.
+        BadInput: `reply_ids` holds something that is no token of this model.
     """
     note = ""
     messages: tuple[Message, ...] = ()
@@ -24,12 +26,15 @@ def build_prompt(model: LoadedModel, prompt: Prompt, reply_ids: Sequence[int] = 
     elif model.info.is_chat:
         begin, end = model.token_text(model.begin_token), model.token_text(model.end_token)
         text, note = render(model.info.chat_template, prompt.messages, begin=begin, end=end)
-        text = text.removeprefix(begin) if begin else text
+        # The tokeniser puts it there once more, where the model wants it at all.
+        text = text.removeprefix(begin) if model.adds_begin else text
         messages = prompt.messages
     else:
         messages = prompt.messages
         text = "\n\n".join(message.content for message in messages)
         note = "This is a base model without a chat template: it gets the plain text and goes on writing it."
+    if any(not 0 <= token < model.info.n_vocab for token in reply_ids):
+        raise BadInput("This reply was begun by a model with other tokens.", "Regenerate it, or load that model again.")
     ids = (*model.tokenize(text, special=True, begin=True), *reply_ids)
     named = [model.named_piece(token) for token in ids]
     pieces = tuple(piece for piece, _ in named)
@@ -63,11 +68,16 @@ def _parts(text: str, messages: Sequence[Message], pieces: Sequence[bytes], repl
             ends.append(cursor)
     has_system = messages[0].role is Role.SYSTEM
     lengths = list(accumulate(len(piece) for piece in pieces[: total - reply]))
-    surplus = lengths[-1] - len(text.encode()) if lengths else 0  # a beginning-of-text token that is not in the text
+    surplus = lengths[-1] - _size(text) if lengths else 0  # a beginning-of-text token that is not in the text
 
     def tokens_before(offset: int) -> int:
-        return min(total - reply, bisect_left(lengths, len(text[:offset].encode()) + surplus) + 1) if offset else 0
+        return min(total - reply, bisect_left(lengths, _size(text[:offset]) + surplus) + 1) if offset else 0
 
     system = tokens_before(starts[0]) if has_system else 0
     earlier = tokens_before(ends[-2]) if len(ends) > 1 else system
     return PromptParts(system=system, history=earlier - system + reply, prompt=total - reply - earlier)
+
+
+def _size(text: str) -> int:
+    """Bytes the tokeniser sees."""
+    return len(text.encode("utf-8", errors="replace"))

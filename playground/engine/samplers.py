@@ -22,6 +22,7 @@ from playground.engine.libllama import pointer_to
 _CANDIDATE: Final = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 _REMEMBERS: Final = ("penalties", "dry")
 _ACCEPTS: Final = (*_REMEMBERS, "adaptive_p")
+_MASKS: Final = ("logit_bias", "top_n_sigma")  # they may set a logit to -inf
 _FEW: Final = 256  # up to here Python's own sets are quicker than an array of the whole vocabulary
 _MIROSTAT_M: Final = 100  # tokens mirostat 1 looks at to estimate the distribution's tail; llama.cpp's default
 
@@ -42,9 +43,39 @@ class Choice(NamedTuple):
     token: int
     stages: tuple[Stage, ...]
     prob: dict[int, float]
-    """Probability after all samplers of each watched token; 0.0 when removed."""
+    """Probability after all samplers of each token that was left, or of the watched ones among many."""
     cut_by: dict[int, int]
     """Index of the stage that removed a watched token, for those that were."""
+
+
+class _Cuts:
+    """Notes, stage after stage, how much of the model's own probability is left and which tokens were removed."""
+
+    def __init__(self, distribution: Distribution, watched: Sequence[int], alive: NDArray[np.bool_]) -> None:
+        self.by: dict[int, int] = {}
+        self._distribution = distribution
+        self._watched = watched
+        self._alive = alive
+        self._raw: dict[int, float] = {}
+
+    def record(self, ids: NDArray[np.int32], stage: int) -> float:
+        """Take the tokens a stage has left; returns their mass."""
+        if len(ids) > _FEW:
+            alive = self._alive
+            alive[ids] = True
+            for token in self._watched:
+                if not alive[token]:
+                    self.by.setdefault(token, stage)
+            alive[ids] = False
+            return self._distribution.mass(ids)
+        left = ids.tolist()
+        if not self._raw:
+            self._raw = dict(zip(left, self._distribution.probs(ids), strict=True))
+        raw, known = self._raw, set(left)
+        for token in self._watched:
+            if token not in known:
+                self.by.setdefault(token, stage)
+        return min(1.0, sum([raw[token] for token in left]))
 
 
 class SamplerChain:
@@ -65,10 +96,12 @@ class SamplerChain:
         self._array = np.empty(vocabulary.size, _CANDIDATE)
         self._ids, self._logits, self._p = (self._array[field] for field in ("id", "logit", "p"))
         self._all_ids = np.arange(vocabulary.size, dtype=np.int32)
-        self._banned: NDArray[np.int32] = np.empty(0, np.int32)
         self._alive = np.zeros(vocabulary.size, bool)
         self._struct = lib.llama_token_data_array()
-        self._struct.data = pointer_to(self._array, lib.llama_token_data)
+        self._reference = ctypes.byref(self._struct)
+        self._base = self._array.ctypes.data
+        self._data = pointer_to(self._array, lib.llama_token_data)
+        self._start = 0
         self._stages: list[tuple[str, Any]] = []
         self.params = params
         self.configure(params, bias, history)
@@ -77,8 +110,6 @@ class SamplerChain:
         """Put other parameters in force; `history` is every token of the context so far."""
         kept = self._made
         self._made, self._stages, self.params = {}, [], params
-        ends = self._vocabulary.end_tokens if params.ignore_eos else ()
-        self._banned = np.array([*(t for t, b in bias.items() if b == float("-inf")), *ends], np.int32)
         for name in active_stages(params):
             key = self._key(name, params, bias)
             sampler = kept.pop(key, None)
@@ -152,93 +183,88 @@ class SamplerChain:
                 return getattr(lib, f"llama_sampler_init_{name}")(*values)
 
     def choose(self, distribution: Distribution, watched: Sequence[int]) -> Choice:
-        """Run all stages over the logits that `distribution` has read, and pick a token."""
-        struct = self._struct
-        size = self._fill(distribution)
-        hidden, mass = self._vocabulary.size - size, 1.0
-        reference = ctypes.byref(struct)
+        """Run all stages over the logits that `distribution` has read, and pick a token.
+
+        Args:
+            distribution: what the model thinks; its `near` must have been found with `wanted` in mind.
+            watched: tokens whose probability and fate are to be reported.
+        """
+        struct, reference, params = self._struct, self._reference, self.params
+        self._fill(distribution)
+        size, mass = self._vocabulary.size, 1.0
         stages: list[Stage] = []
-        cut_by: dict[int, int] = {}
+        cuts = _Cuts(distribution, watched, self._alive)
         for index, (name, sampler) in enumerate(self._stages):
             lib.llama_sampler_apply(sampler, reference)
-            if name == "temperature" and self.params.temperature <= 0.0:
-                self._keep_best()
-            elif name == "logit_bias" and len(self._banned):
-                hidden, mass = -len(self._banned), 1.0 - distribution.mass(self._banned)
-                self._record_bans(watched, index, cut_by)
+            if name == "xtc":
+                moved_to: Any = struct.data
+                self._start = (ctypes.addressof(moved_to.contents) - self._base) // _CANDIDATE.itemsize
+            elif name in _MASKS or (name == "temperature" and params.temperature <= 0.0):
+                self._drop_masked()
             if struct.size != size:
-                size, hidden = struct.size, 0
-                ids = self._ids[:size]
-                mass = distribution.mass(ids)
-                self._record_cuts(ids, watched, index, cut_by)
-            stages.append(Stage(name, size + hidden, mass))
-        chosen = int(self._ids[struct.selected])
-        return Choice(chosen, tuple(stages), self._probabilities(watched, cut_by, size), cut_by)
+                size = struct.size
+                mass = cuts.record(self._ids[self._start : self._start + size], index)
+            stages.append(Stage(name, size, mass))
+        token, prob = self._probabilities(watched, cuts.by, size)
+        return Choice(token, tuple(stages), prob, cuts.by)
 
-    def _fill(self, distribution: Distribution) -> int:
-        """Put the candidates into llama.cpp's array; returns how many.
+    @property
+    def wanted(self) -> int:
+        """How many tokens near the top would spare the first stage a walk over the whole vocabulary."""
+        return self.params.top_k if self._stages[0][0] == "top_k" else 1
+
+    def _fill(self, distribution: Distribution) -> None:
+        """Put the candidates into llama.cpp's array.
 
         A first stage that keeps the best few gives the same result on the tokens near the best one as on the whole
         vocabulary, at a fraction of the memory traffic.
         """
-        struct, near = self._struct, None
+        struct, params = self._struct, self.params
         match self._stages[0][0]:
-            case "top_k" if distribution.holds_top(self.params.top_k):
-                near = distribution.near
-            case "min_p" if distribution.holds_share(self.params.min_p) and self.params.min_keep <= 1:
-                near = distribution.near
-        if near is None:
+            case "top_k":
+                few = distribution.holds_top(params.top_k)
+            case "min_p":
+                few = params.min_keep <= 1 and distribution.holds_share(params.min_p)
+            case _:
+                few = False
+        if few:
+            size = len(distribution.near)
+            self._ids[:size] = distribution.near
+            self._logits[:size] = distribution.near_logits
+        else:
             size = self._vocabulary.size
             self._ids[:] = self._all_ids
             self._logits[:] = distribution.logits
-        else:
-            size = len(near)
-            self._ids[:size] = near
-            self._logits[:size] = distribution.logits[near]
+        # XTC moves the pointer past what it removes.
+        struct.data = self._data
         struct.size, struct.selected, struct.sorted = size, -1, False
-        return size
+        self._start = 0
 
-    def _keep_best(self) -> None:
-        """Temperature 0 sets every other logit to -inf: what is left is one candidate."""
-        best = int(self._logits[: self._struct.size].argmax())
-        self._array[0] = self._array[best]
-        self._struct.size = 1
+    def _drop_masked(self) -> None:
+        """Some stages remove a token by a logit of -inf and leave it in the array: take it out."""
+        start, size = self._start, self._struct.size
+        live = self._array[start : start + size]
+        kept = live[live["logit"] > -np.inf]
+        if 0 < len(kept) < size:
+            live[: len(kept)] = kept
+            self._struct.size = len(kept)
 
-    def _record_bans(self, watched: Sequence[int], stage: int, cut_by: dict[int, int]) -> None:
-        """A ban is a logit of -inf: the token stays in llama.cpp's array, but it is no candidate any more."""
-        banned = set(self._banned.tolist())
-        cut_by.update((token, stage) for token in watched if token in banned)
-
-    def _record_cuts(self, ids: NDArray[np.int32], watched: Sequence[int], stage: int, cut_by: dict[int, int]) -> None:
-        if len(ids) <= _FEW:
-            left = set(ids.tolist())
-            for token in watched:
-                if token not in left:
-                    cut_by.setdefault(token, stage)
-            return
-        self._alive[ids] = True
-        for token in watched:
-            if not self._alive[token]:
-                cut_by.setdefault(token, stage)
-        self._alive[ids] = False
-
-    def _probabilities(self, watched: Sequence[int], cut_by: dict[int, int], size: int) -> dict[int, float]:
-        selected = self._struct.selected
-        chosen = int(self._ids[selected])
+    def _probabilities(self, watched: Sequence[int], cut_by: dict[int, int], size: int) -> tuple[int, dict[int, float]]:
+        """The token that was picked, and the probability of every survivor, or of the watched ones among many."""
+        start, selected = self._start, self._struct.selected
+        ids, p = self._ids[start : start + size], self._p[start : start + size]
+        chosen = int(ids[selected])
         if self._stages[-1][0] == "greedy":
-            return {token: float(token == chosen) for token in (*watched, chosen)}
-        ids, p = self._ids[:size], self._p[:size]
-        prob = dict.fromkeys(watched, 0.0)
+            return chosen, {token: float(token == chosen) for token in (*watched, chosen)}
         if size <= _FEW:
-            by_id = dict(zip(ids.tolist(), p.tolist(), strict=True))
-            prob.update((token, by_id[token]) for token in watched if token in by_id)
+            prob = dict(zip(ids.tolist(), p.tolist(), strict=True))
         else:
+            prob = {chosen: float(p[selected])}
             for token in watched:
                 if token not in cut_by:
                     at = token if token < size and ids[token] == token else int(np.flatnonzero(ids == token)[0])
                     prob[token] = float(p[at])
-        prob[chosen] = float(p[selected])
-        return prob
+        return chosen, prob
 
     def accept(self, token: int) -> None:
         """Tell the stages that remember what was written."""

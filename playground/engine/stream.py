@@ -11,7 +11,7 @@ import psutil
 from playground.domain.events import Event, Finished, ParamsChanged, PromptProgress, Started, StopReason, TokenGenerated
 from playground.domain.messages import GenerationRequest, PromptView
 from playground.domain.sampling import SamplingParams, changed_fields
-from playground.domain.stop_strings import StopStrings
+from playground.domain.stop_strings import StopMatch, StopStrings
 from playground.domain.tokens import Candidate, Token
 from playground.domain.usage import Timings, Usage, percentile
 from playground.engine.capture import Distribution
@@ -46,7 +46,9 @@ class Stream:
         self.generated: list[int] = []
         self.row = -1
         """Where this stream's logits are in the batch being decoded; -1 when none were asked for."""
-        self.reply = bytearray()
+        before = [name for name, control in map(model.named_piece, request.reply_ids) if not control]
+        self._reply = bytearray(b"".join(before))
+        self._stopped_by: StopMatch | None = None
         self._cached = 0
         self._prefill_started_at = 0.0
         self._prefill_s = 0.0
@@ -104,22 +106,23 @@ class Stream:
         """Choose the next token from its logits and report it; the reason when the reply ends with it."""
         if self.params.max_tokens == 0:
             return StopReason.LENGTH
-        distribution.read(logits)
-        top = distribution.top(self.params.top)
+        distribution.read(logits, max(self.params.top, self.sampler.wanted))
+        top, top_logits = distribution.top(self.params.top)
         choice = self.sampler.choose(distribution, top)
         self.sampler.accept(choice.token)
         now = time.monotonic()
         if self.prefilling:
             self._prefill_s = now - self._prefill_started_at
         self._times.append(now)
-        token = self._token(choice, distribution, top, now)
+        token = self._token(choice, distribution, top, top_logits, now)
         self.generated.append(choice.token)
         self.pending = [choice.token]
-        self.reply += token.piece
+        self._reply += token.piece
         self._emit(TokenGenerated(stream=self.id, token=token))
         if self._model.is_end(choice.token):
             return StopReason.STOP
-        if self._stops.find(self.reply, len(token.piece)):
+        self._stopped_by = self._stops.find(self._reply, len(token.piece))
+        if self._stopped_by:
             return StopReason.STOP_STRING
         if 0 <= self.params.max_tokens <= len(self.generated):
             return StopReason.LENGTH
@@ -127,28 +130,34 @@ class Stream:
             return StopReason.CONTEXT
         return None
 
-    def _token(self, choice: Choice, distribution: Distribution, top: list[int], now: float) -> Token:
-        model, chosen = self._model, choice.token
-        listed = top if chosen in top else [*top, chosen]
-        logprobs = distribution.logprobs(listed)
-        cut_by, prob = choice.cut_by, choice.prob
-        candidates = tuple(
-            [
-                Candidate(token, name, logprob, prob[token], control, cut_by.get(token, -1))
-                for token, logprob in zip(listed, logprobs, strict=True)
-                for name, control in (model.named_piece(token),)
-            ]
-        )
-        name, control = model.named_piece(chosen)
+    def _token(
+        self, choice: Choice, distribution: Distribution, top: list[int], top_logits: list[float], now: float
+    ) -> Token:
+        chosen, prob, cut_by = choice.token, choice.prob, choice.cut_by
+        if chosen in top:
+            logit = top_logits[top.index(chosen)]
+            rank = 1 + sum([other > logit for other in top_logits])
+        else:
+            logit = float(distribution.logits[chosen])
+            rank = distribution.rank(chosen)
+            top.append(chosen)
+            top_logits.append(logit)
+        named_piece, logprob = self._model.named_piece, distribution.logprob
+        candidates = []
+        for token, candidate_logit in zip(top, top_logits, strict=True):
+            name, control = named_piece(token)
+            value = logprob(candidate_logit)
+            candidates.append(Candidate(token, name, value, prob.get(token, 0.0), control, cut_by.get(token, -1)))
+        name, control = named_piece(chosen)
         return Token(
             index=self._first_index + len(self.generated),
             id=chosen,
             piece=b"" if control else name,
-            logprob=logprobs[listed.index(chosen)],
+            logprob=logprob(logit),
             prob=prob[chosen],
-            rank=distribution.rank(chosen),
+            rank=rank,
             entropy=distribution.entropy_bits(),
-            top=candidates,
+            top=tuple(candidates),
             stages=choice.stages,
             time_ms=(now - self._submitted_at) * 1000,
             special=name.decode("utf-8", "replace") if control else "",
@@ -156,9 +165,9 @@ class Stream:
 
     def finish(self, reason: StopReason) -> None:
         """Report the end of the reply and give the samplers' memory back."""
-        match = self._stops.find(self.reply, len(self.reply)) if reason is StopReason.STOP_STRING else None
+        match = self._stopped_by
         trimmed = match.trimmed_bytes if match else 0
-        reply = bytes(self.reply[: len(self.reply) - trimmed])
+        reply = bytes(self._reply[: len(self._reply) - trimmed])
         self._emit(
             Finished(
                 stream=self.id,

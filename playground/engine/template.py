@@ -9,7 +9,7 @@ import datetime
 import json
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import jinja2
 from jinja2.ext import Extension, loopcontrols
@@ -19,6 +19,19 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from playground.domain.errors import TemplateError
 from playground.domain.messages import Message, Role
+
+_BREAKS: Final = (
+    jinja2.TemplateError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+"""What a program of someone else's can raise; `SyntaxError`: Python does not nest blocks as deeply as Jinja."""
 
 
 class _Refused(Exception):
@@ -94,9 +107,10 @@ def _render(template: str, messages: Sequence[Message], begin: str, end: str) ->
         return _compile(template).render(
             messages=plain, bos_token=begin, eos_token=end, add_generation_prompt=True, tools=None
         )
-    except (jinja2.TemplateError, TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
+    except _BREAKS as error:
+        why = " ".join(str(error).split()) or type(error).__name__
         raise TemplateError(
-            f"The model's chat template is broken: {error}.", "Use raw mode, which needs no template."
+            f"The model's chat template is broken: {why}.", "Use raw mode, which needs no template."
         ) from error
 
 
