@@ -18,7 +18,8 @@ from typing import Any, BinaryIO, Final
 import msgspec
 
 from playground.backends.base import Backend, Capabilities, EventSink
-from playground.domain.errors import EngineDied, as_error
+from playground.domain.display import display_text
+from playground.domain.errors import BadInput, EngineDied, OutOfMemory, as_error, tells_of_no_memory
 from playground.domain.events import Event, Failed, Finished
 from playground.domain.messages import GenerationRequest, Prompt, PromptView
 from playground.domain.models import LoadOptions, ModelInfo
@@ -34,6 +35,7 @@ _CAPABILITIES: Final = Capabilities(
     fork=True,
 )
 _LOG_LINES: Final = 12
+_LOG_BYTES: Final = 1 << 16
 _PATIENCE_S: Final = 2.0
 _LOADING: Final = 0
 """Ticket of the load; the others count from 1."""
@@ -81,6 +83,7 @@ class LocalBackend(Backend):
                 stdout=asyncio.subprocess.PIPE,
                 stderr=stderr,
                 limit=1 << 20,
+                process_group=0,  # Ctrl-C in the terminal is for the app alone
             )
         backend = cls(process, log)
         backend._progress = progress
@@ -111,9 +114,11 @@ class LocalBackend(Backend):
             return
         done = asyncio.get_running_loop().create_future()
         self._sinks[request.stream] = (sink, done)
-        self._send(protocol.Generate(request))
         try:
+            self._send(protocol.Generate(request))
             await done
+        except BadInput as error:
+            sink(Failed(stream=request.stream, problem=error.problem))
         except asyncio.CancelledError:
             self._send(protocol.Stop(request.stream))
             raise
@@ -154,16 +159,21 @@ class LocalBackend(Backend):
             self._log.unlink()
 
     def _send(self, request: protocol.Request) -> None:
+        try:
+            frame = protocol.encode(request)
+        except UnicodeEncodeError as error:
+            broken = display_text(error.object[max(0, error.start - 10) : error.end + 10])
+            raise BadInput(f"There is half a character in {broken!r}.", "Type that part again.") from error
         if self._process.stdin is not None and not self._process.stdin.is_closing():
-            self._process.stdin.write(protocol.encode(request))
+            self._process.stdin.write(frame)
 
     async def _ask(self, make: Callable[[int], protocol.Request]) -> Any:
         if self.died.done():
             raise self.died.result()
         ticket = next(self._tickets)
         answer = self._waiting[ticket] = asyncio.get_running_loop().create_future()
-        self._send(make(ticket))
         try:
+            self._send(make(ticket))
             return await answer
         finally:
             self._waiting.pop(ticket, None)
@@ -218,11 +228,17 @@ class LocalBackend(Backend):
 
     def _end(self, broken: str) -> None:
         """The worker is gone: whoever waits is told why."""
+        how, detail = broken or _how(self._process.returncode), self._log_tail()
         error = EngineDied(
-            f"The model's process ended unexpectedly: {broken or _how(self._process.returncode)}.",
+            f"The model's process ended unexpectedly: {how}.",
             "What was written stays; reload the model to go on.",
-            detail=self._log_tail(),
+            detail,
         )
+        if self.info is None and tells_of_no_memory(detail):
+            hint = "Choose a smaller model, a smaller context or a smaller KV cache type."
+            self._refuse(
+                _LOADING, OutOfMemory(f"The memory ran out while the model was loading ({how}).", hint, detail)
+            )
         for stream, (sink, done) in list(self._sinks.items()):
             if not done.done():
                 sink(Failed(stream=stream, problem=error.problem))
@@ -234,10 +250,12 @@ class LocalBackend(Backend):
 
     def _log_tail(self) -> str:
         try:
-            text = self._log.read_bytes()[-8192:].decode("utf-8", errors="replace")
+            text = self._log.read_bytes()[-_LOG_BYTES:].decode("utf-8", errors="replace")
         except OSError:
             return ""
-        return "\n".join(text.splitlines()[-_LOG_LINES:])
+        # Where Python was when llama.cpp gave up says less than what llama.cpp said.
+        said, _, _ = text.partition("Fatal Python error")
+        return "\n".join(said.strip().splitlines()[-_LOG_LINES:] or text.splitlines()[:_LOG_LINES])
 
 
 _log_numbers = itertools.count(1)

@@ -105,6 +105,22 @@ _BY_NAME: dict[str, type[PlaygroundError]] = {
 }
 
 
+_NO_MEMORY = (
+    "failed to allocate",
+    "unable to allocate",
+    "cannot allocate",
+    "insufficient memory",
+    "out of memory",
+    "bad_alloc",
+    "MemoryError",
+)
+
+
+def tells_of_no_memory(log: str) -> bool:
+    """True when a program's last words were that it got no memory."""
+    return any(words.casefold() in log.casefold() for words in _NO_MEMORY)
+
+
 def as_error(problem: Problem) -> PlaygroundError:
     """Turn a problem that came over a pipe back into the error it was."""
     return _BY_NAME.get(problem.kind, RunFailed)(problem.message, problem.hint, problem.detail)

@@ -71,7 +71,8 @@ def load_model(path: str, *, gpu_layers: int, mmap: bool, progress: Callable[[fl
     """
     params = lib.llama_model_default_params()
     params.n_gpu_layers = gpu_layers
-    params.use_mmap = mmap
+    if not mmap:
+        params.load_mode = lib.LLAMA_LOAD_MODE_NONE
 
     @lib.llama_progress_callback  # type: ignore[untyped-decorator]
     def report(fraction: float, _user_data: Any) -> bool:

@@ -8,12 +8,11 @@ from typing import Any, Final
 
 import llama_cpp.llama_cpp as lib
 
-from playground.domain.errors import OutOfMemory, PlaygroundError
+from playground.domain.errors import OutOfMemory, PlaygroundError, tells_of_no_memory
 
 _KEPT: Final = 20
 _LEVELS: Final = (3, 4)  # warnings and errors
 _CONTINUES: Final = 5  # the rest of the line before
-_NO_MEMORY: Final = ("failed to allocate", "unable to allocate", "cannot allocate", "out of memory", "bad_alloc")
 
 
 class _Log:
@@ -51,6 +50,6 @@ def refusal(otherwise: PlaygroundError, no_memory: str, hint: str) -> Playground
     Either carries the log's last lines as its detail.
     """
     said = "\n".join(_log.lines)
-    error = OutOfMemory(no_memory, hint) if any(word in said.lower() for word in _NO_MEMORY) else otherwise
+    error = OutOfMemory(no_memory, hint) if tells_of_no_memory(said) else otherwise
     error.detail = said
     return error

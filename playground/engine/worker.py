@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import queue
 import threading
 from collections.abc import Callable
 
 from playground.domain.errors import EngineDied, PlaygroundError
+from playground.domain.events import Started
 from playground.domain.messages import PromptView
 from playground.engine.engine import Engine
 from playground.engine.model import LoadedModel, open_model
@@ -40,7 +42,6 @@ class Worker:
         self._outbox: list[bytes] = []
         self._model: LoadedModel | None = None
         self._engine: Engine | None = None
-        self._ended = False
 
     def run(self) -> None:
         """Serve until the pipe is closed."""
@@ -65,11 +66,12 @@ class Worker:
                 if isinstance(request, Stop) and self._engine is not None:
                     self._engine.request_stop(request.stream)
                 self._requests.put(request)
-        self._ended = True
         self._requests.put(None)
 
     def _emit(self, answer: Answer) -> None:
         self._outbox.append(encode(answer))
+        if isinstance(answer, Started):
+            self._flush()  # the first chunk of a long prompt takes its time
 
     def _flush(self) -> None:
         if self._outbox:
@@ -115,13 +117,16 @@ class Worker:
                 shown = fraction
                 self._emit(Loading(fraction))
                 self._flush()
-            return not self._ended
+            return True
 
         try:
             self._model = open_model(request.path, request.options, progress)
         except PlaygroundError as error:
             self._emit(LoadFailed(error.problem))
             return
+        # What is here now stays: the collector need not look at it again and again while tokens are made.
+        gc.collect()
+        gc.freeze()
         options = request.options
         self._engine = Engine(self._model, self._emit, batch=options.batch, streams=options.streams)
         self._emit(Loaded(self._model.info))
@@ -143,7 +148,14 @@ def serve() -> None:
         while view:
             view = view[os.write(frames_out, view) :]
 
+    def read() -> bytes:
+        data = os.read(frames_in, 1 << 16)
+        if not data:
+            # The app is gone. Nobody waits for the load, the decode or the template that may be under way.
+            os._exit(0)
+        return data
+
     try:
-        Worker(lambda: os.read(frames_in, 1 << 16), write).run()
+        Worker(read, write).run()
     except BrokenPipeError:
         return  # the app is gone; there is nobody left to tell
