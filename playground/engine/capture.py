@@ -24,12 +24,16 @@ _LARGE: Final = 1e30
 class Distribution:
     """Softmax of one row of logits; buffers are kept, so one object serves all positions of a model.
 
-    Shapes: every array is (n_vocab,). Units: natural log, but entropy in bits. The work is memory traffic: right after
-    a decode nothing of this is in the processor's cache, so each pass over the vocabulary counts.
+    Shapes: every array is (n_vocab,). Units: natural log, but entropy in bits. Right after a decode nothing of this is
+    in the processor's cache, neither the numbers nor numpy's code: each pass over the vocabulary counts, and so does
+    each numpy function that is used for the first time.
     """
 
     def __init__(self, n_vocab: int) -> None:
+        # Too large a logit is looked after in `read`; asking numpy to be quiet each time takes longer than a pass.
+        np.seterr(over="ignore", invalid="ignore")
         self._exp = np.empty(n_vocab, np.float32)
+        self._ones = np.ones(n_vocab, np.float32)
         self._above = np.empty(n_vocab, np.bool_)
         self.logits: Logits = self._exp
         self.near: NDArray[np.int64] = np.empty(0, np.int64)
@@ -37,8 +41,10 @@ class Distribution:
         self.near_logits: Logits = self._exp[:0]
         """Their logits, in the same order."""
         self._cutoff = 0.0
-        self._sum = 1.0
-        self._log_sum = 0.0
+        self.total = 1.0
+        """What the weights of the whole vocabulary add up to."""
+        self.log_sum = 0.0
+        """Natural log of the sum over the vocabulary: a logit less this is a log-probability."""
 
     def read(self, logits: Logits, want: int) -> None:
         """Take a row of logits and find at least `want` tokens near the top, if that is quick.
@@ -47,9 +53,9 @@ class Distribution:
         """
         self.logits, exp = logits, self._exp
         # Logits are far from float32's limits, so exp needs no shift, which saves two passes over the vocabulary.
-        with np.errstate(over="ignore"):
-            np.exp(logits, out=exp)
-            total, shift = float(exp.sum()), 0.0
+        np.exp(logits, exp)
+        # A dot product sums faster than a sum, and the entropy needs its code as well.
+        total, shift = float(exp.dot(self._ones)), 0.0
         if not _SMALL < total < _LARGE:
             shift = float(logits.max())
             if not math.isfinite(shift):
@@ -58,46 +64,41 @@ class Distribution:
                     "The file may be damaged, or its quantisation does not suit this device; try another one.",
                 )
             np.subtract(logits, np.float32(shift), out=exp)
-            np.exp(exp, out=exp)
-            total = float(exp.sum())
-        self._sum = total
-        self._log_sum = math.log(total) + shift
+            np.exp(exp, exp)
+            total = float(exp.dot(self._ones))
+        self.total = total
+        self.log_sum = math.log(total) + shift
         for cutoff in _CUTOFFS:
             self._cutoff = cutoff
-            np.greater(exp, np.float32(total * cutoff), out=self._above)
+            np.greater(exp, np.float32(total * cutoff), self._above)
             self.near = self._above.nonzero()[0]
             if len(self.near) >= want:
                 break
         self.near_logits = logits.take(self.near)
 
-    def logprob(self, logit: float) -> float:
-        """Natural log of the model's probability of a token that has this logit."""
-        return logit - self._log_sum
-
     def rank(self, token: int) -> int:
         """1 for the most likely token."""
         logit = self.logits[token]
-        if self._exp[token] > self._sum * self._cutoff:
+        if self._exp[token] > self.total * self._cutoff:
             return int(np.count_nonzero(self.near_logits > logit)) + 1
         return int(np.count_nonzero(self.logits > logit)) + 1
 
     def entropy_bits(self) -> float:
         """Shannon entropy H = log Z - sum(p x), in bits, over the whole vocabulary."""
-        with np.errstate(invalid="ignore"):
-            mean = float(self._exp.dot(self.logits)) / self._sum
+        mean = float(self._exp.dot(self.logits)) / self.total
         if math.isnan(mean):  # a logit of -inf: its probability is 0, and 0 times -inf is not
             finite = self._exp > 0
-            mean = float(self._exp[finite].dot(self.logits[finite])) / self._sum
-        return max(0.0, (self._log_sum - mean) / math.log(2))
+            mean = float(self._exp[finite].dot(self.logits[finite])) / self.total
+        return max(0.0, (self.log_sum - mean) / math.log(2))
 
-    def probs(self, tokens: NDArray[np.integer]) -> list[float]:
-        """The model's probability of each of a few tokens."""
-        values: list[float] = (self._exp.take(tokens) / self._sum).tolist()
+    def weights(self, tokens: NDArray[np.integer]) -> list[float]:
+        """The model's probability of each of a few tokens, times `total`."""
+        values: list[float] = self._exp.take(tokens).tolist()
         return values
 
     def mass(self, tokens: NDArray[np.integer]) -> float:
         """The model's probability of a set of tokens taken together, 0 to 1."""
-        return min(1.0, float(self._exp.take(tokens).sum()) / self._sum)
+        return min(1.0, float(self._exp.take(tokens).sum()) / self.total)
 
     def top(self, count: int) -> tuple[list[int], list[float]]:
         """Ids and logits of the most likely tokens, best first; ties by id."""
@@ -120,5 +121,5 @@ class Distribution:
         """True when every token at least `share` times as likely as the best one is in `near`."""
         if not len(self.near):
             return False
-        best = math.exp(self.logprob(float(self.near_logits.max())))
+        best = math.exp(float(self.near_logits.max()) - self.log_sum)
         return best * share > self._cutoff * 1.01

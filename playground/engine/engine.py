@@ -37,6 +37,8 @@ class Engine:
         self._distribution = Distribution(model.info.n_vocab)
         self._waiting: list[Stream] = []
         self._running: list[Stream] = []
+        self._in_batch: list[Stream] = []
+        """Streams with tokens in the batch, in the order of their rows."""
         self._stopping: deque[int] = deque()
         self._prefilling: frozenset[int] = frozenset()
 
@@ -94,18 +96,21 @@ class Engine:
 
     def step(self) -> None:
         """Decode one batch and choose a token for every stream whose prompt is done."""
-        self._handle_stops()
-        self._admit()
+        if self._stopping:
+            self._handle_stops()
+        if self._waiting:
+            self._admit()
         self._fill_batch()
         if not self._batch.size:
             return
         context = self.model.context
-        self._prefilling = frozenset(s.id for s in self._running if s.prefilling and s.row != -1)
-        if not self._prefilling.isdisjoint(self._stopping):
+        self._prefilling = frozenset([stream.id for stream in self._in_batch if stream.prefilling])
+        if self._prefilling and not self._prefilling.isdisjoint(self._stopping):
             context.abort.raise_()
         result = context.decode(self._batch)
-        self._prefilling = frozenset()
-        context.abort.lower()
+        if self._prefilling or result == ABORTED:
+            self._prefilling = frozenset()
+            context.abort.lower()
         if result == DECODED:
             self._sample()
         else:
@@ -130,27 +135,34 @@ class Engine:
 
     def _fill_batch(self) -> None:
         self._batch.clear()
-        decoding = [stream for stream in self._running if not stream.prefilling]
+        self._in_batch.clear()
+        prefilling = []
         for stream in self._running:
-            stream.row = -1
-        for stream in decoding:
-            self._add(stream, self._batch.capacity)
-        room = min(self._batch.capacity - self._batch.size, _SHARED_CHUNK if decoding else self._batch.capacity)
-        for stream in self._running:
-            if stream.prefilling and room > 0:
+            if stream.prefilling:
+                prefilling.append(stream)
+            else:
+                self._add(stream, self._batch.capacity)
+        if prefilling:
+            room = self._batch.capacity - self._batch.size
+            room = min(room, _SHARED_CHUNK) if self._in_batch else room
+            for stream in prefilling:
                 room -= self._add(stream, room)
 
     def _add(self, stream: Stream, room: int) -> int:
         assert stream.slot is not None
-        chunk = stream.pending[: min(room, self._batch.capacity - self._batch.size)]
+        chunk = stream.pending
+        room = min(room, self._batch.capacity - self._batch.size)
+        last = len(chunk) <= room
+        if not last:
+            chunk = chunk[:room]
         if chunk:
-            last = len(chunk) == len(stream.pending)
             stream.row = self._batch.add(chunk, len(stream.slot.ids), stream.slot.sequence, want_last=last)
+            self._in_batch.append(stream)
         return len(chunk)
 
     def _sample(self) -> None:
         start = 0
-        for stream in sorted((s for s in self._running if s.row != -1), key=lambda s: s.row):
+        for stream in self._in_batch:
             stream.decoded(stream.row - start + 1)
             start = stream.row + 1
             if stream.pending:
@@ -165,7 +177,7 @@ class Engine:
 
     def _recover(self, result: int) -> None:
         """A batch did not go through: take back what part of it did, then make room or give up."""
-        for stream in [s for s in self._running if s.row != -1]:
+        for stream in self._in_batch:
             assert stream.slot is not None
             if not self._pool.cut(stream.slot, len(stream.slot.ids)):
                 stream.restart()

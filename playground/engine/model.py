@@ -27,6 +27,29 @@ _SMALLER = "Choose a smaller quantisation, or close other programs."
 _VOCAB_TYPES = {1: "SPM", 2: "BPE", 3: "WPM", 4: "UGM", 5: "RWKV", 6: "PLaMo-2"}
 
 
+class Pieces(dict[int, tuple[bytes, bool]]):
+    """Token to its bytes and False; a control token to its name, e.g. b"<|im_end|>", and True. Filled as asked."""
+
+    def __init__(self, vocab: Any, ends: frozenset[int]) -> None:
+        super().__init__()
+        self._vocab = vocab
+        self._ends = ends
+        self._buffer = ctypes.create_string_buffer(256)
+
+    def __missing__(self, token: int) -> tuple[bytes, bool]:
+        control = token in self._ends or bool(lib.llama_vocab_get_attr(self._vocab, token) & _NO_TEXT)
+        found = self[token] = (self.read(token), control)
+        return found
+
+    def read(self, token: int) -> bytes:
+        """The bytes, without keeping them."""
+        count = lib.llama_token_to_piece(self._vocab, token, self._buffer, len(self._buffer), 0, True)
+        if count < 0:
+            self._buffer = ctypes.create_string_buffer(-count)
+            count = lib.llama_token_to_piece(self._vocab, token, self._buffer, -count, 0, True)
+        return self._buffer.raw[:count]
+
+
 class LoadedModel:
     """Weights, vocabulary and one context. Use `open_model` to make one, `close` to give the memory back."""
 
@@ -35,8 +58,6 @@ class LoadedModel:
         self.context = context
         self.info = info
         self._vocab = lib.llama_model_get_vocab(pointer)
-        self._named: dict[int, tuple[bytes, bool]] = {}
-        self._buffer = ctypes.create_string_buffer(256)
         n_vocab = info.n_vocab
         self.vocabulary = Vocabulary(
             pointer=self._vocab,
@@ -46,6 +67,7 @@ class LoadedModel:
             end_tokens=tuple(token for token in range(n_vocab) if lib.llama_vocab_is_eog(self._vocab, token)),
         )
         self._ends = frozenset(self.vocabulary.end_tokens)
+        self.pieces = Pieces(self._vocab, self._ends)
         self.swa = int(lib.llama_model_n_swa(pointer))
 
     def tokenize(self, text: str, *, special: bool, begin: bool) -> list[int]:
@@ -58,21 +80,6 @@ class LoadedModel:
             if count >= 0:
                 return list(ids[:count])
             room = -count
-
-    def named_piece(self, token: int) -> tuple[bytes, bool]:
-        """The bytes of a token and False; for a control token its name, e.g. b"<|im_end|>", and True."""
-        known = self._named.get(token)
-        if known is None:
-            control = token in self._ends or bool(lib.llama_vocab_get_attr(self._vocab, token) & _NO_TEXT)
-            known = self._named[token] = (self._piece(token), control)
-        return known
-
-    def _piece(self, token: int) -> bytes:
-        count = lib.llama_token_to_piece(self._vocab, token, self._buffer, len(self._buffer), 0, True)
-        if count < 0:
-            self._buffer = ctypes.create_string_buffer(-count)
-            count = lib.llama_token_to_piece(self._vocab, token, self._buffer, -count, 0, True)
-        return self._buffer.raw[:count]
 
     def is_end(self, token: int) -> bool:
         """True for tokens with which the model ends a reply."""
@@ -117,10 +124,10 @@ class LoadedModel:
             return int(text[1:]) if int(text[1:]) < self.info.n_vocab else None
         data = text.encode("utf-8", errors="replace")
         ids = self.tokenize(text, special=True, begin=False)
-        if len(ids) == 1 and self.named_piece(ids[0])[0] == data:
+        if len(ids) == 1 and self.pieces.read(ids[0]) == data:
             return ids[0]
         # SentencePiece puts an invisible space in front of what it splits, so its own way finds " Yes" for "Yes".
-        return next((token for token in range(self.info.n_vocab) if self._piece(token) == data), None)
+        return next((token for token in range(self.info.n_vocab) if self.pieces.read(token) == data), None)
 
     def close(self) -> None:
         """Give the memory back."""

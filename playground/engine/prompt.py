@@ -36,7 +36,7 @@ def build_prompt(model: LoadedModel, prompt: Prompt, reply_ids: Sequence[int] = 
     if any(not 0 <= token < model.info.n_vocab for token in reply_ids):
         raise BadInput("This reply was begun by a model with other tokens.", "Regenerate it, or load that model again.")
     ids = (*model.tokenize(text, special=True, begin=True), *reply_ids)
-    named = [model.named_piece(token) for token in ids]
+    named = [model.pieces[token] for token in ids]
     pieces = tuple(piece for piece, _ in named)
     return PromptView(
         text=b"".join(pieces).decode("utf-8", errors="replace"),

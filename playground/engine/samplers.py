@@ -42,40 +42,43 @@ class Choice(NamedTuple):
 
     token: int
     stages: tuple[Stage, ...]
+    top: list[int]
+    """The most likely tokens by raw logit, best first."""
+    top_logits: list[float]
     prob: dict[int, float]
-    """Probability after all samplers of each token that was left, or of the watched ones among many."""
+    """Probability after all samplers of each token that was left, or of the top ones among many."""
     cut_by: dict[int, int]
-    """Index of the stage that removed a watched token, for those that were."""
+    """Index of the stage that removed a top token, for those that were."""
 
 
 class _Cuts:
     """Notes, stage after stage, how much of the model's own probability is left and which tokens were removed."""
 
-    def __init__(self, distribution: Distribution, watched: Sequence[int], alive: NDArray[np.bool_]) -> None:
+    def __init__(self, distribution: Distribution, alive: NDArray[np.bool_]) -> None:
         self.by: dict[int, int] = {}
+        self.watched: list[int] = []
         self._distribution = distribution
-        self._watched = watched
         self._alive = alive
-        self._raw: dict[int, float] = {}
+        self._weights: dict[int, float] = {}
 
     def record(self, ids: NDArray[np.int32], stage: int) -> float:
         """Take the tokens a stage has left; returns their mass."""
         if len(ids) > _FEW:
             alive = self._alive
             alive[ids] = True
-            for token in self._watched:
+            for token in self.watched:
                 if not alive[token]:
                     self.by.setdefault(token, stage)
             alive[ids] = False
             return self._distribution.mass(ids)
         left = ids.tolist()
-        if not self._raw:
-            self._raw = dict(zip(left, self._distribution.probs(ids), strict=True))
-        raw, known = self._raw, set(left)
-        for token in self._watched:
+        if not self._weights:
+            self._weights = dict(zip(left, self._distribution.weights(ids), strict=True))
+        weights, known = self._weights, set(left)
+        for token in self.watched:
             if token not in known:
                 self.by.setdefault(token, stage)
-        return min(1.0, sum([raw[token] for token in left]))
+        return min(1.0, sum([weights[token] for token in left]) / self._distribution.total)
 
 
 class SamplerChain:
@@ -100,10 +103,12 @@ class SamplerChain:
         self._struct = lib.llama_token_data_array()
         self._reference = ctypes.byref(self._struct)
         self._base = self._array.ctypes.data
-        self._data = pointer_to(self._array, lib.llama_token_data)
+        self._struct.data = self._data = pointer_to(self._array, lib.llama_token_data)
         self._start = 0
         self._stages: list[tuple[str, Any]] = []
         self.params = params
+        self.wanted = 1
+        """How many tokens near the top would spare the stages a walk over the whole vocabulary."""
         self.configure(params, bias, history)
 
     def configure(self, params: SamplingParams, bias: dict[int, float], history: Sequence[int]) -> None:
@@ -122,6 +127,7 @@ class SamplerChain:
             self._stages.append((name, sampler))
         for sampler in kept.values():
             lib.llama_sampler_free(sampler)
+        self.wanted = max(params.top, params.top_k if self._stages[0][0] == "top_k" else 1)
 
     def _window(self, tokens: int) -> int:
         return tokens if tokens >= 0 else self._vocabulary.n_ctx
@@ -182,21 +188,27 @@ class SamplerChain:
             case _:
                 return getattr(lib, f"llama_sampler_init_{name}")(*values)
 
-    def choose(self, distribution: Distribution, watched: Sequence[int]) -> Choice:
+    def choose(self, distribution: Distribution, count: int) -> Choice:
         """Run all stages over the logits that `distribution` has read, and pick a token.
 
         Args:
             distribution: what the model thinks; its `near` must have been found with `wanted` in mind.
-            watched: tokens whose probability and fate are to be reported.
+            count: how many of the most likely tokens are to be reported on.
         """
         struct, reference, params = self._struct, self._reference, self.params
-        self._fill(distribution)
+        few = self._fill(distribution)
+        # A first top-k sorts what it keeps: the most likely tokens need not be looked for.
+        sorted_by_first = few and self._stages[0][0] == "top_k" and params.top_k >= count
+        cuts = _Cuts(distribution, self._alive)
+        if not sorted_by_first:
+            cuts.watched, top_logits = distribution.top(count)
         size, mass = self._vocabulary.size, 1.0
         stages: list[Stage] = []
-        cuts = _Cuts(distribution, watched, self._alive)
         for index, (name, sampler) in enumerate(self._stages):
             lib.llama_sampler_apply(sampler, reference)
-            if name == "xtc":
+            if index == 0 and sorted_by_first:
+                cuts.watched, top_logits = self._ids[:count].tolist(), self._logits[:count].tolist()
+            elif name == "xtc":
                 moved_to: Any = struct.data
                 self._start = (ctypes.addressof(moved_to.contents) - self._base) // _CANDIDATE.itemsize
             elif name in _MASKS or (name == "temperature" and params.temperature <= 0.0):
@@ -205,16 +217,11 @@ class SamplerChain:
                 size = struct.size
                 mass = cuts.record(self._ids[self._start : self._start + size], index)
             stages.append(Stage(name, size, mass))
-        token, prob = self._probabilities(watched, cuts.by, size)
-        return Choice(token, tuple(stages), prob, cuts.by)
+        token, prob = self._probabilities(cuts.watched, cuts.by, size)
+        return Choice(token, tuple(stages), cuts.watched, top_logits, prob, cuts.by)
 
-    @property
-    def wanted(self) -> int:
-        """How many tokens near the top would spare the first stage a walk over the whole vocabulary."""
-        return self.params.top_k if self._stages[0][0] == "top_k" else 1
-
-    def _fill(self, distribution: Distribution) -> None:
-        """Put the candidates into llama.cpp's array.
+    def _fill(self, distribution: Distribution) -> bool:
+        """Put the candidates into llama.cpp's array; True when those near the top were enough.
 
         A first stage that keeps the best few gives the same result on the tokens near the best one as on the whole
         vocabulary, at a fraction of the memory traffic.
@@ -235,10 +242,10 @@ class SamplerChain:
             size = self._vocabulary.size
             self._ids[:] = self._all_ids
             self._logits[:] = distribution.logits
-        # XTC moves the pointer past what it removes.
-        struct.data = self._data
+        if self._start:  # XTC has moved the pointer past what it removed
+            struct.data, self._start = self._data, 0
         struct.size, struct.selected, struct.sorted = size, -1, False
-        self._start = 0
+        return few
 
     def _drop_masked(self) -> None:
         """Some stages remove a token by a logit of -inf and leave it in the array: take it out."""

@@ -44,20 +44,17 @@ class Stream:
         self.pending: list[int] = []
         """Tokens that are not in the cache yet: the rest of the prompt, or the last token chosen."""
         self.generated: list[int] = []
-        self.row = -1
-        """Where this stream's logits are in the batch being decoded; -1 when none were asked for."""
-        before = [name for name, control in map(model.named_piece, request.reply_ids) if not control]
+        self.row = 0
+        """Where this stream's last token is in the batch being decoded."""
+        before = [name for name, control in map(model.pieces.__getitem__, request.reply_ids) if not control]
         self._reply = bytearray(b"".join(before))
         self._stopped_by: StopMatch | None = None
         self._cached = 0
         self._prefill_started_at = 0.0
         self._prefill_s = 0.0
         self._times: list[float] = []
-
-    @property
-    def prefilling(self) -> bool:
-        """True until the first token is chosen."""
-        return not self._times
+        self.prefilling = True
+        """Until the first token is chosen."""
 
     def start(self, slot: Slot, cached: int) -> None:
         """Take a sequence in which `cached` tokens of the prompt are there already."""
@@ -84,8 +81,12 @@ class Stream:
     def decoded(self, count: int) -> None:
         """The first `count` pending tokens are in the cache now."""
         assert self.slot is not None
-        self.slot.ids += self.pending[:count]
-        del self.pending[:count]
+        if count == len(self.pending):
+            self.slot.ids += self.pending
+            self.pending = []
+        else:
+            self.slot.ids += self.pending[:count]
+            del self.pending[:count]
         if self.prefilling:
             computed = len(self.prompt.ids) - self._cached
             self._emit(PromptProgress(stream=self.id, done=computed - len(self.pending), total=computed))
@@ -106,15 +107,15 @@ class Stream:
         """Choose the next token from its logits and report it; the reason when the reply ends with it."""
         if self.params.max_tokens == 0:
             return StopReason.LENGTH
-        distribution.read(logits, max(self.params.top, self.sampler.wanted))
-        top, top_logits = distribution.top(self.params.top)
-        choice = self.sampler.choose(distribution, top)
+        distribution.read(logits, self.sampler.wanted)
+        choice = self.sampler.choose(distribution, self.params.top)
         self.sampler.accept(choice.token)
         now = time.monotonic()
         if self.prefilling:
             self._prefill_s = now - self._prefill_started_at
+            self.prefilling = False
         self._times.append(now)
-        token = self._token(choice, distribution, top, top_logits, now)
+        token = self._token(choice, distribution, now)
         self.generated.append(choice.token)
         self.pending = [choice.token]
         self._reply += token.piece
@@ -130,10 +131,9 @@ class Stream:
             return StopReason.CONTEXT
         return None
 
-    def _token(
-        self, choice: Choice, distribution: Distribution, top: list[int], top_logits: list[float], now: float
-    ) -> Token:
+    def _token(self, choice: Choice, distribution: Distribution, now: float) -> Token:
         chosen, prob, cut_by = choice.token, choice.prob, choice.cut_by
+        top, top_logits = choice.top, choice.top_logits
         if chosen in top:
             logit = top_logits[top.index(chosen)]
             rank = 1 + sum([other > logit for other in top_logits])
@@ -142,18 +142,18 @@ class Stream:
             rank = distribution.rank(chosen)
             top.append(chosen)
             top_logits.append(logit)
-        named_piece, logprob = self._model.named_piece, distribution.logprob
+        pieces, log_sum = self._model.pieces, distribution.log_sum
         candidates = []
         for token, candidate_logit in zip(top, top_logits, strict=True):
-            name, control = named_piece(token)
-            value = logprob(candidate_logit)
-            candidates.append(Candidate(token, name, value, prob.get(token, 0.0), control, cut_by.get(token, -1)))
-        name, control = named_piece(chosen)
+            name, control = pieces[token]
+            logprob = candidate_logit - log_sum
+            candidates.append(Candidate(token, name, logprob, prob.get(token, 0.0), control, cut_by.get(token, -1)))
+        name, control = pieces[chosen]
         return Token(
             index=self._first_index + len(self.generated),
             id=chosen,
             piece=b"" if control else name,
-            logprob=logprob(logit),
+            logprob=logit - log_sum,
             prob=prob[chosen],
             rank=rank,
             entropy=distribution.entropy_bits(),

@@ -168,7 +168,7 @@ def test_a_bias_is_for_the_token_of_exactly_that_text(tiny_models: TinyModels, l
     with opened(tiny_models("base"), context=512, **ONE_THREAD) as model:
         for text in (" the", "a", " ", "\n", "<s>", "<unk>"):
             ((token, value),) = model.bias_ids({text: 2.0}).items()
-            assert (model.named_piece(token)[0], value) == (text.encode(), 2.0)
+            assert (model.pieces[token][0], value) == (text.encode(), 2.0)
         with pytest.raises(BadInput, match="not one token"):
             model.bias_ids({"the": 1.0})  # only " the" is in this vocabulary
         for text in ("#100000", "#-1", "#²", "", "#" + "9" * 5000):

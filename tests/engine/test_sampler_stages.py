@@ -159,19 +159,19 @@ def test_stages_leave_what_the_library_leaves(
     for position in positions:
         raw = np.exp(log_softmax(position.logits.astype(np.float64)))
         distribution.read(position.logits, max(10, chain.wanted))
-        watched, _ = distribution.top(10)
-        choice = chain.choose(distribution, watched)
+        choice = chain.choose(distribution, 10)
+        assert choice.top == np.argsort(-position.logits, kind="stable")[:10].tolist()
         expected, picked = apply_one_by_one(stages, position.logits)
         assert [(s.name, s.candidates) for s in choice.stages] == [(left.name, len(left.ids)) for left in expected]
         for stage, left in zip(choice.stages, expected, strict=True):
             assert stage.mass == pytest.approx(raw[left.ids].sum(), abs=1e-4)
         assert choice.token == picked
-        for token in watched:
+        for token in choice.top:
             gone = [index for index, left in enumerate(expected) if token not in left.ids]
             assert choice.cut_by.get(token, -1) == (gone[0] if gone else -1)
         if names[-1] != "greedy":
             final = dict(zip(expected[-1].ids.tolist(), expected[-1].p.tolist(), strict=True))
-            for token in {*watched, picked}:
+            for token in {*choice.top, picked}:
                 assert choice.prob.get(token, 0.0) == pytest.approx(final.get(token, 0.0), abs=1e-5)
         chain.accept(choice.token)
         for _, sampler in stages:
@@ -195,7 +195,7 @@ def test_a_change_keeps_the_state_of_the_stages_it_does_not_touch(
                 params = replace(NEUTRAL, top_k=1) if index % 3 == 1 else NEUTRAL
                 chain.configure(params, {}, position.history)
             distribution.read(position.logits, 10)
-            drawn[name].append(chain.choose(distribution, []).token)
+            drawn[name].append(chain.choose(distribution, 1).token)
     untouched = [index for index in range(len(positions) * 2) if index % 3 != 1]
     assert [drawn["kept"][i] for i in untouched] == [drawn["changed"][i] for i in untouched]
     kept.free()
