@@ -9,6 +9,7 @@ import signal
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
+from textual import on, work
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
@@ -18,16 +19,24 @@ from playground.commands import PlaygroundCommands
 from playground.domain.display import display_text
 from playground.domain.errors import ConfigError
 from playground.domain.sampling import SamplingParams
-from playground.screens.help import HelpScreen, Section
+from playground.screens.actions import SettingChanged
+from playground.screens.help import HelpScreen
+from playground.screens.keymap import Section, checked_keymap, own_bindings
+from playground.screens.model_picker import ModelPicker
 from playground.screens.playground import PlaygroundScreen
+from playground.screens.preset_picker import PresetPicker
+from playground.screens.prompt_view import PromptScreen
+from playground.screens.text_dialog import TextDialog
 from playground.services.paths import shipped, user_config_dir
 from playground.services.presets import Preset
 from playground.services.settings import Settings, save_setting, settings_path
 from playground.theming import load_themes, variable_defaults
 from playground.widgets.candidates import CandidateList
+from playground.widgets.controls import Controls
 from playground.widgets.guard import GUARD
 from playground.widgets.order_list import OrderList
 from playground.widgets.prompt_editor import PromptEditor
+from playground.widgets.rows import ActionRow, SeedInput
 from playground.widgets.slider import ParamSlider
 from playground.widgets.token_view import TokenView
 
@@ -42,7 +51,15 @@ class PlaygroundApp(App[None]):
     CSS_PATH = "app.tcss"
     COMMANDS: ClassVar[set[Any]] = {PlaygroundCommands}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f1", "help", "Help", id="app.help", tooltip="All keys, and what the figures mean"),
+        Binding("f1", "help", "Help", id="app.help", tooltip="All keys, and what the figures mean", priority=True),
+        Binding(
+            "ctrl+p",
+            "command_palette",
+            "Actions",
+            id="app.actions",
+            tooltip="Find any action, preset or theme by its name",
+            priority=True,
+        ),
         Binding("ctrl+q", "quit", "Quit", id="app.quit", tooltip="Leave", priority=True),
     ]
 
@@ -65,7 +82,10 @@ class PlaygroundApp(App[None]):
             self.register_theme(theme)
         self.theme = self._first_theme(settings.theme)
         self._saved_theme = self.theme
-        self.set_keymap(settings.keymap)
+        keymap, keymap_errors = checked_keymap(settings.keymap, sections(), str(settings_path()))
+        self._errors += keymap_errors
+        self.set_keymap(keymap)
+        self._keys = keymap
 
     def _first_theme(self, wanted: str) -> str:
         if wanted and wanted not in self.available_themes:
@@ -92,7 +112,7 @@ class PlaygroundApp(App[None]):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             with contextlib.suppress(NotImplementedError, RuntimeError):  # no main thread, or no such signals
-                loop.add_signal_handler(number, self.exit)
+                loop.add_signal_handler(number, lambda: self.run_worker(self.action_quit(), group="quit"))
         self.theme_changed_signal.subscribe(self, self._remember_theme)
         self.call_after_refresh(self._settled)
 
@@ -112,27 +132,41 @@ class PlaygroundApp(App[None]):
             self._saved_theme = theme.name
             self._save("theme", theme.name)
 
-    def _save(self, key: str, value: str) -> None:
+    @on(SettingChanged)
+    def _remember_setting(self, event: SettingChanged) -> None:
+        self._save(event.key, event.value)
+
+    @work(group="settings")
+    async def _save(self, key: str, value: str) -> None:
         try:
-            save_setting(settings_path(), key, value)
+            await asyncio.to_thread(save_setting, settings_path(), key, value)
         except ConfigError as error:
             self.notify(display_text(str(error)), severity="warning", markup=False)
 
     def action_help(self) -> None:
         """Show all keys."""
-        screens = [base.__dict__["BINDINGS"] for base in PlaygroundScreen.__mro__ if "BINDINGS" in base.__dict__]
-        everywhere = [binding for part in screens[:3] for binding in part]
-        sections = (
-            Section("Everywhere", [*self.BINDINGS, Binding("ctrl+p", "", "Find any action by its name"), *everywhere]),
-            Section("Prompt", PromptEditor.__dict__["BINDINGS"]),
-            Section("Transcript", TokenView.__dict__["BINDINGS"]),
-            Section("Sliders", ParamSlider.__dict__["BINDINGS"]),
-            Section("Order of the stages", OrderList.__dict__["BINDINGS"]),
-            Section("Candidates", CandidateList.__dict__["BINDINGS"]),
-        )
-        self.push_screen(HelpScreen(sections, self.settings.keymap))
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(sections(), self._keys))
 
     async def action_quit(self) -> None:
         """Leave; the model's process goes first."""
         await self._main.host.close()
         self.exit()
+
+
+def sections() -> list[Section]:
+    """Every binding of the program by the part of it where it works: for the help, and to check a key map."""
+    return [
+        Section("Everywhere", [*PlaygroundApp.BINDINGS, *own_bindings(PlaygroundScreen)]),
+        Section("Prompt", own_bindings(PromptEditor)),
+        Section("Transcript", own_bindings(TokenView)),
+        Section("Sliders", own_bindings(ParamSlider)),
+        Section("Rows of the controls", [*own_bindings(Controls), *own_bindings(ActionRow), *own_bindings(SeedInput)]),
+        Section("Order of the stages", own_bindings(OrderList)),
+        Section("Candidates", own_bindings(CandidateList)),
+        Section("Choosing a model", own_bindings(ModelPicker)),
+        Section("Choosing a preset", own_bindings(PresetPicker)),
+        Section("Exact prompt", own_bindings(PromptScreen)),
+        Section("Dialogs with a text", own_bindings(TextDialog)),
+        Section("Help", own_bindings(HelpScreen)),
+    ]

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
+from textual.app import App
 from textual.binding import Binding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.dom import DOMNode
 
+from playground.screens.keymap import own_bindings
 from playground.screens.playground import PlaygroundScreen
 from playground.widgets.colour_scale import ColourMode
 
@@ -40,9 +43,9 @@ class PlaygroundCommands(Provider):
     def _commands(self) -> Iterator[Command]:
         app, screen = self.app, self.screen
         for node in (screen, app):
-            for binding in type(node).BINDINGS if node is app else _all_bindings(type(screen)):
-                if isinstance(binding, Binding) and binding.id and binding.tooltip:
-                    yield Command(binding.description, binding.tooltip, partial(app.run_action, binding.action, node))
+            for binding in own_bindings(type(node)):
+                if isinstance(binding, Binding) and binding.id and binding.action != "command_palette":
+                    yield Command(binding.description, self._explained(binding), partial(_run, app, binding, node))
         if isinstance(screen, PlaygroundScreen):
             for preset in screen.tuning.presets.values():
                 yield Command(f"Preset: {preset.name}", preset.summary, partial(screen.use_preset, preset))
@@ -53,9 +56,12 @@ class PlaygroundCommands(Provider):
             kind = "dark" if theme.dark else "light"
             yield Command(f"Theme: {name}", f"A {kind} theme", partial(setattr, app, "theme", name))
 
+    def _explained(self, binding: Binding) -> str:
+        active = (known.binding for known in self.screen.active_bindings.values())
+        keys = [self.app.get_key_display(known) for known in active if known.id == binding.id]
+        return f"{binding.tooltip}  ({', '.join(keys)})" if keys else binding.tooltip
 
-def _all_bindings(cls: type) -> Iterator[object]:
-    """Bindings of a screen and of those of our classes it is built on, its own first."""
-    for base in cls.__mro__:
-        if base.__module__.startswith("playground."):
-            yield from base.__dict__.get("BINDINGS", ())
+
+def _run(app: App[object], binding: Binding, node: DOMNode) -> None:
+    # Actions belong to the screen below the palette, which is gone by the time they run.
+    app.call_later(app.run_action, binding.action, node)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import time
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal, assert_never
 
 from playground.domain.errors import BadInput, Problem
 from playground.domain.events import Event, Failed, Finished, ParamsChanged, PromptProgress, Started, TokenGenerated
-from playground.domain.messages import ChatPrompt, GenerationRequest, Message, Prompt, PromptParts, RawPrompt, Role
+from playground.domain.figures import Figures
+from playground.domain.messages import ChatPrompt, GenerationRequest, Message, Prompt, RawPrompt, Role
 from playground.domain.sampling import SamplingParams, changed_fields
 from playground.domain.transcript import Mark, Transcript, Turn
 
@@ -27,25 +27,6 @@ class Phase(StrEnum):
     WRITING = "writing"
 
 
-@dataclass(slots=True)
-class Figures:
-    """The numbers of the latest run, None until they are known."""
-
-    parts: PromptParts = field(default_factory=PromptParts)
-    prompt_tokens: int | None = None
-    cached_tokens: int | None = None
-    reply_tokens: int = 0
-    prefill_done: int = 0
-    prefill_total: int = 0
-    ttft_ms: float | None = None
-    tokens_per_second: float | None = None
-    prefill_tokens_per_second: float | None = None
-    inter_token_p95_ms: float | None = None
-    cost: float = 0.0
-    """US dollars of the whole session."""
-    cost_known: bool = True
-
-
 class Session:
     """A conversation with one model: its branches, its parameters, the run under way."""
 
@@ -59,9 +40,11 @@ class Session:
         self.active: Turn | None = None
         self.stream = 0
         """Id of the run under way, or of the last one."""
-        self._first_token_ms = 0.0
         self._new_tokens = 0
         self._in_force = self.params
+        self._marked_from = self.params
+        """Parameters before the last mark, for a mark that grows before a token was drawn."""
+        self._named: tuple[SamplingParams, str] | None = None
 
     @property
     def busy(self) -> bool:
@@ -71,8 +54,7 @@ class Session:
     def send(self, text: str) -> GenerationRequest:
         """Add what the person wrote and ask for a reply. Raises BadInput while a reply is being written."""
         self._check_idle()
-        user = self.transcript.add(Role.USER, self.transcript.head, text=text)
-        return self._reply_to(user)
+        return self._reply_to(self._say(self.transcript.head, text))
 
     def regenerate(self) -> GenerationRequest:
         """Ask for another reply to the last message, as a branch beside the present one."""
@@ -85,8 +67,7 @@ class Session:
     def resend(self, turn: Turn, text: str) -> GenerationRequest:
         """Send an edited message as a branch beside the old one."""
         self._check_idle()
-        user = self.transcript.add(Role.USER, turn.parent, text=text)
-        return self._reply_to(user)
+        return self._reply_to(self._say(turn.parent, text))
 
     def continue_reply(self) -> GenerationRequest:
         """Let the last reply go on where it ended."""
@@ -102,12 +83,34 @@ class Session:
         """Leave the branch on screen and begin at an empty one; what was said stays in the tree."""
         self._check_idle()
         self.transcript.head = None
-        cost, known = self.figures.cost, self.figures.cost_known
-        self.figures = Figures(cost=cost, cost_known=known)
+        self.figures = self.figures.anew()
+
+    def show_branch(self, leaf: Turn) -> None:
+        """Put another branch on screen, with the figures of its last reply. Raises BadInput while one is written."""
+        self._check_idle()
+        self.transcript.head = leaf.id
+        self.mode = "raw" if self.transcript.path()[0].raw else "chat"
+        self.figures = self.figures.anew()
+        reply = self.transcript.last(Role.ASSISTANT)
+        if reply is not None and reply.started is not None:
+            self.figures.started(reply.started)
+            self.figures.reply_tokens = len(reply.tokens)
+        if reply is not None and reply.finished is not None:
+            self.figures.ttft_ms = reply.finished.timings.ttft_ms
+            self.figures.finished(reply.finished)
+
+    def name_change(self, params: SamplingParams, name: str) -> None:
+        """Say by what name a change to these parameters is to be marked in the transcript."""
+        self._named = (params, name)
 
     def _check_idle(self) -> None:
         if self.busy:
             raise BadInput("A reply is still being written.", "Stop it with Esc, or wait for its end.")
+
+    def _say(self, parent: int | None, text: str) -> Turn:
+        user = self.transcript.add(Role.USER, parent, text=text)
+        user.raw = self.mode == "raw"
+        return user
 
     def _reply_to(self, user: Turn) -> GenerationRequest:
         return self._request(self.transcript.add(Role.ASSISTANT, user.id))
@@ -152,8 +155,7 @@ class Session:
             case TokenGenerated():
                 self._token(turn, event)
             case ParamsChanged():
-                turn.marks.append(Mark(event.index, describe_change(self._in_force, event.params)))
-                self._in_force = event.params
+                self._params_changed(turn, event)
             case Finished():
                 self._finished(turn, event)
             case Failed():
@@ -164,38 +166,31 @@ class Session:
     def _started(self, turn: Turn, event: Started) -> None:
         turn.started = event
         self.phase = Phase.PREFILL
-        figures = self.figures
-        figures.parts, figures.prompt_tokens, figures.cached_tokens = (
-            event.parts,
-            event.prompt_tokens,
-            event.cached_tokens,
-        )
-        figures.prefill_done, figures.reply_tokens = 0, 0
-        figures.prefill_total = (event.prompt_tokens or 0) - (event.cached_tokens or 0)
+        self.figures.started(event)
 
     def _token(self, turn: Turn, event: TokenGenerated) -> None:
         turn.tokens.append(event.token)
         self.phase = Phase.WRITING
         self._new_tokens += 1
-        figures, now_ms = self.figures, event.token.time_ms
-        figures.reply_tokens = self._new_tokens
-        if self._new_tokens == 1:
-            figures.ttft_ms = self._first_token_ms = now_ms
-        elif now_ms > self._first_token_ms:
-            figures.tokens_per_second = (self._new_tokens - 1) * 1000 / (now_ms - self._first_token_ms)
+        self.figures.token(self._new_tokens, event.token.time_ms)
 
     def _finished(self, turn: Turn, event: Finished) -> None:
         turn.finished = event
         turn.trimmed_bytes = event.trimmed_bytes
-        figures, timings = self.figures, event.timings
-        figures.tokens_per_second = timings.tokens_per_second or figures.tokens_per_second
-        figures.prefill_tokens_per_second = timings.prefill_tokens_per_second
-        figures.inter_token_p95_ms = timings.inter_token_p95_ms
-        if event.usage.cost is None:
-            figures.cost_known = False
-        else:
-            figures.cost += event.usage.cost
+        self.figures.finished(event)
+        self.figures.charge(event.usage.cost)
         self._end(turn, None)
+
+    def _params_changed(self, turn: Turn, event: ParamsChanged) -> None:
+        if turn.marks and turn.marks[-1].at == event.index:  # a slider moved twice between two tokens
+            turn.marks.pop()
+        else:
+            self._marked_from = self._in_force
+        self._in_force = event.params
+        named = self._named is not None and self._named[0] == event.params
+        text = self._named[1] if named and self._named else describe_change(self._marked_from, event.params, most=2)
+        if text:
+            turn.marks.append(Mark(event.index, text))
 
     def _end(self, turn: Turn, problem: Problem | None) -> None:
         turn.problem = problem
@@ -217,11 +212,12 @@ class Session:
         return user.text
 
 
-def describe_change(old: SamplingParams, new: SamplingParams) -> str:
-    """Such as "temperature 0.8 → 1.2, top_k 40 → 0"."""
-    return ", ".join(
+def describe_change(old: SamplingParams, new: SamplingParams, most: int | None = None) -> str:
+    """Such as "temperature 0.8 → 1.2, top_k 40 → 0"; of more than `most` changes the rest is an ellipsis."""
+    changes = [
         f"{name} {_brief(before)} → {_brief(after)}" for name, (before, after) in changed_fields(old, new).items()
-    )
+    ]
+    return ", ".join([*changes[:most], *(["…"] if len(changes) > len(changes[:most]) else [])])
 
 
 def _brief(value: object) -> str:

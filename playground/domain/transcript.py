@@ -40,6 +40,8 @@ class Turn:
     finished: Finished | None = None
     problem: Problem | None = None
     trimmed_bytes: int = 0
+    raw: bool = False
+    """True for what was sent as it is, without a template."""
 
     @property
     def content(self) -> str:
@@ -93,6 +95,11 @@ class Transcript:
     def siblings(self, turn: Turn) -> list[Turn]:
         """Turns that answer the same one, oldest first, this one included."""
         return [other for other in self.turns.values() if other.parent == turn.parent and other.role is turn.role]
+
+    def place(self, turn: Turn) -> tuple[int, int]:
+        """Which of how many versions a turn is, counted from 1."""
+        versions = self.siblings(turn)
+        return versions.index(turn) + 1, len(versions)
 
     def newest_leaf(self, turn: Turn) -> Turn:
         """The end of the branch through this turn that was written to last."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.screen import Screen
 
 from playground.domain.display import display_text
@@ -17,40 +18,75 @@ from playground.widgets.colour_scale import ColourMode
 from playground.widgets.prompt_editor import PromptEditor
 
 
-def _key(keys: str, action: str, label: str, tooltip: str, *, show: bool = False, id: str = "") -> Binding:
-    return Binding(keys, action, label, show=show, id=id or f"chat.{action}", tooltip=tooltip)
+def _key(keys: str, action: str, label: str, tooltip: str, *, id: str = "", priority: bool = True) -> Binding:
+    # The prompt's editor has keys of its own, such as F6 and F7: those of the screen come first.
+    return Binding(keys, action, label, id=id or f"chat.{action}", tooltip=tooltip, priority=priority)
+
+
+class SettingChanged(Message):
+    """The person chose something that the app should remember."""
+
+    def __init__(self, key: str, value: str) -> None:
+        super().__init__()
+        self.key = key
+        self.value = value
 
 
 class ConversationScreen(Screen[None]):
     """Actions on the conversation. The subclass builds the screen and sets `pane`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        _key("escape", "stop", "Stop", "End the reply that is being written; else leave the token cursor", show=True),
-        _key("ctrl+r", "regenerate", "Again", "Write another reply to the last message, beside this one", show=True),
-        _key("ctrl+g", "continue_reply", "Go on", "Let a reply go on that was cut off", show=True),
-        _key("ctrl+b", "edit_last", "Edit", "Edit the last message and send it again as a branch", show=True),
-        _key("ctrl+n", "new", "New", "Start a new conversation; presets and sliders stay"),
         _key(
-            "ctrl+t", "tokens", "Tokens", "Go to the tokens of the last reply; arrows walk, Esc comes back", show=True
+            "escape",
+            "stop",
+            "Stop",
+            "End the reply that is being written, or a load; else leave the token cursor or an edit",
+            priority=False,
         ),
-        _key("alt+left", "branch(-1)", "Earlier version", "Show the earlier version of the last turn that has several"),
-        _key("alt+right", "branch(1)", "Later version", "Show the later version of the last turn that has several"),
-        _key("f4", "colour", "Colour", "Colour tokens by probability, entropy, rank, or not at all", show=True),
+        _key("ctrl+r", "regenerate", "Again", "Write another reply to the last message, beside this one"),
+        _key("ctrl+g", "continue_reply", "Go on", "Let a reply go on that was cut off"),
+        _key("ctrl+b", "edit_last", "Edit", "Edit the last message and send it again as a branch"),
+        _key("ctrl+n", "new", "New", "Start a new conversation; presets and sliders stay, Alt+Left comes back"),
+        _key("ctrl+t", "tokens", "Tokens", "Go to the tokens of the last reply; arrows walk, Esc comes back"),
+        _key(
+            "alt+left",
+            "branch(-1)",
+            "Earlier",
+            "Earlier version of the last turn that has several, or the conversation before",
+            id="chat.earlier",
+        ),
+        _key(
+            "alt+right",
+            "branch(1)",
+            "Later",
+            "Later version of the last turn that has several",
+            id="chat.later",
+        ),
+        _key("f4", "colour", "Colour", "Colour tokens by probability, entropy, rank, or not at all"),
         _key("f7", "raw", "Raw", "Switch between chat and raw completion, which applies no template"),
-        _key("f8", "view_prompt", "Prompt", "Look at the exact prompt the model gets, token by token"),
+        _key("f8", "view_prompt", "Exact prompt", "Look at the exact prompt the model gets, token by token"),
         _key("f9", "system", "System", "Edit the system prompt"),
     ]
 
     pane: Pane
 
-    async def attempt(self, action: Callable[[], Awaitable[None] | None]) -> None:
+    def attempt(self, action: Callable[[], None]) -> None:
         """Do something that may be refused; a refusal is a notice, nothing more."""
         try:
-            result = action()
-            if result is not None:
-                await result
+            action()
         except PlaygroundError as error:
             self.tell(error)
+
+    def attempt_later(self, action: Coroutine[object, object, None], group: str) -> None:
+        """The same for what waits on the model: the screen goes on meanwhile."""
+
+        async def run() -> None:
+            try:
+                await action
+            except PlaygroundError as error:
+                self.tell(error)
+
+        self.run_worker(run(), group=group)
 
     def tell(self, error: PlaygroundError) -> None:
         """Show an error: what happened and what to do."""
@@ -78,15 +114,15 @@ class ConversationScreen(Screen[None]):
         pane.transcript.view.follow_end()
         self.editor.focus()
 
-    async def action_regenerate(self) -> None:
+    def action_regenerate(self) -> None:
         """Another reply to the last message."""
-        await self.attempt(self.pane.regenerate)
+        self.attempt(self.pane.regenerate)
 
-    async def action_continue_reply(self) -> None:
+    def action_continue_reply(self) -> None:
         """More of the last reply."""
-        await self.attempt(self.pane.continue_reply)
+        self.attempt(self.pane.continue_reply)
 
-    async def action_edit_last(self) -> None:
+    def action_edit_last(self) -> None:
         """Bring the last message back into the editor."""
 
         def begin() -> None:
@@ -95,24 +131,31 @@ class ConversationScreen(Screen[None]):
             self.editor.move_cursor(self.editor.document.end)
             self.show_editing()
 
-        await self.attempt(begin)
+        self.attempt(begin)
 
     def show_editing(self) -> None:
         """Say in the editor's border what sending will do."""
         if self.pane.editing is not None:
             title = "Edit and send again · Esc leaves it"
+        elif self.pane.session.mode == "raw":
+            title = "Raw text, no template · F7 leads back to chat"
         else:
-            title = "Raw text" if self.pane.session.mode == "raw" else "Prompt"
+            title = "Prompt, with a system prompt" if self.pane.session.system.strip() else "Prompt"
         self.editor.border_title = title
 
-    async def action_new(self) -> None:
+    def action_new(self) -> None:
         """Begin anew; the branch on screen stays in the tree."""
-        await self.pane.runner.stop()
-        await self.pane.runner.settle()
-        self.pane.drain()
-        self.pane.session.new_conversation()
-        self.pane.ending = ""
-        self.pane.sync()
+        self.attempt_later(self._begin_anew(), "conversation")
+
+    async def _begin_anew(self) -> None:
+        pane = self.pane
+        await pane.runner.stop()
+        await pane.runner.settle()
+        pane.drain()
+        pane.session.new_conversation()
+        pane.editing = None
+        pane.sync()
+        self.show_editing()
         self.editor.focus()
 
     def action_tokens(self) -> None:
@@ -122,9 +165,14 @@ class ConversationScreen(Screen[None]):
         if view.cursor is None:
             view.action_move(-1)
 
-    async def action_branch(self, step: int) -> None:
+    def action_branch(self, step: int) -> None:
         """Another version of a turn."""
-        await self.attempt(lambda: self.notify(self.pane.switch_branch(step), timeout=2))
+
+        def switch() -> None:
+            self.pane.switch_branch(step)
+            self.show_editing()
+
+        self.attempt(switch)
 
     def action_colour(self) -> None:
         """The next colour mode."""
@@ -132,33 +180,33 @@ class ConversationScreen(Screen[None]):
         self.set_colour(modes[(modes.index(self.pane.transcript.mode) + 1) % len(modes)])
 
     def set_colour(self, mode: ColourMode) -> None:
-        """Colour the tokens by something else."""
+        """Colour the tokens by something else, now and the next time."""
         self.pane.transcript.set_mode(mode)
+        self.post_message(SettingChanged("colour", mode.value))
 
-    async def action_raw(self) -> None:
+    def action_raw(self) -> None:
         """Chat or raw completion; switching starts a new conversation, because the two do not mix."""
+        self.attempt_later(self._switch_mode(), "conversation")
+
+    async def _switch_mode(self) -> None:
         session = self.pane.session
-        if self.pane.session.transcript.turns:
-            await self.action_new()
+        await self._begin_anew()
         session.mode = "chat" if session.mode == "raw" else "raw"
         self.pane.sync()
         self.show_editing()
-        now = "Raw completion: the text goes to the model as it is." if session.mode == "raw" else "Chat."
-        self.notify(now, timeout=3)
+        raw = "Raw completion: the text goes to the model as it is, special tokens and all."
+        self.notify(raw if session.mode == "raw" else "Chat: the model's template goes around the text.", timeout=3)
 
-    async def action_view_prompt(self) -> None:
+    def action_view_prompt(self) -> None:
         """The exact prompt, the draft included."""
+        self.attempt_later(self._view_prompt(), "prompt view")
+
+    async def _view_prompt(self) -> None:
         pane = self.pane
-
-        async def show() -> None:
-            if pane.runner.backend is None:
-                pane.check_model()
-                return
-            prompt = pane.session.prompt(pane.session.transcript.head, draft=self.editor.text)
-            view = await pane.runner.backend.view_prompt(prompt)
-            self.app.push_screen(PromptScreen(view, pane.info.n_ctx if pane.info else None))
-
-        await self.attempt(show)
+        backend = pane.need_model()
+        prompt = pane.session.prompt(pane.session.transcript.head, draft=self.editor.text)
+        view = await backend.view_prompt(prompt)
+        self.app.push_screen(PromptScreen(view, pane.info.n_ctx if pane.info else None))
 
     def action_system(self) -> None:
         """Edit the system prompt."""
@@ -166,6 +214,7 @@ class ConversationScreen(Screen[None]):
         def changed(text: str | None) -> None:
             if text is not None:
                 self.pane.session.system = text
+                self.show_editing()
 
         help_text = "Sent before the conversation with every call, from the next message on. Empty: none."
         self.app.push_screen(TextDialog("System prompt", self.pane.session.system, help_text), changed)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
+from rich.table import Table
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -13,10 +15,14 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from playground.domain.param_specs import SPECS
+from playground.screens.keymap import Section, key_names
 
+WIDE = 100
+"""Columns from which there is room for the names that actions have in the settings file."""
 GLOSSARY = (
-    ("logprob", "Natural log of the model's own probability: softmax of the raw logits over the whole vocabulary."),
-    ("prob", "The probability after all samplers: the chance with which the token was really drawn."),
+    ("model", "The model's own probability: softmax of the raw logits over the whole vocabulary."),
+    ("sampled", "The probability after all sampler stages: the chance with which the token was really drawn."),
+    ("logprob", "The natural logarithm of the model's own probability."),
     ("rank", "1 is the token the model thought most likely."),
     ("entropy", "How undecided the model was, in bits. 0: one way on; 10: as if among a thousand equal ones."),
     ("surprisal", "-log2 of the model's own probability: how many bits of news the token was."),
@@ -26,13 +32,13 @@ GLOSSARY = (
     ("TTFT", "Time to first token, from pressing send: mostly prefill, hardly anything when the prefix is cached."),
     ("context", "How many tokens the model can look at. A call has no memory: everything said is sent each time."),
 )
-
-
-class Section(NamedTuple):
-    """Bindings of one part of the screen."""
-
-    title: str
-    bindings: Sequence[BindingType]
+MOUSE = (
+    ("point at a token", "The inspector shows it."),
+    ("click a token", "The inspector stays on it until Esc."),
+    ("drag over text", "Selects it; Ctrl+C copies it as plain text, without colours and marks."),
+    ("a slider", "Click or drag sets it, a double click takes it back to the preset, digits and Enter set it exactly."),
+    ("a key at the foot", "A click presses it."),
+)
 
 
 class HelpScreen(ModalScreen[None]):
@@ -44,7 +50,7 @@ class HelpScreen(ModalScreen[None]):
     DEFAULT_CSS = """
     HelpScreen {
         align: center middle;
-        & > Vertical { width: 90%; max-width: 100; height: 90%; border: round $border; background: $surface; }
+        & > Vertical { width: 94%; max-width: 110; height: 92%; border: round $border; background: $surface; }
         & .help--title { text-style: bold; color: $accent; margin: 1 1 0 1; }
         & .help--rows { margin: 0 1; }
     }
@@ -56,34 +62,40 @@ class HelpScreen(ModalScreen[None]):
         self._keymap = keymap
 
     def compose(self) -> ComposeResult:
-        """Keys first, then the figures, then the parameters."""
+        """Keys first, then the mouse, the figures, the parameters."""
         with Vertical() as box:
             box.border_title = Content("Help")
             box.border_subtitle = Content("arrows scroll · esc closes")
             with VerticalScroll():
                 for section in self._sections:
-                    rows = [self._row(binding) for binding in section.bindings if isinstance(binding, Binding)]
-                    yield from _part(section.title, [row for row in rows if row is not None])
+                    yield from _part(section.title, [self._row(binding) for binding in section.described])
+                yield from _part("Mouse", MOUSE)
                 yield from _part("What the figures mean", GLOSSARY)
-                yield from _part("What the parameters do", [(spec.name, spec.help) for spec in SPECS.values()])
+                yield from _part("What the parameters do", [(spec.label, spec.help) for spec in SPECS.values()])
 
     def on_mount(self) -> None:
         """Arrow keys scroll at once."""
         self.query_one(VerticalScroll).focus()
 
-    def _row(self, binding: Binding) -> tuple[str, str] | None:
+    def _row(self, binding: Binding) -> tuple[str, ...]:
         keys = self._keymap.get(binding.id or "", binding.key)
-        names = [self.app.get_key_display(Binding(key.strip(), "", "")) for key in keys.split(",")]
-        text = binding.tooltip or binding.description
-        return (" ".join(names), text) if text else None
+        names = [self.app.get_key_display(Binding(key, "", "")) for key in key_names(keys)]
+        row = (" ".join(names), binding.tooltip or binding.description)
+        return (*row, binding.id or "") if self.app.size.width >= WIDE else row
 
     def action_leave(self) -> None:
         """Back to where you were."""
         self.dismiss()
 
 
-def _part(title: str, rows: Sequence[tuple[str, str]]) -> ComposeResult:
-    yield Static(Content(title), classes="help--title")
-    for left, right in rows:
-        line = Content.assemble(Content.styled(left.ljust(22), "bold"), Content(f" {right}"))
-        yield Static(line, classes="help--rows")
+def _part(title: str, rows: Sequence[tuple[str, ...]]) -> ComposeResult:
+    """A title and a table; a third column is the name an entry has in the settings file."""
+    yield Static(Content(title), classes="help--title", markup=False)
+    table = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    table.add_column(width=18, no_wrap=False)
+    table.add_column(ratio=1)
+    if any(len(row) > 2 for row in rows):
+        table.add_column(justify="right", no_wrap=True)
+    for left, text, *name in rows:
+        table.add_row(Text(left, style="bold"), Text(text), *(Text(part, style="dim") for part in name))
+    yield Static(table, classes="help--rows")

@@ -21,7 +21,7 @@ from playground.services.models import resolve_model, scan_models
 from playground.services.recent_models import recent_models
 from playground.services.settings import Settings
 
-_COLUMNS = ("model", "size", "quantisation", "architecture", "params", "context", "found in")
+_COLUMNS = ("model", "size", "quant.", "params", "context", "arch.", "found in")
 
 
 class ModelPicker(ModalScreen[Path | None]):
@@ -35,9 +35,10 @@ class ModelPicker(ModalScreen[Path | None]):
     ModelPicker {
         align: center middle;
         & > Vertical { width: 94%; height: 80%; border: round $border; background: $surface; padding: 0 1; }
-        & Input { border: none; height: 1; margin: 1 0; background: $panel; }
+        & Input, & Input:focus { border: none; height: 1; margin: 1 0; background: $panel; }
         & DataTable { height: 1fr; background: $surface; }
-        & Static { height: auto; max-height: 3; color: $text-muted; }
+        & #model-path { height: auto; max-height: 3; }
+        & #model-note { height: auto; max-height: 3; color: $text-muted; }
     }
     """
 
@@ -55,6 +56,7 @@ class ModelPicker(ModalScreen[Path | None]):
             box.border_subtitle = Content("enter loads · esc keeps the present one")
             yield Input(placeholder="type a part of a name, or the path of a .gguf file", id="model-name")
             yield DataTable(cursor_type="row", id="model-list")
+            yield Static("", id="model-path", markup=False)
             yield Static("searching …", id="model-note", markup=False)
 
     def on_mount(self) -> None:
@@ -70,8 +72,9 @@ class ModelPicker(ModalScreen[Path | None]):
             self._found.sort(key=lambda found: (bool(found.problem), found.path not in self._recent))
             self._fill()
         usable = sum(not model.problem for model in self._found)
-        text = f"{usable} models that can be loaded, {len(self._found) - usable} other files. " + " ".join(notes)
-        self.query_one("#model-note", Static).update(Content(display_text(text)))
+        other = len(self._found) - usable
+        text = f"{usable} model{'s' * (usable != 1)}" + (f", {other} that cannot be loaded" if other else "")
+        self.query_one("#model-note", Static).update(Content(display_text(" ".join([f"{text}.", *notes]))))
 
     @on(Input.Changed)
     def _fill(self) -> None:
@@ -93,9 +96,9 @@ class ModelPicker(ModalScreen[Path | None]):
             mark + model.name,
             f"{model.size_bytes / 1e6:,.0f} MB" if model.size_bytes < 1e9 else f"{model.size_bytes / 1e9:.1f} GB",
             model.quantisation or "–",
-            model.architecture or "–",
             model.parameters or "–",
             context,
+            model.architecture or "–",
             source,
         )
         return [Text(display_text(cell), style=style, no_wrap=True) for cell in cells]
@@ -104,7 +107,7 @@ class ModelPicker(ModalScreen[Path | None]):
     def _say_more(self, event: DataTable.RowHighlighted) -> None:
         model = next((found for found in self._found if found.path == event.row_key.value), None)
         if model is not None:
-            self.query_one("#model-note", Static).update(Content(display_text(model.problem or model.path)))
+            self.query_one("#model-path", Static).update(Content(display_text(model.problem or model.path)))
 
     @on(DataTable.RowSelected)
     def _chosen(self, event: DataTable.RowSelected) -> None:

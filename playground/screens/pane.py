@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import structs
 
-from playground.domain.errors import BadInput
-from playground.domain.events import Event, Failed
+from playground.backends.base import Backend
+from playground.domain.errors import BadInput, Problem
+from playground.domain.events import Event
 from playground.domain.messages import GenerationRequest, PromptParts, Role
 from playground.domain.models import ModelInfo
 from playground.domain.sampling import UNLIMITED
@@ -15,6 +18,10 @@ from playground.domain.transcript import Turn
 from playground.services.runs import Runner
 from playground.widgets.status_bar import StatusView
 from playground.widgets.transcript import TranscriptPane
+
+NO_MODEL_HINT: Final = "Choose one with F5."
+REFUSALS: Final = ("PromptTooLong", "TemplateError")
+"""Kinds of problems for which a message can be mended and sent again."""
 
 
 class Pane:
@@ -27,37 +34,41 @@ class Pane:
         self.info: ModelInfo | None = None
         self.editing: Turn | None = None
         """The user turn whose text is in the editor to be sent again."""
+        self.remedy = NO_MODEL_HINT
+        """What to do when there is no model."""
         self.draft_tokens = 0
         """Length of what is in the editor; 0 when it is empty or not counted yet."""
-        self.ending = ""
-        """How the last run ended, in words."""
+        self._before: tuple[int | None, Turn | None] = (None, None)
+        """Head and edited turn as they were before the last message was sent."""
 
     def send(self, text: str, pressed_at: float | None = None) -> None:
         """Send a prompt, or the edited one in place of the old. Raises BadInput."""
-        self.check_model()
+        self.need_model()
+        before = (self.session.transcript.head, self.editing)
         turn, self.editing = self.editing, None
         request = self.session.resend(turn, text) if turn is not None else self.session.send(text)
         if pressed_at is not None:
             request = structs.replace(request, submitted_at=pressed_at)
+        self._before = before
         self._start(request)
 
     def regenerate(self) -> None:
         """Write another reply beside the last one. Raises BadInput."""
-        self.check_model()
+        self.need_model()
         self._start(self.session.regenerate())
 
     def continue_reply(self) -> None:
         """Let the last reply go on. Raises BadInput."""
-        self.check_model()
+        self.need_model()
         self._start(self.session.continue_reply())
 
-    def check_model(self) -> None:
-        """Raise BadInput when there is no model to run on."""
+    def need_model(self) -> Backend:
+        """What there is to run on. Raises BadInput when there is nothing."""
         if self.runner.backend is None:
-            raise BadInput("No model is loaded.", "Choose one with F5.")
+            raise BadInput("No model is loaded.", self.remedy)
+        return self.runner.backend
 
     def _start(self, request: GenerationRequest) -> None:
-        self.ending = ""
         self.runner.start(request)
         self.transcript.view.follow_end()
         self.sync()
@@ -70,57 +81,72 @@ class Pane:
         self.editing = turn
         return turn.text
 
-    def switch_branch(self, step: int) -> str:
-        """Show the next or previous version of the last turn that has several. Raises BadInput."""
+    def switch_branch(self, step: int) -> None:
+        """Show the next or previous version of the last turn that has several. Raises BadInput.
+
+        On an empty screen that is the conversation before.
+        """
         tree = self.session.transcript
-        if self.session.busy:
-            raise BadInput("A reply is still being written.", "Stop it with Esc, or wait for its end.")
+        turn = self._next_version(step)
+        self.session.show_branch(tree.newest_leaf(turn))
+        self.editing = None
+        self.sync()
+        self.transcript.show_turn(turn)
+
+    def _next_version(self, step: int) -> Turn:
+        tree = self.session.transcript
         for turn in reversed(tree.path()):
             versions = tree.siblings(turn)
             if len(versions) > 1:
-                place = (versions.index(turn) + step) % len(versions)
-                tree.head = tree.newest_leaf(versions[place]).id
-                self.sync()
-                who = "message" if turn.role is Role.USER else "reply"
-                return f"{who} {place + 1} of {len(versions)}"
-        raise BadInput("There is only one version.", "Regenerate a reply or edit a message to make another.")
+                return versions[(versions.index(turn) + step) % len(versions)]
+        beginnings = [turn for turn in tree.turns.values() if turn.parent is None]
+        if tree.head is not None or not beginnings:
+            raise BadInput("There is only one version.", "Regenerate a reply or edit a message to make another.")
+        return beginnings[-1]
 
     def drain(self) -> list[Event]:
         """Apply what came from the model and bring the transcript up to date."""
         events = self.runner.drain()
         if events:
-            if not self.session.busy:
-                self._note_ending(events[-1])
             self.sync()
         return events
 
-    def _note_ending(self, last: Event) -> None:
-        turn = self.session.transcript.turns.get(self.session.transcript.head or 0)
-        if isinstance(last, Failed):
-            self.ending = "failed"
-        elif turn is not None and turn.stop_reason is not None:
-            self.ending = turn.stop_reason.sentence
-
-    def refused_text(self, events: list[Event]) -> str:
-        """The message of a run that was refused before a word was written; it goes back into the editor."""
-        if events and isinstance(events[-1], Failed) and events[-1].problem.kind in ("PromptTooLong", "TemplateError"):
-            text = self.session.discard_last_exchange()
-            self.sync()
-            return text
-        return ""
+    def take_back(self, problem: Problem) -> str:
+        """Undo a message that was refused before a word was written; returns its text for the editor."""
+        tree = self.session.transcript
+        reply = tree.last(Role.ASSISTANT)
+        if problem.kind not in REFUSALS or reply is None or reply.tokens:
+            return ""
+        again = len(tree.siblings(reply)) > 1
+        text = self.session.discard_last_exchange()
+        if again:
+            tree.head = tree.newest_leaf(tree.turns[tree.head]).id if tree.head is not None else None
+        else:
+            tree.head, self.editing = self._before
+        self.sync()
+        return "" if again else text
 
     def sync(self) -> None:
         """Show the branch at the head."""
         name = self.info.short_name if self.info is not None else ""
-        self.transcript.sync(self.session.transcript.path(), raw=self.session.mode == "raw", model=name)
+        tree = self.session.transcript
+        self.transcript.sync(tree.path(), raw=self.session.mode == "raw", model=name, place=tree.place)
+
+    @property
+    def ending(self) -> str:
+        """How the reply on screen ended, in words; empty when there is none."""
+        turn = self.session.transcript.last(Role.ASSISTANT)
+        if turn is not None and turn.problem is not None:
+            return "✗ failed"
+        return f"■ {turn.stop_reason.sentence}" if turn is not None and turn.stop_reason is not None else ""
 
     def last_token(self) -> Token | None:
         """The newest token of the branch on screen."""
         turn = self.session.transcript.last(Role.ASSISTANT)
         return turn.tokens[-1] if turn is not None and turn.tokens else None
 
-    def status(self, state: str) -> StatusView:
-        """What the status bar shows; `state` when the session itself has nothing to say."""
+    def status(self, model_state: str) -> StatusView:
+        """What the status bar shows; `model_state` says what there is to know about the model, if anything."""
         session, figures, info = self.session, self.session.figures, self.info
         parts, reply = figures.parts, figures.reply_tokens
         if not session.busy:  # what was said is history now, and the draft is the prompt
@@ -137,15 +163,15 @@ class Pane:
             tokens_per_second=figures.tokens_per_second,
             prefill_tokens_per_second=figures.prefill_tokens_per_second,
             cost=figures.cost if figures.cost_known else None,
-            state=self._state() or state,
+            state=self._state(model_state),
             busy=session.busy,
         )
 
-    def _state(self) -> str:
+    def _state(self, model_state: str) -> str:
         figures = self.session.figures
         match self.session.phase:
             case Phase.IDLE:
-                return self.ending
+                return model_state or self.ending or "ready"
             case Phase.SENT:
                 return "sent"
             case Phase.PREFILL:

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import time
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
+from msgspec import structs
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
-from textual.widgets import Footer
 
 from playground.domain.display import display_text
 from playground.domain.errors import BadInput, PlaygroundError
+from playground.domain.events import Event, Failed, Started
 from playground.domain.models import ModelInfo
 from playground.domain.sampling import SamplingParams
 from playground.domain.session import Session
-from playground.screens.model_screen import ModelScreen
-from playground.screens.pane import Pane
-from playground.screens.tuning import Tuning
+from playground.screens import key_order
+from playground.screens.pane import REFUSALS, Pane
+from playground.screens.params_screen import ParamsScreen
 from playground.services.presets import Preset
 from playground.services.settings import Settings
 from playground.theming import token_palette
+from playground.widgets.candidates import CandidateList
 from playground.widgets.colour_scale import ColourMode
 from playground.widgets.controls import Controls
 from playground.widgets.inspector import Inspector
+from playground.widgets.key_bar import KeyBar
 from playground.widgets.prompt_editor import PromptEditor
 from playground.widgets.status_bar import StatusBar
 from playground.widgets.token_view import TokenMessage, TokenView
@@ -37,28 +40,44 @@ _COUNT_SECONDS: Final = 0.15
 """Pause in typing after which the draft is counted."""
 
 
-class PlaygroundScreen(ModelScreen):
+_HIGH: Final = 50
+_MANY_CANDIDATES: Final = 25
+"""How many candidates are kept where the screen is high enough to show them all."""
+
+
+class PlaygroundScreen(ParamsScreen):
     """Everything on one screen. It folds: narrow terminals show controls and inspector one at a time."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012 - Textual's interface
     VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f2", "toggle_controls", "Controls", id="view.controls", tooltip="Show or hide the sampling controls"),
-        Binding("f3", "toggle_inspector", "Inspector", id="view.inspector", tooltip="Show or hide the inspector"),
-        Binding("f6", "presets", "Preset", id="preset.choose", tooltip="Choose a sampling preset"),
-        Binding("ctrl+s", "save_preset", "Save preset", show=False, id="preset.save", tooltip="Save the sliders"),
+        Binding(
+            "f2",
+            "toggle_controls",
+            "Controls",
+            id="view.controls",
+            tooltip="Show or hide the sampling controls",
+            priority=True,
+        ),
+        Binding(
+            "f3",
+            "toggle_inspector",
+            "Inspector",
+            id="view.inspector",
+            tooltip="Show or hide the inspector",
+            priority=True,
+        ),
     ]
 
     def __init__(
         self, settings: Settings, *, model: str, presets: dict[str, Preset], preset: Preset, params: SamplingParams
     ) -> None:
-        super().__init__(settings, model)
-        self.tuning = Tuning(presets, preset)
+        super().__init__(settings, model, presets, preset)
         self._params = params
-        self._pinned = False
         self._hovered: object = None
         self._detail_due = 0.0
         self._count_timer: Timer | None = None
+        self._last_note = ""
 
     def compose(self) -> ComposeResult:
         """Controls at the left, transcript and inspector over the prompt, status and keys at the foot."""
@@ -70,21 +89,28 @@ class PlaygroundScreen(ModelScreen):
                     yield Inspector(id="inspector")
                 yield PromptEditor(placeholder="Write a prompt; Enter sends it", id="prompt")
         yield StatusBar(id="status")
-        yield Footer(show_command_palette=False)
+        yield KeyBar(id="keys")
 
     def on_mount(self) -> None:
         """Begin: the model loads behind the first paint."""
         transcript = self.query_one(TranscriptPane)
-        session = Session(self._params, self.settings.system)
+        session = Session(self._params_for(self.size.height), self.settings.system)
         self.pane = Pane(session, transcript)
         self.apply_theme()
-        self.set_colour(ColourMode(self.settings.colour))
+        transcript.set_mode(ColourMode(self.settings.colour))
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self.apply_theme())
         self.show_editing()
         self.show_params()
         self.editor.focus()
         self.set_interval(1 / self.settings.frames_per_second, self._frame)
         self.call_after_refresh(self.begin_loading)
+
+    def _params_for(self, height: int) -> SamplingParams:
+        """The parameters to begin with; a high screen has room for more candidates than the usual number."""
+        params = self._params
+        if height >= _HIGH and params.top == SamplingParams().top:
+            params = structs.replace(params, top=_MANY_CANDIDATES)
+        return params
 
     def apply_theme(self) -> None:
         """Draw tokens in the colours of the theme in force."""
@@ -96,21 +122,33 @@ class PlaygroundScreen(ModelScreen):
         """Take what came from the model since the last frame; one pass, however much came."""
         events = self.pane.drain()
         now = time.monotonic()
+        for event in events:
+            if isinstance(event, Started):
+                self._show_note(event.note)
         if events and not self.pane.session.busy:
             self._run_ended(events)
         if now >= self._detail_due:
             self._detail_due = now + _DETAIL_SECONDS
             self._show_details()
-        if self.tuning.pending is not None:
-            params, self.tuning.pending = self.tuning.pending, None
-            self.run_worker(self.attempt(lambda: self._use(params)), group="params")
+        self.take_changes()
 
     def _show_details(self) -> None:
         info = self.pane.info
         self.query_one(StatusBar).show(self.pane.status(self.model_state))
+        self.query_one(KeyBar).show(self._keys())
         transcript = self.pane.transcript
         token = transcript.token_at(self._shown_ref()) or self.pane.last_token()
-        self.query_one(Inspector).show(token, info.n_vocab if info is not None else None, self._pinned)
+        self.query_one(Inspector).show(
+            token, info.n_vocab if info is not None else None, transcript.view.cursor is not None
+        )
+
+    def _keys(self) -> tuple[str, ...]:
+        """What one is likely to want now, the likeliest first."""
+        if self.pane.session.busy:
+            return key_order.BUSY
+        if self.pane.runner.backend is None and not self.host.loading:
+            return key_order.LOST if self.host.path is not None else key_order.EMPTY
+        return key_order.ANSWERED if self.pane.session.transcript.head is not None else key_order.EMPTY
 
     def _shown_ref(self) -> object:
         view = self.pane.transcript.view
@@ -118,17 +156,30 @@ class PlaygroundScreen(ModelScreen):
             return view.store.refs[view.cursor]
         return self._hovered
 
-    def _run_ended(self, events: list[Any]) -> None:
-        text = self.pane.refused_text(events)
-        if text:
-            self.editor.load_text(text)
-            self.tell_problem(events[-1].problem)
+    def _run_ended(self, events: list[Event]) -> None:
+        last = events[-1]
+        if isinstance(last, Failed) and last.problem.kind in REFUSALS:
+            text = self.pane.take_back(last.problem)
+            self.tell_problem(last.problem)
+            if text:
+                self.editor.load_text(text)
+                self.editor.move_cursor(self.editor.document.end)
+            self.show_editing()
         self._count_draft()
 
+    def _show_note(self, note: str) -> None:
+        """What the model's template could not take; once, not with every message."""
+        if note and note != self._last_note:
+            self.notify(display_text(note), title="About the prompt", timeout=8, markup=False)
+        self._last_note = note
+
     @on(TokenView.Selected)
-    def _token_selected(self, event: TokenMessage) -> None:
-        self._pinned = event.ref is not None
+    def _token_selected(self) -> None:
         self._show_details()
+
+    @on(TokenView.Activated)
+    def _token_activated(self) -> None:
+        self.query_one(CandidateList).focus()
 
     @on(TokenView.Hovered)
     def _token_hovered(self, event: TokenMessage) -> None:
@@ -169,62 +220,8 @@ class PlaygroundScreen(ModelScreen):
         fits = f" · {used:,} of {info.n_ctx:,}: too long by {used - info.n_ctx + 1:,}" if over else ""
         self.editor.show_count(f"{count:,} tokens{fits}", over)
 
-    # -- parameters --------------------------------------------------------------------------------------------
-
-    def show_params(self) -> None:
-        """Bring the controls in line with the parameters in force."""
-        params = self.pane.session.params
-        self.query_one(Controls).show(params, self.tuning.defaults(params), self.tuning.title(params))
-
-    async def _use(self, params: SamplingParams) -> None:
-        try:
-            await self.pane.runner.set_params(params)
-        finally:
-            self.show_params()
-
-    @on(Controls.ParamChanged)
-    def _param_changed(self, event: Controls.ParamChanged) -> None:
-        self._change(**{event.name: event.value})
-
-    @on(Controls.OrderChanged)
-    def _order_changed(self, event: Controls.OrderChanged) -> None:
-        self._change(order=event.order)
-
-    @on(Controls.Rejected)
-    def _rejected(self, event: Controls.Rejected) -> None:
-        self.notify(display_text(event.reason), title=event.name, severity="warning", markup=False)
-
-    def _change(self, **changes: Any) -> None:
-        try:
-            self.tuning.change(self.pane.session.params, changes)
-        except PlaygroundError as error:
-            self.tell(error)
-
-    @on(Controls.EditRequested)
-    def _edit_requested(self, event: Controls.EditRequested) -> None:
-        self.tuning.edit_list(self, event.name, self.pane.session.params)
-
-    @on(Controls.PresetRequested)
-    def action_presets(self) -> None:
-        """Choose a preset."""
-        self.tuning.choose(self, self.use_preset)
-
-    def use_preset(self, preset: Preset) -> None:
-        """Put a preset in force, from the next token on if one is being written."""
-        self.tuning.take(preset, self.pane.session.params)
-        if preset.watch:
-            title = f"{preset.name}: watch for"
-            self.notify(display_text(preset.watch), title=display_text(title), timeout=12, markup=False)
-
-    def action_save_preset(self) -> None:
-        """Save the sliders as a preset."""
-        self.tuning.save(self, self.pane.session.params)
-
     def model_ready(self, info: ModelInfo) -> None:
-        """Offer what the model's file recommends."""
-        recommended = self.tuning.recommend(info)
-        if recommended is not None and not self.settings.preset:
-            self.use_preset(recommended)
+        """Count what was written meanwhile."""
         super().model_ready(info)
         self._count_draft()
 

@@ -32,8 +32,12 @@ class PresetPicker(ModalScreen[Preset | None]):
             width: 80%; max-width: 84; height: auto; max-height: 90%;
             border: round $border; background: $surface; padding: 0 1;
         }
-        & OptionList { height: auto; max-height: 14; border: none; background: $surface; padding: 0; }
-        & #preset-watch { height: auto; min-height: 4; margin: 1 0 0 0; color: $text-muted; }
+        & OptionList, & OptionList:focus {
+            height: auto; max-height: 14; border: none; background: $surface; padding: 0;
+            text-wrap: nowrap; text-overflow: ellipsis;
+        }
+        & #preset-summary { height: auto; margin: 1 0 0 0; }
+        & #preset-watch { height: auto; min-height: 3; color: $text-muted; }
         & #preset-values { height: auto; color: $accent; }
     }
     """
@@ -49,6 +53,7 @@ class PresetPicker(ModalScreen[Preset | None]):
             box.border_title = Content("Presets")
             box.border_subtitle = Content("enter takes it · esc keeps the present one")
             yield OptionList(*(Option(self._line(preset)) for preset in self._presets), id="preset-list")
+            yield Static("", id="preset-summary", markup=False)
             yield Static("", id="preset-watch", markup=False)
             yield Static("", id="preset-values", markup=False)
 
@@ -69,6 +74,7 @@ class PresetPicker(ModalScreen[Preset | None]):
         preset = self._presets[event.option_index]
         values = changed_fields(NEUTRAL, preset.params)
         sets = " · ".join(f"{name} {new}" for name, (_, new) in values.items()) or "nothing: every stage is off"
+        self.query_one("#preset-summary", Static).update(Content(display_text(preset.summary)))
         watch = f"Watch for: {preset.watch}" if preset.watch else ""
         self.query_one("#preset-watch", Static).update(Content(display_text(watch)))
         self.query_one("#preset-values", Static).update(Content(display_text(f"Sets {sets}")))

@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
@@ -18,6 +18,7 @@ from playground.domain.messages import PromptView
 from playground.domain.tokens import TextDecoder
 from playground.theming import token_palette
 from playground.widgets.colour_scale import LEVELS, TokenStyle
+from playground.widgets.token_list import Row, TokenList
 from playground.widgets.token_view import Item, TokenMessage, TokenView
 
 _EVEN, _ODD = LEVELS - 1, LEVELS - 8
@@ -34,12 +35,17 @@ class PromptScreen(ModalScreen[None]):
     PromptScreen {
         align: center middle;
         & > Vertical { width: 90%; height: 85%; border: round $border; background: $surface; padding: 0 1; }
-        & TokenView { height: 1fr; margin: 1 0; }
+        & Horizontal { height: 1fr; margin: 1 0; }
+        & TokenView { width: 1fr; height: 1fr; }
+        & TokenList { width: 40; height: 1fr; margin: 0 0 0 1; }
+        &.-narrow TokenList { display: none; }
         & .prompt-view--counts { color: $text-muted; }
         & .prompt-view--note { color: $warning; }
         & #prompt-view-token { text-style: bold; }
     }
     """
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal")]  # noqa: RUF012 - Textual's interface
 
     def __init__(self, view: PromptView, n_ctx: int | None) -> None:
         super().__init__()
@@ -54,7 +60,9 @@ class PromptScreen(ModalScreen[None]):
             yield Static(Content(self._counts()), classes="prompt-view--counts", markup=False)
             if self._view.note:
                 yield Static(Content(display_text(self._view.note)), classes="prompt-view--note", markup=False)
-            yield TokenView(id="prompt-view-tokens")
+            with Horizontal():
+                yield TokenView(id="prompt-view-tokens")
+                yield TokenList(list(map(Row, self._view.ids, self._view.pieces, self._view.special)))
             yield Static("", id="prompt-view-token", markup=False)
 
     def _counts(self) -> str:
@@ -71,7 +79,7 @@ class PromptScreen(ModalScreen[None]):
         view.set_palette(token_palette(self.app.theme_variables))
         view.extend(self._items())
         view.focus()
-        view.move_to(len(self._view.ids) - 1)
+        self.call_after_refresh(view.move_to, len(self._view.ids) - 1)
 
     def _items(self) -> Iterator[Item]:
         decoder = TextDecoder()
@@ -81,6 +89,10 @@ class PromptScreen(ModalScreen[None]):
             else:
                 yield Item(decoder.feed(piece), _ODD if index % 2 else _EVEN, index)
 
+    @on(TokenList.Selected)
+    def _row_selected(self, event: TokenList.Selected) -> None:
+        self.query_one(TokenView).move_to(event.index)
+
     @on(TokenView.Selected)
     @on(TokenView.Hovered)
     def _token(self, event: TokenMessage) -> None:
@@ -89,6 +101,7 @@ class PromptScreen(ModalScreen[None]):
             kind = " · special" if self._view.special[index] else ""
             text = f"token {index + 1:,} · id {self._view.ids[index]} · {visible_piece(self._view.pieces[index])}{kind}"
             self.query_one("#prompt-view-token", Static).update(Content(text), layout=False)
+            self.query_one(TokenList).cursor = index
 
     def action_leave(self) -> None:
         """Back to the conversation."""

@@ -23,11 +23,13 @@ class TextDialog(ModalScreen[str | None]):
         title: what the text is.
         text: what is there now.
         help_text: how it is to be written, one or two lines.
+        single: one line, which Enter accepts.
         check: raises a PlaygroundError for a text that cannot be taken; the dialog shows why and stays open.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s,f10", "accept", "Accept", priority=True, id="dialog.accept", tooltip="Take the text"),
+        Binding("enter", "accept_line", "Accept", priority=True, id="dialog.enter", tooltip="Take a text of one line"),
         Binding("escape", "leave", "Leave", id="dialog.leave", tooltip="Leave everything as it was"),
     ]
     DEFAULT_CSS = """
@@ -37,16 +39,26 @@ class TextDialog(ModalScreen[str | None]):
             width: 80%; max-width: 90; height: auto; max-height: 80%;
             border: round $border; background: $surface; padding: 0 1;
         }
-        & TextArea { height: auto; min-height: 4; max-height: 14; border: none; }
+        & TextArea, & TextArea:focus {
+            height: auto; min-height: 4; max-height: 14; border: none; margin: 1 0; background: $panel;
+        }
+        &.-single TextArea { min-height: 1; max-height: 1; }
         & .dialog--help { color: $text-muted; }
         & .dialog--reason { color: $error; }
     }
     """
 
     def __init__(
-        self, title: str, text: str, help_text: str, check: Callable[[str], object] = lambda _text: None
+        self,
+        title: str,
+        text: str,
+        help_text: str,
+        check: Callable[[str], object] = lambda _text: None,
+        *,
+        single: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(classes="-single" if single else None)
+        self._single = single
         self._title = title
         self._text = text
         self._help = help_text
@@ -56,7 +68,7 @@ class TextDialog(ModalScreen[str | None]):
         """The text between what it is for and how to leave."""
         with Vertical() as box:
             box.border_title = Content(self._title)
-            box.border_subtitle = Content("ctrl+s accept · esc leave")
+            box.border_subtitle = Content(f"{'enter' if self._single else 'ctrl+s'} accepts · esc leaves it as it was")
             yield Static(Content(self._help), classes="dialog--help", markup=False)
             yield TextArea(self._text, soft_wrap=True, show_line_numbers=False)
             yield Static("", classes="dialog--reason", markup=False)
@@ -66,6 +78,14 @@ class TextDialog(ModalScreen[str | None]):
         area = self.query_one(TextArea)
         area.focus()
         area.move_cursor(area.document.end)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Enter writes a new line where there can be one."""
+        return self._single if action == "accept_line" else True
+
+    def action_accept_line(self) -> None:
+        """Take the text of one line."""
+        self.action_accept()
 
     def action_accept(self) -> None:
         """Take the text, unless it cannot be taken."""

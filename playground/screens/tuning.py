@@ -8,14 +8,14 @@ from typing import Any
 from textual.screen import Screen
 
 from playground.domain.display import display_text
-from playground.domain.errors import BadInput
+from playground.domain.errors import BadInput, PlaygroundError
 from playground.domain.models import ModelInfo
 from playground.domain.params import replace
 from playground.domain.sampling import SamplingParams
 from playground.screens.preset_picker import PresetPicker
 from playground.screens.text_dialog import TextDialog
 from playground.services.paths import user_config_dir
-from playground.services.presets import Preset, read_preset, recommended_preset, save_preset
+from playground.services.presets import RECOMMENDED, Preset, read_preset, recommended_preset, save_preset
 
 _LISTS = {
     "stop": ("Stop strings", "One a line; \\n stands for a new line. The reply ends before the first that comes up."),
@@ -61,6 +61,7 @@ class Tuning:
     def recommend(self, info: ModelInfo) -> Preset | None:
         """Add what a model's file recommends to the list, or take the last model's recommendation off it."""
         recommended = recommended_preset(info)
+        self.presets.pop(RECOMMENDED, None)
         if recommended is not None:
             self.presets[recommended.name] = recommended
         return recommended
@@ -80,7 +81,11 @@ class Tuning:
         def named(name: str | None) -> None:
             if name is None:
                 return
-            self.preset = read_preset(save_preset(user_config_dir() / "presets", name.strip(), params, ""))
+            try:
+                self.preset = read_preset(save_preset(user_config_dir() / "presets", name.strip(), params, ""))
+            except PlaygroundError as error:
+                screen.notify(display_text(str(error)), severity="error", markup=False)
+                return
             self.presets[self.preset.name] = self.preset
             self.pending = self.preset.apply(params)
             screen.notify(display_text(self.preset.path), title="Saved", markup=False)
@@ -89,7 +94,8 @@ class Tuning:
             if not name.strip() or "\n" in name.strip():
                 raise BadInput("A preset needs a name of one line.")
 
-        screen.app.push_screen(TextDialog("Save the sliders as a preset", "", "Its name.", check), named)
+        help_text = "Its name; one of your own with the same name is replaced."
+        screen.app.push_screen(TextDialog("Save the sliders as a preset", "", help_text, check, single=True), named)
 
     def edit_list(self, screen: Screen[None], name: str, params: SamplingParams) -> None:
         """Edit what does not fit on a slider: stop strings or the logit bias."""

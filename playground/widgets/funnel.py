@@ -69,7 +69,7 @@ class Columns(NamedTuple):
 
 def columns(width: int) -> Columns:
     """How a row of `width` cells is divided."""
-    name = 12 if width >= 26 else 10
+    name = 12 if width >= 25 else 10
     mass = 7 if width >= 33 else 0
     removed = 9 if width >= 50 else 0
     rest = max(1, width - name - 8 - mass - removed)

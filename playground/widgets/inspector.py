@@ -15,6 +15,8 @@ from playground.widgets.bars import UNKNOWN, fit, percent, probability, thin_bar
 from playground.widgets.candidates import CandidateList
 from playground.widgets.funnel import Funnel
 
+COMPACT_BELOW = 22
+"""Rows below which the less important figures give way to candidates."""
 HELP = "Nothing to inspect yet.\nSend a prompt, then walk through its tokens."
 FIGURES_TOOLTIP = (
     "model: the model's own probability, over the whole vocabulary.\n"
@@ -37,6 +39,8 @@ class Inspector(VerticalScroll, can_focus=False):
         & > Static { text-wrap: nowrap; text-overflow: ellipsis; }
         & > #inspector-figures { height: 4; margin: 0 0 1 0; }
         & > Funnel { margin: 1 0 0 0; }
+        &.-compact > #inspector-head { height: 1; }
+        &.-compact > #inspector-figures { height: 3; margin: 0; }
         &.-empty > #inspector-head { color: $text-muted; height: auto; text-wrap: wrap; }
         &.-empty > #inspector-figures { display: none; }
         &.-empty > CandidateList { display: none; }
@@ -49,6 +53,7 @@ class Inspector(VerticalScroll, can_focus=False):
         self._token: Token | None = None
         self._n_vocab: int | None = None
         self._pinned = False
+        self._compact = False
         self.add_class("-empty")
 
     @property
@@ -85,6 +90,8 @@ class Inspector(VerticalScroll, can_focus=False):
 
     def on_resize(self) -> None:
         """Lay the text out anew."""
+        self._compact = self.size.height < COMPACT_BELOW
+        self.set_class(self._compact, "-compact")
         self._refresh_parts()
 
     def _refresh_parts(self) -> None:
@@ -93,7 +100,8 @@ class Inspector(VerticalScroll, can_focus=False):
         head = Content(HELP) if token is None else _head(token, self._pinned, width)
         self.query_one("#inspector-head", Static).update(head, layout=False)
         if token is not None:
-            self.query_one("#inspector-figures", Static).update(_figures(token, self._n_vocab, width), layout=False)
+            figures = _short_figures(token) if self._compact else _figures(token, self._n_vocab, width)
+            self.query_one("#inspector-figures", Static).update(figures, layout=False)
         self.query_one(CandidateList).show(token)
         self.query_one(Funnel).show(token, self._n_vocab)
 
@@ -114,25 +122,44 @@ def _head(token: Token, pinned: bool, width: int) -> Content:
     )
 
 
+def _short_figures(token: Token) -> Content:
+    """What must not be missing, in three rows."""
+    return Content.assemble(
+        ("model   ", "$foreground 60%"),
+        (percent(probability(token.logprob), 6), "bold $primary"),
+        f" rank {_count(token.rank)}\n",
+        ("sampled ", "$foreground 60%"),
+        (percent(token.prob, 6), "bold $accent"),
+        f" id {UNKNOWN if token.id is None else token.id}\n",
+        ("entropy ", "$foreground 60%"),
+        f"{_bits(token.entropy):>6} bits",
+    )
+
+
+def _count(value: int | None) -> str:
+    return UNKNOWN if value is None else f"{value:,}"
+
+
+def _bits(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.2f}"
+
+
 def _figures(token: Token, n_vocab: int | None, width: int) -> Content:
     """How likely it was, in four rows."""
-    rank = UNKNOWN if token.rank is None else f"{token.rank:,}"
-    entropy = UNKNOWN if token.entropy is None else f"{token.entropy:.2f}"
-    surprisal = UNKNOWN if token.surprisal is None else f"{token.surprisal:.2f}"
     bar_width = min(24, max(0, width - 23))
     return Content.assemble(
         ("model     ", "$foreground 60%"),
         (percent(probability(token.logprob), 6), "bold $primary"),
-        f" rank {rank}\n",
+        f" rank {_count(token.rank)}\n",
         ("sampled   ", "$foreground 60%"),
         (percent(token.prob, 6), "bold $accent"),
         "\n",
         ("entropy   ", "$foreground 60%"),
-        f"{entropy:>6} bits ",
+        f"{_bits(token.entropy):>6} bits ",
         (_entropy_bar(token.entropy, n_vocab, bar_width), "$primary"),
         "\n",
         ("surprisal ", "$foreground 60%"),
-        f"{surprisal:>6} bits",
+        f"{_bits(token.surprisal):>6} bits",
     )
 
 

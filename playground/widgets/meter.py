@@ -15,6 +15,8 @@ from playground.widgets.bars import UNKNOWN, stack
 
 SHARES = ("system", "history", "prompt", "reply", "reserve", "free")
 MIN_BAR = 6
+LEAST = 6
+"""Eighths of a cell that a share takes which is not nothing."""
 
 
 class ContextMeter(Widget):
@@ -107,8 +109,8 @@ class ContextMeter(Widget):
         room = width * 8
         parts = []
         for share in SHARES[:-1]:
-            # Something small is still something: it gets at least an eighth of a cell.
-            length = min(room, max(round(amounts[share] / whole * width * 8), 1 if amounts[share] else 0))
+            # Something small is still something, and an eighth of a cell is nothing to the eye.
+            length = min(room, max(round(amounts[share] / whole * width * 8), LEAST if amounts[share] else 0))
             room -= length
             parts.append((length, self.get_component_rich_style(f"meter--{share}")))
         parts.append((room, self.get_component_rich_style("meter--free")))

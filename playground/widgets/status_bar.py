@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
@@ -11,8 +13,13 @@ from textual.widgets import Static
 
 from playground.domain.display import display_text
 from playground.domain.messages import PromptParts
-from playground.widgets.bars import UNKNOWN, fit
+from playground.widgets.bars import UNKNOWN
 from playground.widgets.meter import ContextMeter
+
+MIN_METER: Final = 20
+MIN_MODEL: Final = 9
+"""Cells below which a model's name says nothing."""
+MAX_MODEL: Final = 34
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,23 +46,21 @@ class StatusView:
     busy: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
-    width: int
-    """Cells, the gap included."""
+class _Field(NamedTuple):
+    least: int
+    """Cells it takes from the beginning, the gap included, so that the first figures move nothing."""
     tooltip: str
 
 
 FIELDS = {
-    "state": _Field(22, "What the model is doing right now."),
+    "state": _Field(16, "What the model is doing right now, or why the last reply ended."),
     "speed": _Field(12, "Decode speed: tokens after the first per second. Decode makes them one by one."),
-    "ttft": _Field(14, "TTFT, time to first token: from pressing send until it came. It is mostly prefill."),
-    "cost": _Field(9, "What this call cost in US dollars: $0 for a model on this machine, – without a known price."),
-    "model": _Field(20, "The model that answers."),
+    "ttft": _Field(12, "TTFT, time to first token: from pressing send until it came. It is mostly prefill."),
+    "cost": _Field(3, "What this call cost in US dollars: $0 for a model on this machine, – without a known price."),
+    "model": _Field(MIN_MODEL, "The model that answers."),
     "prefill": _Field(20, "Prefill speed: prompt tokens per second. They are computed in parallel, so it is faster."),
 }
 """By id, the most important first: the last one goes when there is no room."""
-MIN_METER = 20
 
 
 class StatusBar(Horizontal):
@@ -69,13 +74,9 @@ class StatusBar(Horizontal):
         color: $foreground;
         padding: 0 1;
         & > Static { height: 1; padding: 0 1 0 0; text-wrap: nowrap; text-overflow: ellipsis; }
-        & > #status-model { width: 20; text-style: bold; }
+        & > #status-model { text-style: bold; }
         & > ContextMeter { padding: 0 2 0 0; }
-        & > #status-ttft { width: 14; }
-        & > #status-speed { width: 12; }
-        & > #status-prefill { width: 20; }
-        & > #status-cost { width: 9; }
-        & > #status-state { width: 22; padding: 0; text-align: right; color: $text-muted; }
+        & > #status-state { padding: 0; text-align: right; color: $text-muted; }
         &.-busy > #status-state { color: $accent; }
     }
     """
@@ -84,6 +85,8 @@ class StatusBar(Horizontal):
         super().__init__(id=id, classes=classes)
         self._view = StatusView()
         self._texts = _texts(self._view)
+        self._needs = {name: field.least for name, field in FIELDS.items()}
+        """The widest each field had to be so far. A field that shrank again would move the others with every token."""
 
     def compose(self) -> ComposeResult:
         """The fields from left to right."""
@@ -95,6 +98,7 @@ class StatusBar(Horizontal):
     def _field(self, name: str) -> Static:
         figure = Static(Content(self._texts[name]), id=f"status-{name}", markup=False)
         figure.tooltip = Content(FIELDS[name].tooltip)
+        figure.styles.width = self._needs[name]
         return figure
 
     def show(self, view: StatusView) -> None:
@@ -107,10 +111,17 @@ class StatusBar(Horizontal):
 
     def _refresh_fields(self) -> None:
         view = self._view
+        grown = False
         for name, text in _texts(view).items():
             if text != self._texts[name]:
                 self._texts[name] = text
                 self.query_one(f"#status-{name}", Static).update(Content(text), layout=False)
+                need = cell_len(text) + (name != "state")
+                if need > self._needs[name]:
+                    self._needs[name] = need
+                    grown = True
+        if grown:
+            self._divide()
         self.query_one(ContextMeter).show(
             view.parts, view.reply_tokens, view.reserve, view.context, estimate=view.estimate
         )
@@ -122,15 +133,23 @@ class StatusBar(Horizontal):
 
     def on_resize(self) -> None:
         """Leave out what does not fit."""
-        room = self.size.width - MIN_METER
-        for name, figure in FIELDS.items():
-            room -= figure.width
-            self.query_one(f"#status-{name}").display = room >= 0
+        self._divide()
+
+    def _divide(self) -> None:
+        room = self.scrollable_content_region.width - MIN_METER
+        for name in FIELDS:
+            need = self._needs[name]
+            if name == "model":  # a name is still one when its end is cut off
+                need = min(need, MAX_MODEL, max(MIN_MODEL, room))
+            figure = self.query_one(f"#status-{name}")
+            figure.display = need <= room
+            figure.styles.width = need
+            room = room - need if need <= room else 0
 
 
 def _texts(view: StatusView) -> dict[str, str]:
     return {
-        "model": fit(display_text(view.model) or UNKNOWN, FIELDS["model"].width - 1),
+        "model": display_text(view.model).replace("\n", " ") or UNKNOWN,
         "ttft": f"TTFT {_milliseconds(view.ttft_ms)}",
         "speed": f"{_rate(view.tokens_per_second)} tok/s",
         "prefill": f"prefill {_rate(view.prefill_tokens_per_second)} tok/s",

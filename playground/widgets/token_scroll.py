@@ -88,6 +88,11 @@ class TokenScroll(TokenCanvas):
         if not top <= y < top + height:
             self._place(y if y < top else y - height + 1)
 
+    def scroll_to_item(self, item: int) -> None:
+        """Have the line on which an item begins at the top, or the end at the bottom when that comes first."""
+        self.follow = False
+        self._place(min(self.wrapping.line_of(item), self.max_scroll_y))
+
     def on_resize(self) -> None:
         """Wrap at once the first time, later when the resizing has come to rest."""
         if self.scrollable_content_region.width <= 1:

@@ -22,6 +22,10 @@ from playground.widgets.token_store import Item
 __all__ = ["Item", "TokenMessage", "TokenView"]
 
 
+def _key(keys: str, action: str, label: str, name: str, tooltip: str) -> Binding:
+    return Binding(keys, action, label, show=False, id=name, tooltip=tooltip)
+
+
 class TokenMessage(Message):
     """Something happened at a token of a view."""
 
@@ -49,16 +53,16 @@ class TokenView(TokenScroll, can_focus=True):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "move(-1)", "Previous token", show=False, id="token.previous"),
-        Binding("right", "move(1)", "Next token", show=False, id="token.next"),
-        Binding("up", "move_line(-1)", "Line up", show=False, id="token.up"),
-        Binding("down", "move_line(1)", "Line down", show=False, id="token.down"),
-        Binding("home", "line_start", "Start of line", show=False, id="token.home"),
-        Binding("ctrl+home", "first", "First token", show=False, id="token.first"),
-        Binding("end,ctrl+end", "scroll_end", "Follow the end", show=False, id="token.end"),
-        Binding("pageup", "move_page(-1)", "Page up", show=False, id="token.pageup"),
-        Binding("pagedown", "move_page(1)", "Page down", show=False, id="token.pagedown"),
-        Binding("enter", "activate", "Act on the token", show=False, id="token.activate"),
+        _key("left", "move(-1)", "Previous token", "token.previous", "Token before"),
+        _key("right", "move(1)", "Next token", "token.next", "Token after"),
+        _key("up", "move_line(-1)", "Line up", "token.up", "Token above; without a cursor, scroll"),
+        _key("down", "move_line(1)", "Line down", "token.down", "Token below; without a cursor, scroll"),
+        _key("home", "line_start", "Start of line", "token.home", "First token of the line"),
+        _key("ctrl+home", "first", "First token", "token.first", "First token of all"),
+        _key("end,ctrl+end", "scroll_end", "Follow the end", "token.end", "Drop the cursor and follow the end"),
+        _key("pageup", "move_page(-1)", "Page up", "token.pageup", "A page up"),
+        _key("pagedown", "move_page(1)", "Page down", "token.pagedown", "A page down"),
+        _key("enter", "activate", "Candidates", "token.activate", "From the token to its candidates"),
     ]
 
     class Hovered(TokenMessage):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.style import Style
 from textual.app import ComposeResult
@@ -73,8 +73,22 @@ class TranscriptPane(Vertical):
             if not self._turns:
                 self.view.replace_all([Item(text, TokenStyle.NOTE, None, "")])
 
-    def sync(self, turns: Sequence[Turn], *, raw: bool, model: str) -> None:
-        """Show this branch. Costs what is new since the last call, unless the branch is another one."""
+    def sync(
+        self,
+        turns: Sequence[Turn],
+        *,
+        raw: bool,
+        model: str,
+        place: Callable[[Turn], tuple[int, int]] = lambda _turn: (1, 1),
+    ) -> None:
+        """Show this branch. Costs what is new since the last call, unless the branch is another one.
+
+        Args:
+            turns: The branch.
+            raw: True for text without a template, which is shown without headings.
+            model: Name of the model that answers.
+            place: Which of how many versions a turn is.
+        """
         if raw != self._raw:
             self._raw = raw
             self._drop(0)
@@ -87,8 +101,8 @@ class TranscriptPane(Vertical):
         if not self._turns and turns:
             self.view.replace_all([])
         for turn in turns[len(self._turns) :]:
-            self._close()
-            self._open(turn)
+            self._grow()
+            self._open(turn, place(turn))
         self._grow()
         if not turns:
             self.view.replace_all([Item(self._welcome, TokenStyle.NOTE, None, "")])
@@ -106,23 +120,22 @@ class TranscriptPane(Vertical):
         del self._turns[keep:], self._starts[keep:]
         if self._turns:
             last = self._turns[-1]
-            self._shown_tokens, self._shown_marks, self._noted = len(last.tokens), len(last.marks), True
+            self._shown_tokens, self._shown_marks, self._noted = len(last.tokens), len(last.marks), bool(end_note(last))
 
-    def _open(self, turn: Turn) -> None:
-        self._turns.append(turn)
+    def _open(self, turn: Turn, place: tuple[int, int]) -> None:
+        # The space between two turns belongs to the second one, and goes with it when the branch is changed.
         self._starts.append(len(self.view.store))
+        gap = [Item("\n\n", TokenStyle.NOTE)] if self._turns and not self._raw else []
+        if self._raw and self._noted:
+            gap = [Item("\n", TokenStyle.NOTE, None, "")]
+        self._turns.append(turn)
         self._shown_tokens = self._shown_marks = 0
         self._noted, self._decoder = False, TextDecoder()
-        items = [] if self._raw else heading(turn, "You" if turn.role is Role.USER else self._model or "Model")
+        name = "You" if turn.role is Role.USER else self._model or "Model"
+        items = gap if self._raw else [*gap, *heading(turn, name, place)]
         if turn.role is Role.USER:
             items += user_items(turn)
         self.view.extend(items)
-
-    def _close(self) -> None:
-        if self._turns:
-            self._grow()
-            if not self._raw:
-                self.view.extend([Item("\n\n", TokenStyle.NOTE)])
 
     def _grow(self) -> None:
         if not self._turns:
@@ -146,6 +159,12 @@ class TranscriptPane(Vertical):
         rest = self._decoder.finish()
         items = [Item(rest, TokenStyle.PLAIN)] if rest else []
         self.view.extend([*items, Item(f"\n{note}", TokenStyle.NOTE, None, "")])
+
+    def show_turn(self, turn: Turn) -> None:
+        """Scroll to where a turn begins."""
+        if turn in self._turns:
+            start = self._starts[self._turns.index(turn)]
+            self.view.scroll_to_item(start)
 
     def set_mode(self, mode: ColourMode) -> None:
         """Colour by something else."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from playground.domain.messages import Role
 from playground.domain.tokens import TextDecoder, Token
@@ -11,14 +13,18 @@ from playground.widgets.bars import UNKNOWN
 from playground.widgets.colour_scale import ColourMode, TokenStyle, level_of_token
 from playground.widgets.token_store import Item
 
+_TELLING: Final = re.compile(r"error|fail|assert|abort|exception|invalid|unable|cannot|out of", re.IGNORECASE)
+
 TokenRef = tuple[int, int]
 """Turn id and index of the token in the turn."""
 
 
-def heading(turn: Turn, name: str) -> list[Item]:
-    """Who speaks."""
+def heading(turn: Turn, name: str, place: tuple[int, int]) -> list[Item]:
+    """Who speaks, and which version of what was said this is when there are several."""
     style = TokenStyle.HEADING_USER if turn.role is Role.USER else TokenStyle.HEADING_MODEL
-    return [Item(f"{name}\n", style)]
+    number, count = place
+    versions = [Item(f"  ‹ {number} of {count} ›", TokenStyle.NOTE, None, "")] if count > 1 else []
+    return [Item(name, style), *versions, Item("\n", style)]
 
 
 def user_items(turn: Turn) -> list[Item]:
@@ -55,7 +61,8 @@ def token_style(token: Token, mode: ColourMode) -> int:
 def end_note(turn: Turn) -> str:
     """Why a reply ended and what it took; empty while it is written."""
     if turn.problem is not None:
-        return f"✗ {turn.problem.message} {turn.problem.hint}".rstrip()
+        logged = telling_line(turn.problem.detail)
+        return f"✗ {turn.problem}" + (f"\n  {logged}" if logged else "")
     if turn.finished is None:
         return ""
     finished, timings = turn.finished, turn.finished.timings
@@ -68,6 +75,12 @@ def end_note(turn: Turn) -> str:
     cached = finished.usage.cached_tokens
     reuse = f" · {cached:,} of {finished.usage.prompt_tokens:,} prompt tokens from cache" if cached else ""
     return f"■ {reason} · {finished.usage.completion_tokens:,} tokens · TTFT {ttft} · {speed}{reuse}{seed}"
+
+
+def telling_line(log: str) -> str:
+    """The last line of a log that says what went wrong; empty when none does."""
+    lines = [line.strip() for line in log.splitlines()]
+    return next((line for line in reversed(lines) if _TELLING.search(line)), "")
 
 
 def cut_tokens(turn: Turn) -> int:

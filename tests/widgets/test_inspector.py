@@ -26,7 +26,7 @@ class Pair(Stand):
 
 async def test_without_a_token_there_is_a_line_of_help() -> None:
     app = Stand(Inspector)
-    async with app.run_test(size=(40, 20)) as pilot:
+    async with app.run_test(size=(40, 30)) as pilot:
         app.query_one(Inspector).show(None, None)
         await pilot.pause()
         text = screen_text(app)

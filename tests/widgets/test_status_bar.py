@@ -57,7 +57,7 @@ async def test_unknown_is_a_dash() -> None:
     [
         (120, {"prefill 1,812", "SmolLM2", "$0", "TTFT"}, set[str]()),
         (100, {"SmolLM2", "$0", "TTFT"}, {"prefill"}),
-        (80, {"$0", "TTFT", "42.1", "end of text"}, {"prefill", "SmolLM2"}),
+        (80, {"$0", "TTFT", "42.1", "end of text", "SmolLM2"}, {"prefill"}),
         (60, {"42.1", "end of text"}, {"$0", "TTFT"}),
         (44, {"1,294/8,192", "end of text"}, {"42.1", "TTFT"}),
     ],
