@@ -22,6 +22,9 @@ def bench_command(model: str, pairs: int, tokens: int, as_json: bool) -> None:
     Example:
       llm-playground bench --pairs 7
     """  # noqa: D301 - \b is click's mark for text that is not to be re-wrapped
+    from playground.engine.threads import prepare_threads
+
+    prepare_threads()  # the bare loop runs in this process, under the same conditions as the worker
     from playground.services.benchmark import Row, run_benchmark
     from playground.services.models import resolve_model
     from playground.services.settings import load_settings

@@ -6,12 +6,12 @@ import faulthandler
 import os
 import signal
 
+from playground.engine.threads import prepare_threads
+
 
 def main() -> None:
     """Serve one model over standard input and output."""
-    # numpy's BLAS would start threads of its own beside llama.cpp's.
-    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
+    prepare_threads()
     # llama.cpp would start a debugger, if it finds one, to print where it gave up.
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")
     # Ctrl-C in the terminal reaches the whole process group; ending is the app's decision.
