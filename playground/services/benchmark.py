@@ -168,8 +168,7 @@ def _stock(path: str, options: LoadOptions) -> Any:
 
 def _stock_speed(llama: Any, tokens: int) -> float:
     llama.reset()
-    times = []
-    for _ in llama.create_completion(
+    stream = llama.create_completion(
         _PROMPT,
         stream=True,
         logprobs=10,
@@ -180,8 +179,8 @@ def _stock_speed(llama: Any, tokens: int) -> float:
         min_p=PARAMS.min_p,
         repeat_penalty=1.0,
         seed=1,
-    ):
-        times.append(time.perf_counter())
+    )
+    times = [time.perf_counter() for _ in stream]
     return (len(times) - 1) / (times[-1] - times[0])
 
 
