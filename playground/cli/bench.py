@@ -14,8 +14,11 @@ from playground.domain.errors import PlaygroundError
 @click.option("--model", "-m", metavar="PATH|NAME", default="", help="GGUF file, or part of the name of one on disk.")
 @click.option("--pairs", type=click.IntRange(1, 100), default=5, show_default=True, help="Paired runs of each.")
 @click.option("--tokens", type=click.IntRange(8, 2000), default=128, show_default=True, help="Tokens a run.")
+@click.option(
+    "--history", type=click.IntRange(50, 3500), default=2000, show_default=True, help="Tokens before a follow-up turn."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def bench_command(model: str, pairs: int, tokens: int, as_json: bool) -> None:
+def bench_command(model: str, pairs: int, tokens: int, history: int, as_json: bool) -> None:
     """Measure the engine against a bare llama.cpp loop, in turn, in one run.
 
     \b
@@ -25,7 +28,7 @@ def bench_command(model: str, pairs: int, tokens: int, as_json: bool) -> None:
     from playground.engine.threads import prepare_threads
 
     prepare_threads()  # the bare loop runs in this process, under the same conditions as the worker
-    from playground.services.benchmark import Row, run_benchmark
+    from playground.services.benchmark import Plan, Row, run_benchmark
     from playground.services.models import resolve_model
     from playground.services.settings import load_settings
 
@@ -36,7 +39,7 @@ def bench_command(model: str, pairs: int, tokens: int, as_json: bool) -> None:
     settings, _ = load_settings()
     try:
         path = str(resolve_model(model or settings.model, settings))
-        rows = run_benchmark(path, settings.load, pairs=pairs, tokens=tokens, report=report)
+        rows = run_benchmark(Plan(path, settings.load, pairs, tokens, history, report))
     except PlaygroundError as error:
         click.echo(f"llm-playground: {error}", err=True)
         sys.exit(error.exit_status)

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -63,21 +64,29 @@ def run_command(as_json: bool, **given: Any) -> None:
       llm-playground run --raw --prompt "Once upon a time" --set temperature=1.2 --seed 7
     """  # noqa: D301 - \b is click's mark for text that is not to be re-wrapped
     try:
-        status = asyncio.run(_run(_plan(as_json=as_json, **given)))
-    except PlaygroundError as error:
-        _report(error, as_json)
-        status = error.exit_status
+        status = _status(as_json, given)
     except BrokenPipeError:
         # Whoever read the output has seen enough; Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
+    except KeyboardInterrupt:
+        status = _INTERRUPTED
     sys.exit(status)
 
 
-def _report(error: PlaygroundError, as_json: bool) -> None:
-    if as_json:
-        _write_json({"event": "failed", **msgspec.to_builtins(error.problem)})
-    click.echo(f"llm-playground: {display_text(str(error))}", err=True)
+def _status(as_json: bool, given: dict[str, Any]) -> int:
+    try:
+        return asyncio.run(_run(_plan(as_json=as_json, **given)))
+    except PlaygroundError as error:
+        _say(error)
+        if as_json:
+            _write_json({"event": "failed", **msgspec.to_builtins(error.problem)})
+        return error.exit_status
+
+
+def _say(what: object) -> None:
+    """One line on standard error."""
+    click.echo(f"llm-playground: {display_text(' '.join(str(what).split()))}", err=True)
 
 
 def _plan(
@@ -99,7 +108,7 @@ def _plan(
     settings, errors = load_settings()
     presets, preset_errors = load_presets()
     for error in (*errors, *preset_errors):
-        click.echo(f"llm-playground: {display_text(str(error))}", err=True)
+        _say(error)
     chosen = find_preset(presets, preset or settings.preset or DEFAULT_PRESET)
     params = starting_params(chosen, assignments)
     changes = {name: limits[name] for name in ("seed", "max_tokens", "top") if limits[name] is not None}
@@ -108,6 +117,8 @@ def _plan(
     text = _read_stdin() if prompt == "-" else prompt
     if not text.strip():
         raise BadInput("The prompt is empty.", "Give a text after --prompt, or - to read standard input.")
+    for given in (text, system or "", *limits["stops"], *assignments):
+        _check_text(given)
     options = settings.load
     if limits["context"] is not None:
         if limits["context"] < 1:
@@ -125,6 +136,14 @@ def _plan(
 def _chat(text: str, system: str) -> ChatPrompt:
     first = (Message(Role.SYSTEM, system),) if system.strip() else ()
     return ChatPrompt((*first, Message(Role.USER, text)))
+
+
+def _check_text(given: str) -> None:
+    """Python hands on bytes of an argument that are no UTF-8 as half characters."""
+    try:
+        given.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise BadInput(f"An argument is not UTF-8 text: {given[:40]!r}.", "Convert it first.") from error
 
 
 def _read_stdin() -> str:
@@ -152,6 +171,7 @@ async def _run(plan: _Plan) -> int:
     backend = await loading
     try:
         output = _JsonOutput(JsonEvents(backend.info)) if plan.as_json else _TextOutput(sys.stdout, plan.params.stop)
+        output.when_broken = stop_now.set
         request = GenerationRequest(stream=1, prompt=plan.prompt, params=plan.params, submitted_at=time.monotonic())
         running = asyncio.ensure_future(backend.generate(request, output.take))
         await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -185,6 +205,8 @@ class _Output(ABC):
     """Takes events; an error in writing is kept and raised at the end, outside the backend."""
 
     def __init__(self) -> None:
+        self.when_broken: Callable[[], None] = lambda: None
+        """Called once when nobody reads the output any more."""
         self._status = 0
         self._problem: Problem | None = None
         self._broken: BrokenPipeError | None = None
@@ -192,7 +214,6 @@ class _Output(ABC):
     def take(self, event: Event) -> None:
         if isinstance(event, Failed):
             self._problem = event.problem
-            return
         if isinstance(event, Finished) and event.reason is StopReason.CANCELLED:
             self._status = _INTERRUPTED
         if self._broken is None:
@@ -200,6 +221,7 @@ class _Output(ABC):
                 self.write(event)
             except BrokenPipeError as error:
                 self._broken = error
+                self.when_broken()
 
     @abstractmethod
     def write(self, event: Event) -> None:
@@ -243,7 +265,7 @@ class _TextOutput(_Output):
 
     def write(self, event: Event) -> None:
         if isinstance(event, Started) and event.note:
-            click.echo(f"llm-playground: {display_text(event.note)}", err=True)
+            _say(event.note)
         elif isinstance(event, TokenGenerated):
             self._held += self._decoder.feed(event.token.piece)
             ready = len(self._held) - held_back(self._held, self._stops)
@@ -252,6 +274,8 @@ class _TextOutput(_Output):
                 self._held = self._held[ready:]
         elif isinstance(event, Finished):
             self._print(event.text[self._printed :] + "\n")
+        elif isinstance(event, Failed) and (self._printed or self._held):
+            self._print(self._held + self._decoder.finish() + "\n")
 
     def _print(self, text: str) -> None:
         self._printed += len(text)

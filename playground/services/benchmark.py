@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -27,7 +27,6 @@ from playground.engine.model import LoadedModel, open_model
 
 PARAMS: Final = SamplingParams(seed=1)
 _PROMPT: Final = "Here is a long story about a river, told slowly and with many details. Once upon a time"
-_HISTORY_TOKENS: Final = 2000
 _CONTEXT: Final = 4096
 
 Measure = Callable[[], Awaitable[float]]
@@ -48,84 +47,144 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     runs: int
 
 
-async def benchmark(path: str, options: LoadOptions, *, pairs: int, tokens: int, report: Report) -> list[Row]:
-    """Run all measurements in turn; `report` is told what is being measured."""
-    options = msgspec.structs.replace(options, context=_CONTEXT)
-    model = open_model(path, options)
+class Plan(NamedTuple):
+    """What is measured, and how often."""
+
+    path: str
+    options: LoadOptions
+    pairs: int
+    tokens: int
+    """Tokens a run."""
+    history: int
+    """Tokens of history before the follow-up turn, about."""
+    report: Report
+    """Is told what is being measured."""
+
+
+def run_benchmark(plan: Plan) -> list[Row]:
+    """Run all measurements, one after another. Raises what `open_model` raises."""
+    plan = plan._replace(options=msgspec.structs.replace(plan.options, context=_CONTEXT))
+    model = open_model(plan.path, plan.options)
     try:
-        return await _all_rows(model, path, options, pairs, tokens, report)
+        return asyncio.run(_Benchmark(model, plan).rows())
     finally:
         model.close()
 
 
-async def _all_rows(
-    model: LoadedModel, path: str, options: LoadOptions, pairs: int, tokens: int, report: Report
-) -> list[Row]:
-    prompt_ids = model.tokenize(_PROMPT, special=True, begin=True)
-    rows: list[Row] = []
-    for streams in (1, 2, 4):
-        bare = BareLoop(model, PARAMS, options, n_ctx=_CONTEXT)
-        engine = Engine(model, lambda _: None, batch=options.batch, streams=options.streams)
+class _Benchmark:
+    """The measurements, all on one loaded model."""
 
-        async def run_bare(loop: BareLoop = bare, n: int = streams) -> float:
-            return loop.run(prompt_ids, tokens, n)
+    def __init__(self, model: LoadedModel, plan: Plan) -> None:
+        self._model = model
+        self._plan = plan
+        self._prompt_ids = model.tokenize(_PROMPT, special=True, begin=True)
 
-        async def run_engine(target: Engine = engine, n: int = streams) -> float:
-            return _engine_speed(target, tokens, n)
+    async def rows(self) -> list[Row]:
+        rows: list[Row] = []
+        for streams in (1, 2, 4):
+            rows += await self._at_once(streams)
+        return [*rows, self._follow_up()]
 
-        report(f"engine, {streams} at once")
-        rows += await _versus(run_engine, run_bare, f"engine, {streams} at once", "bare loop", pairs, streams == 1)
+    async def _at_once(self, streams: int) -> list[Row]:
+        options = self._plan.options
+        bare = BareLoop(self._model, PARAMS, options, n_ctx=_CONTEXT)
+        engine = self._engine()
+        run_bare = _measure(bare.run, self._prompt_ids, self._plan.tokens, streams)
+        run_engine = _measure(_engine_speed, engine, self._plan.tokens, streams)
+        name = f"engine, {streams} at once"
+        rows = await self._versus(run_engine, run_bare, name, "bare loop", show_yardstick=streams == 1)
         if streams == 1:
-            report("across the process boundary")
-            worker = await LocalBackend.load(path, options, Path(tempfile.gettempdir()))
-
-            async def run_worker(target: LocalBackend = worker) -> float:
-                return await _worker_speed(target, tokens)
-
-            rows += await _versus(run_worker, run_bare, "engine in its own process", "bare loop", pairs, False)
-            await worker.close()
-            report("create_completion(stream=True, logprobs=10)")
-            stock = _stock(path, options)
-
-            async def run_stock(llama: Any = stock) -> float:
-                return _stock_speed(llama, min(tokens, 32))
-
-            rows += await _versus(run_stock, run_bare, "create_completion(logprobs=10)", "bare loop", pairs, False)
-            rows += await _versus(run_engine, run_stock, "engine", "create_completion", pairs, False)
-            stock.close()
+            rows += await self._in_its_own_process(run_bare)
+            rows += await self._stock(run_engine, run_bare)
         bare.close()
         engine.forget()
-    report("follow-up turn")
-    rows.append(_follow_up(model, options, pairs))
-    return rows
+        return rows
+
+    def _engine(self) -> Engine:
+        options = self._plan.options
+        return Engine(self._model, lambda _: None, batch=options.batch, streams=options.streams)
+
+    async def _in_its_own_process(self, run_bare: Measure) -> list[Row]:
+        with tempfile.TemporaryDirectory() as logs:
+            worker = await LocalBackend.load(self._plan.path, self._plan.options, Path(logs))
+
+            async def run_worker() -> float:
+                return await _worker_speed(worker, self._plan.tokens)
+
+            try:
+                return await self._versus(run_worker, run_bare, "engine in its own process", "bare loop")
+            finally:
+                await worker.close()
+
+    async def _stock(self, run_engine: Measure, run_bare: Measure) -> list[Row]:
+        name = "create_completion(logprobs=10)"
+        llama = _stock(self._plan.path, self._plan.options)
+        run_stock = _measure(_stock_speed, llama, min(self._plan.tokens, 32))
+        rows = await self._versus(run_stock, run_bare, name, "bare loop")
+        rows += await self._versus(run_engine, run_stock, "engine", "create_completion")
+        llama.close()
+        return rows
+
+    async def _versus(
+        self, variant: Measure, yardstick: Measure, name: str, against: str, *, show_yardstick: bool = False
+    ) -> list[Row]:
+        """Take turns, each going first every other time, after one unmeasured round."""
+        pairs = self._plan.pairs
+        self._plan.report(f"{name} against {against}")
+        values, yards, ratios = [], [], []
+        for turn in range(pairs + 1):
+            if turn % 2:
+                value, yard = await variant(), await yardstick()
+            else:
+                yard, value = await yardstick(), await variant()
+            if turn:
+                values.append(value)
+                yards.append(yard)
+                ratios.append(value / yard)
+        row = Row(
+            name=name,
+            value=statistics.median(values),
+            unit="tokens/s",
+            ratio=statistics.median(ratios),
+            against=against,
+            runs=pairs,
+        )
+        yard_row = Row(
+            name=against, value=statistics.median(yards), unit="tokens/s", ratio=1.0, against=against, runs=pairs
+        )
+        return [yard_row, row] if show_yardstick else [row]
+
+    def _follow_up(self) -> Row:
+        """TTFT of a second turn whose history is cached, against computing the same tokens afresh."""
+        self._plan.report("a follow-up turn")
+        words = "the river went on and the people on its banks told one another what they had seen that day "
+        first = (Message(Role.USER, words * (self._plan.history // 19)),)
+        second = (*first, Message(Role.ASSISTANT, "I see."), Message(Role.USER, "Who told it?"))
+        cached, fresh, ratios = [], [], []
+        engine = self._engine()
+        for _ in range(self._plan.pairs):
+            engine.forget()
+            _ttft_ms(engine, ChatPrompt(first))
+            cached.append(_ttft_ms(engine, ChatPrompt(second)))
+            engine.forget()
+            fresh.append(_ttft_ms(engine, ChatPrompt(second)))
+            ratios.append(cached[-1] / fresh[-1])
+        engine.forget()
+        return Row(
+            name=f"first token of a follow-up turn after {self._plan.history:,} tokens",
+            value=statistics.median(cached),
+            unit="ms",
+            ratio=statistics.median(ratios),
+            against=f"fresh prefill ({statistics.median(fresh):,.0f} ms)",
+            runs=self._plan.pairs,
+        )
 
 
-async def _versus(
-    variant: Measure, yardstick: Measure, name: str, against: str, pairs: int, show_yardstick: bool
-) -> list[Row]:
-    """Take turns, each going first every other time, after one unmeasured round."""
-    values, yards, ratios = [], [], []
-    for turn in range(pairs + 1):
-        if turn % 2:
-            value, yard = await variant(), await yardstick()
-        else:
-            yard, value = await yardstick(), await variant()
-        if turn:
-            values.append(value)
-            yards.append(yard)
-            ratios.append(value / yard)
-    row = Row(
-        name=name,
-        value=statistics.median(values),
-        unit="tokens/s",
-        ratio=statistics.median(ratios),
-        against=against,
-        runs=pairs,
-    )
-    if not show_yardstick:
-        return [row]
-    first = Row(name=against, value=statistics.median(yards), unit="tokens/s", ratio=1.0, against=against, runs=pairs)
-    return [first, row]
+def _measure(function: Callable[..., float], *arguments: Any) -> Measure:
+    async def once() -> float:
+        return function(*arguments)
+
+    return once
 
 
 def _request(stream: int, prompt: Prompt, **changes: Any) -> GenerationRequest:
@@ -184,32 +243,6 @@ def _stock_speed(llama: Any, tokens: int) -> float:
     return (len(times) - 1) / (times[-1] - times[0])
 
 
-def _follow_up(model: LoadedModel, options: LoadOptions, pairs: int) -> Row:
-    """TTFT of a second turn whose history is cached, against computing the same tokens afresh."""
-    words = "the river went on and the people on its banks told one another what they had seen that day "
-    text = words * (_HISTORY_TOKENS // 19)
-    first = (Message(Role.USER, text),)
-    reply = "I see."
-    second = (*first, Message(Role.ASSISTANT, reply), Message(Role.USER, "Who told it?"))
-    cached, fresh, ratios = [], [], []
-    engine = Engine(model, lambda _: None, batch=options.batch, streams=options.streams)
-    for _ in range(pairs):
-        engine.forget()
-        _ttft_ms(engine, ChatPrompt(first))
-        cached.append(_ttft_ms(engine, ChatPrompt(second)))
-        engine.forget()
-        fresh.append(_ttft_ms(engine, ChatPrompt(second)))
-        ratios.append(cached[-1] / fresh[-1])
-    return Row(
-        name=f"first token of a follow-up turn after {_HISTORY_TOKENS:,} tokens",
-        value=statistics.median(cached),
-        unit="ms",
-        ratio=statistics.median(ratios),
-        against=f"fresh prefill ({statistics.median(fresh):,.0f} ms)",
-        runs=pairs,
-    )
-
-
 def _ttft_ms(engine: Engine, prompt: Prompt) -> float:
     ended: list[Finished] = []
     engine.redirect(lambda event: ended.append(event) if isinstance(event, Finished) else None)
@@ -219,8 +252,3 @@ def _ttft_ms(engine: Engine, prompt: Prompt) -> float:
     ttft = ended[0].timings.ttft_ms
     assert ttft is not None, "a run of one token has a first token"
     return ttft
-
-
-def run_benchmark(path: str, options: LoadOptions, *, pairs: int, tokens: int, report: Report) -> list[Row]:
-    """The same, for callers without an event loop."""
-    return asyncio.run(benchmark(path, options, pairs=pairs, tokens=tokens, report=report))

@@ -1,0 +1,185 @@
+"""`llm-playground run` on the real model."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from tests.cli.support import run
+
+pytestmark = pytest.mark.usefixtures("starter_gguf")
+
+GREEDY = ("--preset", "deterministic", "--max-tokens", "12")
+STORY = "Here is a short story about a river."
+
+
+def test_json_has_everything_that_was_seen() -> None:
+    result = run("run", "--prompt", "Say hello.", "--json", "--seed", "42", "--top", "5", "--max-tokens", "6")
+    assert (result.status, result.err) == (0, "")
+    started, *tokens, finished = result.objects
+    assert started["event"] == "started"
+    assert started["model"]["architecture"] == "llama"
+    assert started["seed"] == started["params"]["seed"] == 42
+    assert started["params"]["top"] == 5
+    assert (started["prompt_tokens"] > 0, started["cached_tokens"]) == (True, 0)
+    for index, token in enumerate(tokens):
+        assert list(token) == [
+            "event", "index", "id", "text", "bytes", "special", "logprob", "prob", "rank", "entropy", "time_ms", "top",
+            "stages",
+        ]  # fmt: skip
+        assert (token["event"], token["index"]) == ("token", index)
+        assert bytes(token["bytes"]).decode() == token["text"]
+        assert token["id"] in [candidate["id"] for candidate in token["top"]]
+        assert 5 <= len(token["top"]) <= 6
+        for candidate in token["top"]:
+            assert list(candidate) == ["id", "text", "bytes", "logprob", "prob", "cut_by"]
+            assert (candidate["prob"] == 0.0) or candidate["cut_by"] is None
+        assert [stage["name"] for stage in token["stages"]][-1] == "dist"
+        for stage in token["stages"]:
+            assert list(stage) == ["name", "candidates", "mass"]
+            assert 0 < stage["mass"] <= 1
+        assert sum(math.exp(candidate["logprob"]) for candidate in token["top"]) <= 1.0001
+    assert finished["event"] == "finished"
+    assert finished["reason"] == "length"
+    assert finished["text"] == "".join(token["text"] for token in tokens)
+    usage = finished["usage"]
+    assert usage == {
+        "prompt_tokens": started["prompt_tokens"],
+        "cached_tokens": 0,
+        "completion_tokens": len(tokens),
+        "cost": 0.0,
+    }
+    for name in ("ttft_ms", "prefill_tokens_per_second", "tokens_per_second"):
+        assert finished["timings"][name] > 0
+
+
+def test_text_is_the_text_of_the_json() -> None:
+    arguments = ("run", "--prompt", "Name a river.", "--seed", "3", "--max-tokens", "16")
+    text, objects = run(*arguments), run(*arguments, "--json").objects
+    assert text.status == 0
+    assert text.out == objects[-1]["text"] + "\n"
+    assert text.err == ""
+
+
+def test_the_prompt_from_standard_input_is_the_same_prompt() -> None:
+    text = "Say «häß» \n twice 🙂"
+    given = run("run", "--prompt", text, *GREEDY)
+    read = run("run", "--prompt", "-", *GREEDY, stdin=text.encode())
+    assert given.status == read.status == 0
+    assert given.out == read.out
+
+
+def test_raw_text_gets_no_template() -> None:
+    chat = run("run", "--prompt", "<|im_start|>", *GREEDY, "--json").objects[0]
+    raw = run("run", "--raw", "--prompt", "<|im_start|>", *GREEDY, "--json").objects[0]
+    assert raw["prompt_tokens"] == 1
+    assert chat["prompt_tokens"] > 10
+
+
+def test_a_stop_string_is_never_printed() -> None:
+    free = run("run", "--raw", "--prompt", STORY, *GREEDY).out
+    objects = run("run", "--raw", "--prompt", STORY, *GREEDY, "--json").objects
+    pieces = [entry["text"] for entry in objects[1:-1]]
+    across = pieces[4][-2:] + pieces[5] + pieces[6][:1]
+    stopped = run("run", "--raw", "--prompt", STORY, *GREEDY, "--stop", "never there", "--stop", across)
+    assert stopped.out == free[: free.index(across)] + "\n"
+    finished = run("run", "--raw", "--prompt", STORY, *GREEDY, "--stop", across, "--json").objects[-1]
+    assert (finished["reason"], finished["stop_string"]) == ("stop_string", across)
+    assert finished["text"] == stopped.out.removesuffix("\n")
+
+
+def test_the_system_prompt_and_its_absence() -> None:
+    default, own = (
+        run("run", "--prompt", "Hi", *system, *GREEDY, "--json").objects[0]["prompt_tokens"]
+        for system in ((), ("--system", "Answer in one word."))
+    )
+    assert default != own
+
+
+def test_presets_and_parameters_reach_the_engine() -> None:
+    given = ("--preset", "creative", "--set", "top_k=7", "--set", "logit_bias= the:-inf", "--seed", "1")
+    objects = run("run", "--prompt", "Hi", *given, "--max-tokens", "3", "--json").objects
+    params = objects[0]["params"]
+    assert (params["top_k"], params["logit_bias"], params["max_tokens"]) == (7, {" the": "-inf"}, 3)
+    stages = {stage["name"]: stage["candidates"] for stage in objects[1]["stages"]}
+    assert stages["top_k"] == 7
+
+
+def test_a_model_by_path(starter_gguf: Path) -> None:
+    result = run("run", "--model", str(starter_gguf), "--prompt", "Hi", *GREEDY, "--json")
+    assert result.objects[0]["model"]["path"] == str(starter_gguf)
+
+
+def test_no_new_tokens_is_a_reply_too() -> None:
+    result = run("run", "--prompt", "Hi", "--max-tokens", "0")
+    assert (result.status, result.out) == (0, "\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--prompt", "Hi", "--set", "temperature=99"), "temperature is 99, outside 0 to 5"),
+        (("--prompt", "Hi", "--set", "nonsense=1"), "no parameter 'nonsense'"),
+        (("--prompt", "Hi", "--set", "top_k"), "not of the form name=value"),
+        (("--prompt", "Hi", "--set", "order=top_k,nonsense"), "'nonsense' is no stage"),
+        (("--prompt", "Hi", "--set", "logit_bias=two words here:1"), "not one token"),
+        (("--prompt", "Hi", "--preset", "balancd"), "Did you mean 'balanced'?"),
+        (("--prompt", "Hi", "--seed", "-1"), "seed is -1"),
+        (("--prompt", "Hi", "--top", "0"), "top is 0"),
+        (("--prompt", "Hi", "--stop", ""), "stop string is empty"),
+        (("--prompt", " \n "), "prompt is empty"),
+        (("--prompt", "river " * 600, "--context", "512"), "the context window holds 512"),
+        (("--prompt", "Hi", "--context", "0"), "--context must be at least 1"),
+        (("--prompt", "Hi", "--model", "/no/such/model.gguf"), "/no/such/model.gguf"),
+    ],
+)
+def test_bad_use_is_one_line_and_status_2(arguments: tuple[str, ...], says: str) -> None:
+    result = run("run", *arguments, "--json")
+    assert result.status == 2
+    assert says in result.error
+    (failed,) = result.objects
+    assert failed["event"] == "failed"
+    assert failed["message"] in result.error
+
+
+def test_bad_use_of_the_command_line_itself() -> None:
+    for arguments in (("run",), ("run", "--prompt", "Hi", "--nonsense"), ("nonsense",), ("bench", "--pairs", "0")):
+        result = run(*arguments)
+        assert result.status == 2
+        assert result.err.count("Error:") == 1
+        assert "Traceback" not in result.err
+
+
+def test_bytes_that_are_no_text() -> None:
+    read = run("run", "--prompt", "-", stdin=b"caf\xe9")
+    assert (read.status, "not UTF-8" in read.error) == (2, True)
+    given = run("run", "--prompt", "caf\udce9")
+    assert (given.status, "not UTF-8" in given.error) == (2, True)
+
+
+def test_a_broken_model_file(tmp_path: Path, starter_gguf: Path) -> None:
+    half = tmp_path / "half\n.gguf"
+    half.write_bytes(starter_gguf.read_bytes()[:50_000_000])
+    result = run("run", "--model", str(half), "--prompt", "Hi")
+    assert (result.status, result.out) == (2, "")
+    assert "cut off" in result.error
+
+
+def test_mistakes_in_the_settings_are_told_and_do_not_stop_the_run(sealed: Path) -> None:
+    config = sealed / "playground" / "config"
+    config.mkdir(parents=True)
+    (config / "settings.toml").write_text('nonsense = 1\ntheme = 5\n[load]\nthreads = "many"\n')
+    result = run("run", "--prompt", "Hi", *GREEDY)
+    assert result.status == 0
+    assert result.out.strip()
+    for name in ("nonsense", "theme"):
+        assert any(name in line and "settings.toml" in line for line in result.err.splitlines())
+
+
+def test_what_the_template_could_not_take_is_told(tiny_models: object) -> None:
+    assert callable(tiny_models)
+    result = run("run", "--model", str(tiny_models("chat")), "--system", "so", "--prompt", "the water", *GREEDY)
+    assert result.status == 0
+    assert "system message" in result.error
