@@ -103,8 +103,10 @@ class Transcript:
 
     def newest_leaf(self, turn: Turn) -> Turn:
         """The end of the branch through this turn that was written to last."""
-        children = [other for other in self.turns.values() if other.parent == turn.id]
-        return self.newest_leaf(max(children, key=lambda child: child.id)) if children else turn
+        newest_child = {other.parent: other for other in self.turns.values()}  # turns are in the order of their ids
+        while turn.id in newest_child:
+            turn = newest_child[turn.id]
+        return turn
 
     def last(self, role: Role) -> Turn | None:
         """The last turn of a role on the branch on screen."""
