@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
+import os
 import signal
 from collections.abc import Sequence
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual import on, work
 from textual.app import App
@@ -15,33 +15,33 @@ from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.theme import Theme
 
-from playground.commands import PlaygroundCommands
 from playground.domain.display import display_text
 from playground.domain.errors import ConfigError
 from playground.domain.sampling import SamplingParams
 from playground.screens.actions import SettingChanged
-from playground.screens.help import HelpScreen
 from playground.screens.keymap import Section, checked_keymap, own_bindings
-from playground.screens.model_picker import ModelPicker
 from playground.screens.playground import PlaygroundScreen
-from playground.screens.preset_picker import PresetPicker
-from playground.screens.prompt_view import PromptScreen
-from playground.screens.text_dialog import TextDialog
 from playground.services.paths import shipped, user_config_dir
 from playground.services.presets import Preset
 from playground.services.settings import Settings, save_setting, settings_path
 from playground.theming import load_themes, variable_defaults
-from playground.widgets.candidates import CandidateList
-from playground.widgets.controls import Controls
 from playground.widgets.guard import GUARD
-from playground.widgets.order_list import OrderList
 from playground.widgets.prompt_editor import PromptEditor
-from playground.widgets.rows import ActionRow, SeedInput
-from playground.widgets.slider import ParamSlider
-from playground.widgets.token_view import TokenView
+
+if TYPE_CHECKING:
+    from textual.command import Provider
 
 DEFAULT_THEME: Final = "ember"
 _SHOWN_ERRORS: Final = 4
+_SETTLED_SECONDS: Final = 0.5
+"""After the start, when the screen is furnished."""
+
+
+def _commands() -> type[Provider]:
+    """The palette's entries, imported when it is opened."""
+    from playground.commands import PlaygroundCommands
+
+    return PlaygroundCommands
 
 
 class PlaygroundApp(App[None]):
@@ -49,7 +49,7 @@ class PlaygroundApp(App[None]):
 
     TITLE = "llm-playground"
     CSS_PATH = "app.tcss"
-    COMMANDS: ClassVar[set[Any]] = {PlaygroundCommands}
+    COMMANDS: ClassVar[set[Any]] = {_commands}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "help", "Help", id="app.help", tooltip="All keys, and what the figures mean", priority=True),
         Binding(
@@ -82,10 +82,14 @@ class PlaygroundApp(App[None]):
             self.register_theme(theme)
         self.theme = self._first_theme(settings.theme)
         self._saved_theme = self.theme
-        keymap, keymap_errors = checked_keymap(settings.keymap, sections(), str(settings_path()))
-        self._errors += keymap_errors
-        self.set_keymap(keymap)
-        self._keys = keymap
+        self._keys: dict[str, str] = {}
+        if settings.keymap:
+            self._use_keymap(settings.keymap)
+
+    def _use_keymap(self, wanted: dict[str, str]) -> None:
+        self._keys, errors = checked_keymap(wanted, sections(), str(settings_path()))
+        self._errors += errors
+        self.set_keymap(self._keys)
 
     def _first_theme(self, wanted: str) -> str:
         if wanted and wanted not in self.available_themes:
@@ -109,23 +113,34 @@ class PlaygroundApp(App[None]):
 
     def on_mount(self) -> None:
         """Leave in an orderly way when told to, and say what is wrong with the person's files."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            with contextlib.suppress(NotImplementedError, RuntimeError):  # no main thread, or no such signals
-                loop.add_signal_handler(number, lambda: self.run_worker(self.action_quit(), group="quit"))
+        if not self.is_headless:
+            self._heed_signals()
         self.theme_changed_signal.subscribe(self, self._remember_theme)
-        self.call_after_refresh(self._settled)
+        self.set_timer(_SETTLED_SECONDS, self._settled)
+
+    def _heed_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, lambda: self.run_worker(self.action_quit(), group="quit"))
+        # The terminal is gone, and whoever writes to it may wait for ever; the model's process ends with this one.
+        signal.signal(signal.SIGHUP, lambda *_: os._exit(128 + signal.SIGHUP))
 
     def _settled(self) -> None:
         """After the first paint: what lives now lives long, so the collector need not look at it again."""
+        gc.enable()
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 20, 100)
-        for error in self._errors[:_SHOWN_ERRORS]:
-            title, hint = display_text(error.message), display_text(error.hint)
-            self.notify(hint, title=title, severity="warning", timeout=15, markup=False)
-        if len(self._errors) > _SHOWN_ERRORS:
-            self.notify(f"{len(self._errors) - _SHOWN_ERRORS} more mistakes in your files.", severity="warning")
+        if self._errors:
+            self._show_mistakes()
+
+    def _show_mistakes(self) -> None:
+        count, shown = len(self._errors), self._errors[:_SHOWN_ERRORS]
+        lines = [f"• {error}" if count > 1 else str(error) for error in shown]
+        if count > len(shown):
+            lines.append(f"… and {count - len(shown)} more")
+        title = "A mistake in your files" if count == 1 else f"{count} mistakes in your files"
+        text = display_text("\n".join(lines))
+        self.notify(text, title=title, severity="warning", timeout=20, markup=False)
 
     def _remember_theme(self, theme: Theme) -> None:
         if theme.name != self._saved_theme:
@@ -145,6 +160,8 @@ class PlaygroundApp(App[None]):
 
     def action_help(self) -> None:
         """Show all keys."""
+        from playground.screens.help import HelpScreen
+
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(sections(), self._keys))
 
@@ -156,6 +173,18 @@ class PlaygroundApp(App[None]):
 
 def sections() -> list[Section]:
     """Every binding of the program by the part of it where it works: for the help, and to check a key map."""
+    from playground.screens.help import HelpScreen
+    from playground.screens.model_picker import ModelPicker
+    from playground.screens.preset_picker import PresetPicker
+    from playground.screens.prompt_view import PromptScreen
+    from playground.screens.text_dialog import TextDialog
+    from playground.widgets.candidates import CandidateList
+    from playground.widgets.controls import Controls
+    from playground.widgets.order_list import OrderList
+    from playground.widgets.rows import ActionRow, SeedInput
+    from playground.widgets.slider import ParamSlider
+    from playground.widgets.token_view import TokenView
+
     return [
         Section("Everywhere", [*PlaygroundApp.BINDINGS, *own_bindings(PlaygroundScreen)]),
         Section("Prompt", own_bindings(PromptEditor)),

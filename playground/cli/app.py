@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -13,6 +14,8 @@ from playground.domain.errors import BadInput, ConfigError
 def open_app(*, model: str | None, preset: str | None, theme: str | None) -> None:
     """Read settings and presets, then run the app until it is left. Raises BadInput when there is no terminal."""
     _need_terminal()
+    # Start-up makes a hundred thousand objects that all stay; the app switches the collector on again.
+    gc.disable()
     from playground.services.presets import load_presets
     from playground.services.settings import load_settings
     from playground.services.start import DEFAULT_PRESET, find_preset, starting_params

@@ -12,8 +12,6 @@ from textual.screen import Screen
 from playground.domain.display import display_text
 from playground.domain.errors import PlaygroundError, Problem, as_error
 from playground.screens.pane import Pane
-from playground.screens.prompt_view import PromptScreen
-from playground.screens.text_dialog import TextDialog
 from playground.widgets.colour_scale import ColourMode
 from playground.widgets.prompt_editor import PromptEditor
 
@@ -52,14 +50,14 @@ class ConversationScreen(Screen[None]):
             "alt+left",
             "branch(-1)",
             "Earlier",
-            "Earlier version of the last turn that has several, or the conversation before",
+            "Earlier version of the last turn (or of that under the token cursor) that has several",
             id="chat.earlier",
         ),
         _key(
             "alt+right",
             "branch(1)",
             "Later",
-            "Later version of the last turn that has several",
+            "Later version of the last turn (or of that under the token cursor) that has several",
             id="chat.later",
         ),
         _key("f4", "colour", "Colour", "Colour tokens by probability, entropy, rank, or not at all"),
@@ -206,6 +204,8 @@ class ConversationScreen(Screen[None]):
         backend = pane.need_model()
         prompt = pane.session.prompt(pane.session.transcript.head, draft=self.editor.text)
         view = await backend.view_prompt(prompt)
+        from playground.screens.prompt_view import PromptScreen
+
         self.app.push_screen(PromptScreen(view, pane.info.n_ctx if pane.info else None))
 
     def action_system(self) -> None:
@@ -217,4 +217,6 @@ class ConversationScreen(Screen[None]):
                 self.show_editing()
 
         help_text = "Sent before the conversation with every call, from the next message on. Empty: none."
+        from playground.screens.text_dialog import TextDialog
+
         self.app.push_screen(TextDialog("System prompt", self.pane.session.system, help_text), changed)

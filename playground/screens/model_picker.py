@@ -74,6 +74,8 @@ class ModelPicker(ModalScreen[Path | None]):
         usable = sum(not model.problem for model in self._found)
         other = len(self._found) - usable
         text = f"{usable} model{'s' * (usable != 1)}" + (f", {other} that cannot be loaded" if other else "")
+        if not self._found:
+            text = "No model was found: type a path, or pip install 'llm-playground-tui[starter]' for a small one"
         self.query_one("#model-note", Static).update(Content(display_text(" ".join([f"{text}.", *notes]))))
 
     @on(Input.Changed)

@@ -14,10 +14,8 @@ from playground.domain.display import display_text
 from playground.domain.errors import BadInput, PlaygroundError
 from playground.domain.models import ModelInfo
 from playground.screens.actions import ConversationScreen
-from playground.screens.model_picker import ModelPicker
 from playground.screens.pane import NO_MODEL_HINT
 from playground.services.model_host import ModelHost
-from playground.services.models import resolve_model
 from playground.services.settings import Settings
 from playground.widgets.transcript_items import telling_line
 
@@ -68,6 +66,8 @@ class ModelScreen(ConversationScreen):
         """Load the model of the command line, the settings, or last time; without any, say what to do."""
         self.model_state = "looking for a model"
         try:
+            from playground.services.models import resolve_model
+
             path = await asyncio.to_thread(resolve_model, self.wanted_model, self.settings)
         except PlaygroundError as error:
             self.model_state = "no model"
@@ -184,5 +184,7 @@ class ModelScreen(ConversationScreen):
         def chosen(path: Path | None) -> None:
             if path is not None:
                 self.load_model(path)
+
+        from playground.screens.model_picker import ModelPicker
 
         self.app.push_screen(ModelPicker(self.settings, self.host.path), chosen)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
 from playground.backends.base import Backend
 from playground.domain.errors import BadInput, Problem
-from playground.domain.events import Event
+from playground.domain.events import Event, StopReason
 from playground.domain.messages import GenerationRequest, PromptParts, Role
 from playground.domain.models import ModelInfo
 from playground.domain.sampling import UNLIMITED
@@ -17,7 +17,9 @@ from playground.domain.tokens import Token
 from playground.domain.transcript import Turn
 from playground.services.runs import Runner
 from playground.widgets.status_bar import StatusView
-from playground.widgets.transcript import TranscriptPane
+
+if TYPE_CHECKING:
+    from playground.widgets.transcript import TranscriptPane
 
 NO_MODEL_HINT: Final = "Choose one with F5."
 REFUSALS: Final = ("PromptTooLong", "TemplateError")
@@ -60,6 +62,14 @@ class Pane:
     def continue_reply(self) -> None:
         """Let the last reply go on. Raises BadInput."""
         self.need_model()
+        reply, info = self.session.transcript.last(Role.ASSISTANT), self.info
+        if reply is not None and reply.started is not None and info is not None and not self.session.busy:
+            used = (reply.started.prompt_tokens or 0) + len(reply.tokens)
+            if reply.stop_reason is StopReason.CONTEXT and used >= info.n_ctx:
+                raise BadInput(
+                    f"The context window of {info.n_ctx:,} tokens is full.",
+                    "Begin anew with Ctrl+N, edit a message with Ctrl+B, or load the model with a larger context.",
+                )
         self._start(self.session.continue_reply())
 
     def need_model(self) -> Backend:
@@ -84,7 +94,7 @@ class Pane:
     def switch_branch(self, step: int) -> None:
         """Show the next or previous version of the last turn that has several. Raises BadInput.
 
-        On an empty screen that is the conversation before.
+        With a cursor on a token, turns below it do not count. On an empty screen it is the conversation before.
         """
         tree = self.session.transcript
         turn = self._next_version(step)
@@ -95,7 +105,7 @@ class Pane:
 
     def _next_version(self, step: int) -> Turn:
         tree = self.session.transcript
-        for turn in reversed(tree.path()):
+        for turn in reversed(tree.path(self._turn_at_cursor())):
             versions = tree.siblings(turn)
             if len(versions) > 1:
                 return versions[(versions.index(turn) + step) % len(versions)]
@@ -103,6 +113,11 @@ class Pane:
         if tree.head is not None or not beginnings:
             raise BadInput("There is only one version.", "Regenerate a reply or edit a message to make another.")
         return beginnings[-1]
+
+    def _turn_at_cursor(self) -> int | None:
+        view = self.transcript.view
+        ref = view.store.refs[view.cursor] if view.cursor is not None else None
+        return ref[0] if isinstance(ref, tuple) and isinstance(ref[0], int) else None
 
     def drain(self) -> list[Event]:
         """Apply what came from the model and bring the transcript up to date."""

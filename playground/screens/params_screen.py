@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import on
 from textual.binding import Binding, BindingType
 
 from playground.domain.display import display_text
@@ -15,7 +14,9 @@ from playground.screens.model_screen import ModelScreen
 from playground.screens.tuning import Tuning
 from playground.services.presets import Preset
 from playground.services.settings import Settings
-from playground.widgets.controls import Controls
+
+if TYPE_CHECKING:
+    from playground.widgets.controls import Controls
 
 
 class ParamsScreen(ModelScreen):
@@ -33,6 +34,9 @@ class ParamsScreen(ModelScreen):
         ),
     ]
 
+    controls: Controls
+    """The panel of sliders; there once the screen is furnished."""
+
     def __init__(self, settings: Settings, model: str, presets: dict[str, Preset], preset: Preset) -> None:
         super().__init__(settings, model)
         self.tuning = Tuning(presets, preset)
@@ -46,7 +50,7 @@ class ParamsScreen(ModelScreen):
     def show_params(self) -> None:
         """Bring the controls in line with the parameters in force."""
         params = self.pane.session.params
-        self.query_one(Controls).show(params, self.tuning.defaults(params), self.tuning.title(params))
+        self.controls.show(params, self.tuning.defaults(params), self.tuning.title(params))
 
     async def _use(self, params: SamplingParams) -> None:
         try:
@@ -54,16 +58,16 @@ class ParamsScreen(ModelScreen):
         finally:
             self.show_params()
 
-    @on(Controls.ParamChanged)
-    def _param_changed(self, event: Controls.ParamChanged) -> None:
+    def on_controls_param_changed(self, event: Controls.ParamChanged) -> None:
+        """A slider or a row was moved."""
         self._change(**{event.name: event.value})
 
-    @on(Controls.OrderChanged)
-    def _order_changed(self, event: Controls.OrderChanged) -> None:
+    def on_controls_order_changed(self, event: Controls.OrderChanged) -> None:
+        """A stage was moved in the order."""
         self._change(order=event.order)
 
-    @on(Controls.Rejected)
-    def _rejected(self, event: Controls.Rejected) -> None:
+    def on_controls_rejected(self, event: Controls.Rejected) -> None:
+        """A typed value cannot be taken."""
         self.notify(display_text(event.reason), title=event.name, severity="warning", markup=False)
 
     def _change(self, **changes: Any) -> None:
@@ -72,11 +76,14 @@ class ParamsScreen(ModelScreen):
         except PlaygroundError as error:
             self.tell(error)
 
-    @on(Controls.EditRequested)
-    def _edit_requested(self, event: Controls.EditRequested) -> None:
+    def on_controls_edit_requested(self, event: Controls.EditRequested) -> None:
+        """What does not fit into a row wants a dialog."""
         self.tuning.edit_list(self, event.name, self.pane.session.params)
 
-    @on(Controls.PresetRequested)
+    def on_controls_preset_requested(self) -> None:
+        """The preset's row was pressed."""
+        self.action_presets()
+
     def action_presets(self) -> None:
         """Choose a preset."""
         self.tuning.choose(self, self.use_preset)

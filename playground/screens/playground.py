@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from msgspec import structs
 from textual import on
@@ -19,20 +19,20 @@ from playground.domain.models import ModelInfo
 from playground.domain.sampling import SamplingParams
 from playground.domain.session import Session
 from playground.screens import key_order
+from playground.screens.model_screen import WELCOME
 from playground.screens.pane import REFUSALS, Pane
 from playground.screens.params_screen import ParamsScreen
 from playground.services.presets import Preset
 from playground.services.settings import Settings
 from playground.theming import token_palette
-from playground.widgets.candidates import CandidateList
 from playground.widgets.colour_scale import ColourMode
-from playground.widgets.controls import Controls
-from playground.widgets.inspector import Inspector
 from playground.widgets.key_bar import KeyBar
 from playground.widgets.prompt_editor import PromptEditor
 from playground.widgets.status_bar import StatusBar
-from playground.widgets.token_view import TokenMessage, TokenView
-from playground.widgets.transcript import TranscriptPane
+
+if TYPE_CHECKING:
+    from playground.widgets.inspector import Inspector
+    from playground.widgets.token_view import TokenMessage
 
 _DETAIL_SECONDS: Final = 1 / 12
 """How often inspector and status bar are drawn anew while tokens stream; the eye reads no faster."""
@@ -48,7 +48,7 @@ _MANY_CANDIDATES: Final = 25
 class PlaygroundScreen(ParamsScreen):
     """Everything on one screen. It folds: narrow terminals show controls and inspector one at a time."""
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012 - Textual's interface
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (88, "-medium"), (112, "-normal"), (160, "-wide")]  # noqa: RUF012 - Textual's interface
     VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -69,6 +69,9 @@ class PlaygroundScreen(ParamsScreen):
         ),
     ]
 
+    inspector: Inspector
+    """What is to be known about a token; there once the screen is furnished."""
+
     def __init__(
         self, settings: Settings, *, model: str, presets: dict[str, Preset], preset: Preset, params: SamplingParams
     ) -> None:
@@ -78,32 +81,51 @@ class PlaygroundScreen(ParamsScreen):
         self._detail_due = 0.0
         self._count_timer: Timer | None = None
         self._last_note = ""
+        self.furnished = False
+        """True once all panels are there, a moment after the first paint."""
 
     def compose(self) -> ComposeResult:
-        """Controls at the left, transcript and inspector over the prompt, status and keys at the foot."""
-        with Horizontal(id="body"):
-            yield Controls(self._params, preset=self.tuning.name, id="controls")
-            with Vertical(id="right"):
-                with Horizontal(id="upper"):
-                    yield TranscriptPane(id="transcript")
-                    yield Inspector(id="inspector")
-                yield PromptEditor(placeholder="Write a prompt; Enter sends it", id="prompt")
+        """What the first paint needs: a place to write. The rest comes right after it."""
+        with Horizontal(id="body"), Vertical(id="right"):
+            yield Horizontal(id="upper")
+            yield PromptEditor(placeholder="Write a prompt; Enter sends it", id="prompt")
         yield StatusBar(id="status")
-        yield KeyBar(id="keys")
+        yield KeyBar(key_order.EMPTY, id="keys")
 
     def on_mount(self) -> None:
-        """Begin: the model loads behind the first paint."""
-        transcript = self.query_one(TranscriptPane)
+        """Typing works from the first paint on."""
+        self.editor.focus()
+        self.call_after_refresh(self._furnish)
+
+    async def _furnish(self) -> None:
+        """Controls at the left, transcript and inspector over the prompt; then the model loads behind them."""
+        # Imported here because all this comes after the first paint.
+        from playground.widgets.controls import Controls
+        from playground.widgets.inspector import Inspector
+        from playground.widgets.transcript import TranscriptPane
+
+        transcript = TranscriptPane(id="transcript")
+        self.controls = Controls(self._params, preset=self.tuning.name, id="controls")
+        self.inspector = Inspector(id="inspector")
+        with self.app.batch_update():
+            await self.query_one("#body").mount(self.controls, before=0)
+            await self.query_one("#upper").mount(transcript, self.inspector)
         session = Session(self._params_for(self.size.height), self.settings.system)
         self.pane = Pane(session, transcript)
+        self.furnished = True
         self.apply_theme()
+        transcript.set_welcome(WELCOME)
         transcript.set_mode(ColourMode(self.settings.colour))
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self.apply_theme())
         self.show_editing()
         self.show_params()
-        self.editor.focus()
+        self.refresh_bindings()
         self.set_interval(1 / self.settings.frames_per_second, self._frame)
-        self.call_after_refresh(self.begin_loading)
+        self.begin_loading()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """No action has anything to act on before the screen is furnished."""
+        return self.furnished and super().check_action(action, parameters)
 
     def _params_for(self, height: int) -> SamplingParams:
         """The parameters to begin with; a high screen has room for more candidates than the usual number."""
@@ -138,9 +160,7 @@ class PlaygroundScreen(ParamsScreen):
         self.query_one(KeyBar).show(self._keys())
         transcript = self.pane.transcript
         token = transcript.token_at(self._shown_ref()) or self.pane.last_token()
-        self.query_one(Inspector).show(
-            token, info.n_vocab if info is not None else None, transcript.view.cursor is not None
-        )
+        self.inspector.show(token, info.n_vocab if info is not None else None, transcript.view.cursor is not None)
 
     def _keys(self) -> tuple[str, ...]:
         """What one is likely to want now, the likeliest first."""
@@ -173,16 +193,16 @@ class PlaygroundScreen(ParamsScreen):
             self.notify(display_text(note), title="About the prompt", timeout=8, markup=False)
         self._last_note = note
 
-    @on(TokenView.Selected)
-    def _token_selected(self) -> None:
+    def on_token_view_selected(self) -> None:
+        """The cursor is on another token."""
         self._show_details()
 
-    @on(TokenView.Activated)
-    def _token_activated(self) -> None:
-        self.query_one(CandidateList).focus()
+    def on_token_view_activated(self) -> None:
+        """From a token to its candidates."""
+        self.inspector.query_one("CandidateList").focus()
 
-    @on(TokenView.Hovered)
-    def _token_hovered(self, event: TokenMessage) -> None:
+    def on_token_view_hovered(self, event: TokenMessage) -> None:
+        """The mouse is over another token."""
         self._hovered = event.ref
         self._detail_due = 0.0
 
@@ -191,6 +211,9 @@ class PlaygroundScreen(ParamsScreen):
     @on(PromptEditor.Submitted)
     def _submitted(self, event: PromptEditor.Submitted) -> None:
         pressed = time.monotonic()
+        if not self.furnished:
+            self.send_when_ready = pressed
+            return
         if self.pane.session.busy:
             self.tell(BadInput("A reply is still being written.", "Stop it with Esc, or wait for its end."))
             return
@@ -203,6 +226,8 @@ class PlaygroundScreen(ParamsScreen):
         self._count_timer = self.set_timer(_COUNT_SECONDS, self._count_draft)
 
     def _count_draft(self) -> None:
+        if not self.furnished:
+            return
         self.run_worker(self._count(), group="count", exclusive=True)
 
     async def _count(self) -> None:

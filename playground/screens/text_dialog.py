@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Static, TextArea
+from textual.widgets import Input, Static, TextArea
 
 from playground.domain.display import display_text
 from playground.domain.errors import PlaygroundError
@@ -28,8 +29,7 @@ class TextDialog(ModalScreen[str | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s,f10", "accept", "Accept", priority=True, id="dialog.accept", tooltip="Take the text"),
-        Binding("enter", "accept_line", "Accept", priority=True, id="dialog.enter", tooltip="Take a text of one line"),
+        Binding("ctrl+s,f10", "accept", "Accept", id="dialog.accept", tooltip="Take the text; of one line, Enter too"),
         Binding("escape", "leave", "Leave", id="dialog.leave", tooltip="Leave everything as it was"),
     ]
     DEFAULT_CSS = """
@@ -42,7 +42,7 @@ class TextDialog(ModalScreen[str | None]):
         & TextArea, & TextArea:focus {
             height: auto; min-height: 4; max-height: 14; border: none; margin: 1 0; background: $panel;
         }
-        &.-single TextArea { min-height: 1; max-height: 1; }
+        & Input, & Input:focus { height: 1; border: none; margin: 1 0; background: $panel; }
         & .dialog--help { color: $text-muted; }
         & .dialog--reason { color: $error; }
     }
@@ -57,7 +57,7 @@ class TextDialog(ModalScreen[str | None]):
         *,
         single: bool = False,
     ) -> None:
-        super().__init__(classes="-single" if single else None)
+        super().__init__()
         self._single = single
         self._title = title
         self._text = text
@@ -70,26 +70,25 @@ class TextDialog(ModalScreen[str | None]):
             box.border_title = Content(self._title)
             box.border_subtitle = Content(f"{'enter' if self._single else 'ctrl+s'} accepts · esc leaves it as it was")
             yield Static(Content(self._help), classes="dialog--help", markup=False)
-            yield TextArea(self._text, soft_wrap=True, show_line_numbers=False)
+            if self._single:
+                yield Input(self._text)
+            else:
+                yield TextArea(self._text, soft_wrap=True, show_line_numbers=False)
             yield Static("", classes="dialog--reason", markup=False)
 
     def on_mount(self) -> None:
         """Begin at the end of what is there."""
+        if self._single:
+            self.query_one(Input).focus()
+            return
         area = self.query_one(TextArea)
         area.focus()
         area.move_cursor(area.document.end)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Enter writes a new line where there can be one."""
-        return self._single if action == "accept_line" else True
-
-    def action_accept_line(self) -> None:
-        """Take the text of one line."""
-        self.action_accept()
-
+    @on(Input.Submitted)
     def action_accept(self) -> None:
         """Take the text, unless it cannot be taken."""
-        text = self.query_one(TextArea).text
+        text = self.query_one(Input).value if self._single else self.query_one(TextArea).text
         try:
             self._check(text)
         except PlaygroundError as error:

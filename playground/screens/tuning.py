@@ -12,8 +12,6 @@ from playground.domain.errors import BadInput, PlaygroundError
 from playground.domain.models import ModelInfo
 from playground.domain.params import replace
 from playground.domain.sampling import SamplingParams
-from playground.screens.preset_picker import PresetPicker
-from playground.screens.text_dialog import TextDialog
 from playground.services.paths import user_config_dir
 from playground.services.presets import RECOMMENDED, Preset, read_preset, recommended_preset, save_preset
 
@@ -73,6 +71,8 @@ class Tuning:
             if preset is not None:
                 use(preset)
 
+        from playground.screens.preset_picker import PresetPicker
+
         screen.app.push_screen(PresetPicker(list(self.presets.values()), self.name), chosen)
 
     def save(self, screen: Screen[None], params: SamplingParams) -> None:
@@ -95,6 +95,8 @@ class Tuning:
                 raise BadInput("A preset needs a name of one line.")
 
         help_text = "Its name; one of your own with the same name is replaced."
+        from playground.screens.text_dialog import TextDialog
+
         screen.app.push_screen(TextDialog("Save the sliders as a preset", "", help_text, check, single=True), named)
 
     def edit_list(self, screen: Screen[None], name: str, params: SamplingParams) -> None:
@@ -109,6 +111,8 @@ class Tuning:
 
         def check(new: str) -> None:
             replace(params, **{name: parse(new)})
+
+        from playground.screens.text_dialog import TextDialog
 
         screen.app.push_screen(TextDialog(title, text, help_text, check), accepted)
 

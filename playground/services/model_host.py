@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from playground.backends.local import LocalBackend
 from playground.domain.errors import EngineDied
 from playground.domain.models import LoadOptions, ModelInfo
 from playground.services.paths import log_dir
 from playground.services.recent_models import remember_model
+
+if TYPE_CHECKING:
+    from playground.backends.local import LocalBackend
 
 
 class ModelHost:
@@ -45,6 +48,8 @@ class ModelHost:
         """
         await self.close()
         self.path = path
+        from playground.backends.local import LocalBackend
+
         self._loading = task = asyncio.create_task(
             LocalBackend.load(str(path), self.options, log_dir(), self._on_progress), name="load model"
         )

@@ -43,9 +43,9 @@ class KeyBar(Widget):
     }
     """
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, order: Sequence[str] = (), *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._order: tuple[str, ...] = ()
+        self._order = tuple(order)
         self._entries: list[Entry] = []
 
     def show(self, order: Sequence[str]) -> None:

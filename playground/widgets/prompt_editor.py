@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
@@ -62,7 +62,7 @@ class PromptEditor(TextArea):
     """A prompt of several lines, three to eight rows high with its border."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "Send", priority=True, id="prompt.send", tooltip="Send the prompt to the model"),
+        Binding("enter", "submit", "Send", id="prompt.send", tooltip="Send the prompt to the model"),
         Binding(
             "shift+enter,ctrl+j,alt+enter",
             "newline",
@@ -166,6 +166,16 @@ class PromptEditor(TextArea):
     def _tell_edited(self, event: TextArea.Changed) -> None:
         event.stop()
         self.post_message(self.Edited(self, self.text))
+
+    async def _on_key(self, event: events.Key) -> None:
+        """Send in turn: a priority binding would overtake the letters typed just before."""
+        if event.is_printable and event.key != "enter":
+            return
+        active = self.screen.active_bindings.get(event.key)
+        if active is not None and active.binding.action == "submit":
+            event.stop()
+            event.prevent_default()
+            self.action_submit()
 
     def action_submit(self) -> None:
         """Send what is written, unless there is nothing."""

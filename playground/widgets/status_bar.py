@@ -18,8 +18,8 @@ from playground.widgets.meter import ContextMeter
 
 MIN_METER: Final = 20
 MIN_MODEL: Final = 9
-"""Cells below which a model's name says nothing."""
-MAX_MODEL: Final = 34
+SHRINK: Final = {"state": (12, 24), "model": (MIN_MODEL, 34)}
+"""Fields that still say something when their end is cut off: the least and most cells they take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,8 +139,9 @@ class StatusBar(Horizontal):
         room = self.scrollable_content_region.width - MIN_METER
         for name in FIELDS:
             need = self._needs[name]
-            if name == "model":  # a name is still one when its end is cut off
-                need = min(need, MAX_MODEL, max(MIN_MODEL, room))
+            if name in SHRINK:
+                least, most = SHRINK[name]
+                need = min(need, most, max(least, room))
             figure = self.query_one(f"#status-{name}")
             figure.display = need <= room
             figure.styles.width = need

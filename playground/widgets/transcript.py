@@ -118,6 +118,7 @@ class TranscriptPane(Vertical):
         if self._starts[keep:]:
             self.view.truncate(self._starts[keep])
         del self._turns[keep:], self._starts[keep:]
+        self._noted = False
         if self._turns:
             last = self._turns[-1]
             self._shown_tokens, self._shown_marks, self._noted = len(last.tokens), len(last.marks), bool(end_note(last))
