@@ -6,19 +6,13 @@ llama.cpp may abort, or be killed for memory: then this side reports it and ever
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
-import os
-import signal
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Final
-
-import msgspec
+from typing import Any, Final
 
 from playground.backends.base import Backend, Capabilities, EventSink
-from playground.domain.display import display_text
+from playground.backends.worker_process import WorkerProcess
 from playground.domain.errors import BadInput, EngineDied, OutOfMemory, as_error, tells_of_no_memory
 from playground.domain.events import Event, Failed, Finished
 from playground.domain.messages import GenerationRequest, Prompt, PromptView
@@ -34,9 +28,6 @@ _CAPABILITIES: Final = Capabilities(
     exact_count=True,
     fork=True,
 )
-_LOG_LINES: Final = 12
-_LOG_BYTES: Final = 1 << 16
-_PATIENCE_S: Final = 2.0
 _LOADING: Final = 0
 """Ticket of the load; the others count from 1."""
 
@@ -44,9 +35,8 @@ _LOADING: Final = 0
 class LocalBackend(Backend):
     """One model in one worker. Make it with `LocalBackend.load`."""
 
-    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
-        self._process = process
-        self._log = log
+    def __init__(self) -> None:
+        self._worker: WorkerProcess | None = None
         self._sinks: dict[int, tuple[EventSink, asyncio.Future[None]]] = {}
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._tickets = itertools.count(1)
@@ -55,7 +45,6 @@ class LocalBackend(Backend):
         self.info: ModelInfo | None = None
         self.died: asyncio.Future[EngineDied] = asyncio.get_running_loop().create_future()
         """Resolves when the worker ends by itself."""
-        self._reader = asyncio.create_task(self._read(), name="engine answers")
 
     @classmethod
     async def load(
@@ -71,30 +60,21 @@ class LocalBackend(Backend):
             ModelFileError: the file is missing, damaged or no text model.
             OutOfMemory: weights or context do not fit.
             EngineDied: the worker ended while loading.
+            BadInput: the path is not text.
         """
-        log = log_folder / f"engine-{os.getpid()}-{next(_log_numbers)}.log"
-        with _open_log(log) as stderr:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",  # a file in the current folder must not pass for one of our modules
-                "-m",
-                "playground.engine",
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=stderr,
-                limit=1 << 20,
-                process_group=0,  # Ctrl-C in the terminal is for the app alone
-            )
-        backend = cls(process, log)
+        backend = cls()
         backend._progress = progress
+        answer = backend._waiting[_LOADING] = asyncio.get_running_loop().create_future()
+        worker = backend._worker = await WorkerProcess.start(backend._dispatch, log_folder)
+        worker.ended.add_done_callback(lambda _: backend._end())
         try:
-            answer = asyncio.get_running_loop().create_future()
-            backend._waiting[_LOADING] = answer
-            backend._send(protocol.Load(path, options))
+            worker.send(protocol.Load(path, options))
             backend.info = await answer
         except BaseException:
             await backend.close()
             raise
+        finally:
+            del backend._waiting[_LOADING]
         return backend
 
     @property
@@ -105,7 +85,8 @@ class LocalBackend(Backend):
     @property
     def pid(self) -> int:
         """Process id of the worker."""
-        return self._process.pid
+        assert self._worker is not None
+        return self._worker.pid
 
     async def generate(self, request: GenerationRequest, sink: EventSink) -> None:
         """See Backend."""
@@ -144,28 +125,14 @@ class LocalBackend(Backend):
         return int(await self._ask(lambda ticket: protocol.CountTokens(ticket, text)))
 
     async def close(self) -> None:
-        """End the worker: first by closing its input, then by force."""
+        """End the worker; what still waits for it is told that it is gone."""
         self._closing = True
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        try:
-            await asyncio.wait_for(self._process.wait(), _PATIENCE_S)
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
-        await self._reader
-        with contextlib.suppress(OSError):
-            self._log.unlink()
+        if self._worker is not None:
+            await self._worker.close()
 
     def _send(self, request: protocol.Request) -> None:
-        try:
-            frame = protocol.encode(request)
-        except UnicodeEncodeError as error:
-            broken = display_text(error.object[max(0, error.start - 10) : error.end + 10])
-            raise BadInput(f"There is half a character in {broken!r}.", "Type that part again.") from error
-        if self._process.stdin is not None and not self._process.stdin.is_closing():
-            self._process.stdin.write(frame)
+        assert self._worker is not None
+        self._worker.send(request)
 
     async def _ask(self, make: Callable[[int], protocol.Request]) -> Any:
         if self.died.done():
@@ -177,20 +144,6 @@ class LocalBackend(Backend):
             return await answer
         finally:
             self._waiting.pop(ticket, None)
-
-    async def _read(self) -> None:
-        assert self._process.stdout is not None
-        frames = protocol.answer_reader()
-        broken = ""
-        try:
-            while data := await self._process.stdout.read(1 << 18):
-                for answer in frames.feed(data):
-                    self._dispatch(answer)
-        except msgspec.DecodeError as error:
-            broken = f"its answers cannot be read ({error})"
-            self._process.kill()
-        await self._process.wait()
-        self._end(broken)
 
     def _dispatch(self, answer: protocol.Answer) -> None:
         match answer:
@@ -226,9 +179,10 @@ class LocalBackend(Backend):
         if future is not None and not future.done():
             future.set_exception(error)
 
-    def _end(self, broken: str) -> None:
+    def _end(self) -> None:
         """The worker is gone: whoever waits is told why."""
-        how, detail = broken or _how(self._process.returncode), self._log_tail()
+        assert self._worker is not None
+        how, detail = self._worker.how_it_ended(), self._worker.last_words()
         error = EngineDied(
             f"The model's process ended unexpectedly: {how}.",
             "What was written stays; reload the model to go on.",
@@ -247,31 +201,3 @@ class LocalBackend(Backend):
             self._refuse(ticket, error)
         if not self._closing:
             self.died.set_result(error)
-
-    def _log_tail(self) -> str:
-        try:
-            text = self._log.read_bytes()[-_LOG_BYTES:].decode("utf-8", errors="replace")
-        except OSError:
-            return ""
-        # Where Python was when llama.cpp gave up says less than what llama.cpp said.
-        said, _, _ = text.partition("Fatal Python error")
-        return "\n".join(said.strip().splitlines()[-_LOG_LINES:] or text.splitlines()[:_LOG_LINES])
-
-
-_log_numbers = itertools.count(1)
-
-
-def _open_log(log: Path) -> BinaryIO:
-    log.parent.mkdir(parents=True, exist_ok=True)
-    return log.open("wb")
-
-
-def _how(status: int | None) -> str:
-    if status is None or status >= 0:
-        return f"exit status {status}"
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = f"signal {-status}"
-    reason = {"SIGKILL": ", as happens when memory runs out", "SIGABRT": ", llama.cpp gave up"}.get(name, "")
-    return f"ended by {name}{reason}"
