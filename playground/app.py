@@ -159,10 +159,12 @@ class PlaygroundApp(App[None]):
             self.notify(display_text(str(error)), severity="warning", markup=False)
 
     def action_help(self) -> None:
-        """Show all keys."""
+        """Show all keys, or leave them again."""
         from playground.screens.help import HelpScreen
 
-        if not isinstance(self.screen, HelpScreen):
+        if isinstance(self.screen, HelpScreen):
+            self.screen.action_leave()
+        else:
             self.push_screen(HelpScreen(sections(), self._keys))
 
     async def action_quit(self) -> None:

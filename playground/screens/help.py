@@ -45,7 +45,7 @@ class HelpScreen(ModalScreen[None]):
     """Lists bindings by the part of the screen in which they work, with the person's own keys in force."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,f1,q", "leave", "Close", id="help.leave", tooltip="Back to where you were"),
+        Binding("escape,q", "leave", "Close", id="help.leave", tooltip="Back to where you were"),
     ]
     DEFAULT_CSS = """
     HelpScreen {
