@@ -147,9 +147,7 @@ class ConversationScreen(Screen[None]):
 
     async def _begin_anew(self) -> None:
         pane = self.pane
-        await pane.runner.stop()
-        await pane.runner.settle()
-        pane.drain()
+        await pane.end_reply()
         pane.session.new_conversation()
         pane.editing = None
         pane.sync()

@@ -35,6 +35,7 @@ GLOSSARY = (
 MOUSE = (
     ("point at a token", "The inspector shows it."),
     ("click a token", "The inspector stays on it until Esc."),
+    ("click a candidate", "The text forks: it goes on from that token, and the old version stays beside it."),
     ("drag over text", "Selects it; Ctrl+C copies it as plain text, without colours and marks."),
     ("a slider", "Click or drag sets it, a double click takes it back to the preset, digits and Enter set it exactly."),
     ("a key at the foot", "A click presses it."),

@@ -72,6 +72,34 @@ class Pane:
                 )
         self._start(self.session.continue_reply())
 
+    async def fork(self, turn: Turn, at: int, choice: int) -> None:
+        """Take another candidate at a token and let the model go on from there, as a version of its own.
+
+        Raises BadInput when that cannot be; a reply that is being written is stopped first.
+        """
+        self.need_model()
+        old = turn.tokens[at]
+        taken = old.top[choice]
+        if taken.id == old.id:
+            raise BadInput("This is the token that stands there already.", "Take another candidate.")
+        if taken.special:
+            raise BadInput("This token would end the reply here.", "Take another candidate.")
+        await self.end_reply()
+        tree = self.session.transcript
+        token = structs.replace(
+            old, id=taken.id, piece=taken.piece, logprob=taken.logprob, prob=taken.prob, rank=choice + 1, special=""
+        )
+        reply = tree.add(Role.ASSISTANT, turn.parent, tokens=[*turn.tokens[:at], token])
+        reply.forked_at = at
+        reply.marks = [mark for mark in turn.marks if mark.at <= at]
+        self._start(self.session.continue_reply())
+
+    async def end_reply(self) -> None:
+        """Stop the reply that is being written, if there is one, and take what still comes."""
+        await self.runner.stop()
+        await self.runner.settle()
+        self.drain()
+
     def need_model(self) -> Backend:
         """What there is to run on. Raises BadInput when there is nothing."""
         if self.runner.backend is None:

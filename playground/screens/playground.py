@@ -15,6 +15,7 @@ from textual.timer import Timer
 from playground.domain.display import display_text
 from playground.domain.errors import BadInput, PlaygroundError
 from playground.domain.events import Event, Failed, Started
+from playground.domain.messages import Role
 from playground.domain.models import ModelInfo
 from playground.domain.sampling import SamplingParams
 from playground.domain.session import Session
@@ -31,6 +32,7 @@ from playground.widgets.prompt_editor import PromptEditor
 from playground.widgets.status_bar import StatusBar
 
 if TYPE_CHECKING:
+    from playground.widgets.candidates import CandidateList
     from playground.widgets.inspector import Inspector
     from playground.widgets.token_view import TokenMessage
 
@@ -200,6 +202,17 @@ class PlaygroundScreen(ParamsScreen):
     def on_token_view_activated(self) -> None:
         """From a token to its candidates."""
         self.inspector.query_one("CandidateList").focus()
+
+    def on_candidate_list_picked(self, event: CandidateList.Picked) -> None:
+        """Another candidate is to stand in place of the token that was chosen."""
+        view, tree = self.pane.transcript.view, self.pane.session.transcript
+        ref = view.store.refs[view.cursor] if view.cursor is not None else None
+        last = tree.last(Role.ASSISTANT)
+        turn = tree.turns[ref[0]] if isinstance(ref, tuple) else last
+        token = self.inspector.token
+        if turn is not None and token is not None:
+            self.attempt_later(self.pane.fork(turn, token.index, event.index), "conversation")
+            self.editor.focus()
 
     def on_token_view_hovered(self, event: TokenMessage) -> None:
         """The mouse is over another token."""

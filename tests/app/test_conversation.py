@@ -77,6 +77,29 @@ async def test_a_reply_cut_off_goes_on_where_it_ended() -> None:
         assert "prompt tokens from cache" in player.transcript
 
 
+async def test_another_candidate_forks_the_reply_and_the_old_one_stays() -> None:
+    async with playing(make_app("max_tokens=8", "temperature=0")) as player:
+        await player.ready()
+        await player.ask("Why is the sky blue?")
+        old = player.pane.session.transcript.last(Role.ASSISTANT)
+        assert old is not None
+        await player.press("ctrl+t", "left", "left", "left", "left", "enter")
+        wanted = old.tokens[3].top[1]
+        await player.press("down")
+        await player.run("enter")
+        new = player.pane.session.transcript.last(Role.ASSISTANT)
+        assert new is not None
+        assert new.forked_at == 3
+        assert [token.id for token in new.tokens[:4]] == [*(token.id for token in old.tokens[:3]), wanted.id]
+        assert [token.index for token in new.tokens] == list(range(len(new.tokens)))
+        assert len(new.tokens) > 4
+        assert "‹ 2 of 2 ›" in player.transcript
+        assert new.content in player.transcript
+        assert len(old.tokens) == 8
+        await player.press("alt+left", "ctrl+t", "enter", "enter")
+        await player.until(lambda: "stands there already" in player.notices, "refused")
+
+
 async def test_there_is_nothing_to_go_on_with_at_first() -> None:
     async with playing(make_app()) as player:
         await player.ready()
