@@ -74,7 +74,9 @@ def _parts(text: str, messages: Sequence[Message], pieces: Sequence[bytes], repl
         return min(total - reply, bisect_left(lengths, _size(text[:offset]) + surplus) + 1) if offset else 0
 
     system = tokens_before(starts[0]) if has_system else 0
-    earlier = tokens_before(ends[-2]) if len(ends) > 1 else system
+    # Without a draft the last message is the reply, which is history like all that was said.
+    said = ends if spoken[-1].role is Role.ASSISTANT else ends[:-1]
+    earlier = tokens_before(said[-1]) if said else system
     return PromptParts(system=system, history=earlier - system + reply, prompt=total - reply - earlier)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Final
 
 import psutil
 
@@ -19,6 +20,9 @@ from playground.engine.libllama import Logits
 from playground.engine.model import LoadedModel
 from playground.engine.samplers import Choice, SamplerChain
 from playground.engine.sequences import Slot
+
+_PREFILL: Final = 16
+"""With fewer tokens to compute than these, their speed says nothing about prefill, which is fast by its width."""
 
 Emit = Callable[[Event], None]
 
@@ -194,7 +198,7 @@ class Stream:
         return Timings(
             ttft_ms=(times[0] - self._submitted_at) * 1000 if times else None,
             prefill_ms=self._prefill_s * 1000 if times else None,
-            prefill_tokens_per_second=computed / self._prefill_s if self._prefill_s > 0 else None,
+            prefill_tokens_per_second=computed / self._prefill_s if computed >= _PREFILL and self._prefill_s else None,
             tokens_per_second=(len(times) - 1) / spent if spent > 0 else None,
             inter_token_p50_ms=percentile(gaps, 0.5),
             inter_token_p95_ms=percentile(gaps, 0.95),

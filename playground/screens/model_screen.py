@@ -83,6 +83,12 @@ class ModelScreen(ConversationScreen):
         self._load_number += 1
         number = self._load_number
         pane = self.pane
+        try:
+            await self.host.check(path)
+        except PlaygroundError as error:
+            if pane.info is not None:  # a file that cannot be loaded is no reason to give up a model that works
+                self.tell(error)
+                return
         await self._end_reply()
         if number != self._load_number:
             return

@@ -122,6 +122,7 @@ class Pane:
     def switch_branch(self, step: int) -> None:
         """Show the next or previous version of the last turn that has several. Raises BadInput.
 
+        Behind its last version, and before its first, the turns above have their turn, so that every branch is reached.
         With a cursor on a token, turns below it do not count. On an empty screen it is the conversation before.
         """
         tree = self.session.transcript
@@ -135,11 +136,14 @@ class Pane:
         tree = self.session.transcript
         for turn in reversed(tree.path(self._turn_at_cursor())):
             versions = tree.siblings(turn)
-            if len(versions) > 1:
-                return versions[(versions.index(turn) + step) % len(versions)]
+            if 0 <= versions.index(turn) + step < len(versions):
+                return versions[versions.index(turn) + step]
         beginnings = [turn for turn in tree.turns.values() if turn.parent is None]
         if tree.head is not None or not beginnings:
-            raise BadInput("There is only one version.", "Regenerate a reply or edit a message to make another.")
+            if not any(len(tree.siblings(turn)) > 1 for turn in tree.path()):
+                raise BadInput("There is only one version.", "Regenerate a reply or edit a message to make another.")
+            which, other = ("last", "Alt+Left goes back") if step > 0 else ("first", "Alt+Right goes on")
+            raise BadInput(f"This is the {which} version.", f"{other}.")
         return beginnings[-1]
 
     def _turn_at_cursor(self) -> int | None:

@@ -50,7 +50,7 @@ class ParamsScreen(ModelScreen):
     def show_params(self) -> None:
         """Bring the controls in line with the parameters in force."""
         params = self.pane.session.params
-        self.controls.show(params, self.tuning.defaults(params), self.tuning.title(params))
+        self.controls.show(params, self.tuning.defaults(params), self.tuning.name)
 
     async def _use(self, params: SamplingParams) -> None:
         try:

@@ -43,10 +43,6 @@ class Tuning:
         """What the preset by itself would set."""
         return self.preset.apply(params)
 
-    def title(self, params: SamplingParams) -> str:
-        """The preset's name, with a star when something was changed since."""
-        return self.name if self.defaults(params) == params else f"{self.name} *"
-
     def change(self, params: SamplingParams, changes: Mapping[str, Any]) -> None:
         """Note a change for the next frame. Raises BadInput for a value out of range."""
         self.pending = replace(self.pending or params, **changes)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from playground.domain.errors import EngineDied
 from playground.domain.models import LoadOptions, ModelInfo
+from playground.engine.gguf_checks import check_model_file
 from playground.services.paths import log_dir
 from playground.services.recent_models import remember_model
 
@@ -36,6 +37,10 @@ class ModelHost:
     def loading(self) -> bool:
         """True while a model is being loaded."""
         return self._loading is not None
+
+    async def check(self, path: Path) -> None:
+        """Look at a file before anything is given up for it. Raises ModelFileError."""
+        await asyncio.to_thread(check_model_file, path)
 
     async def load(self, path: Path) -> LocalBackend:
         """Replace the loaded model. A load that is under way is ended first.

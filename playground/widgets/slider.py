@@ -201,13 +201,13 @@ class ParamSlider(Widget, can_focus=True):
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
         """Digits belong to the slider while it has the focus."""
-        return character is not None and character in "0123456789.-"
+        return character is not None and character in "0123456789.,-"
 
     def on_key(self, event: events.Key) -> None:
         """Collect an exact number; while one is typed, letters do nothing else."""
         character = event.character or ""
-        if character and character in "0123456789.-":
-            self.entry = (self.entry + character)[:ENTRY_LIMIT]
+        if character and character in "0123456789.,-":
+            self.entry = (self.entry + character.replace(",", "."))[:ENTRY_LIMIT]
             self.invalid = False
         elif not self.entry:
             return
