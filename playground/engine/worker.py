@@ -6,10 +6,12 @@ import gc
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable
+from typing import Final
 
 from playground.domain.errors import EngineDied, PlaygroundError
-from playground.domain.events import Started
+from playground.domain.events import Failed, Finished, Started, TokenGenerated
 from playground.domain.messages import PromptView
 from playground.engine.engine import Engine
 from playground.engine.model import LoadedModel, open_model
@@ -31,6 +33,12 @@ from playground.engine.protocol import (
     request_reader,
 )
 
+_HOLD_S: Final = 0.02
+"""How long tokens may lie here before they are written: less than a frame of the screen.
+
+Each write wakes the app up, on a processor that the model wants. Only tokens wait, and never a reply's first one.
+"""
+
 
 class Worker:
     """Owns the model. A thread reads requests, so that a stop reaches a running decode."""
@@ -40,6 +48,9 @@ class Worker:
         self._write = write
         self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._outbox: list[bytes] = []
+        self._written_at = 0.0
+        self._silent: set[int] = set()
+        """Streams that have begun and not brought a token yet."""
         self._model: LoadedModel | None = None
         self._engine: Engine | None = None
 
@@ -53,11 +64,11 @@ class Worker:
                 if request is None:
                     return
                 self._handle(request)
-                self._flush()
                 busy = self._engine is not None and self._engine.busy
             if self._engine is not None:
                 self._engine.step()
-                self._flush()
+                if time.monotonic() - self._written_at >= _HOLD_S:
+                    self._flush()
 
     def _receive(self) -> None:
         reader = request_reader()
@@ -70,13 +81,19 @@ class Worker:
 
     def _emit(self, answer: Answer) -> None:
         self._outbox.append(encode(answer))
+        if isinstance(answer, TokenGenerated) and answer.stream not in self._silent:
+            return
         if isinstance(answer, Started):
-            self._flush()  # the first chunk of a long prompt takes its time
+            self._silent.add(answer.stream)
+        elif isinstance(answer, TokenGenerated | Finished | Failed):
+            self._silent.discard(answer.stream)
+        self._flush()
 
     def _flush(self) -> None:
         if self._outbox:
             data, self._outbox = b"".join(self._outbox), []
             self._write(data)
+            self._written_at = time.monotonic()
 
     def _handle(self, request: Request) -> None:
         match request:
@@ -116,7 +133,6 @@ class Worker:
             if fraction - shown >= 0.01 or fraction >= 1.0:
                 shown = fraction
                 self._emit(Loading(fraction))
-                self._flush()
             return True
 
         try:

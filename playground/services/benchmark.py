@@ -1,7 +1,7 @@
 """What seeing everything costs, measured against a bare loop in the same run.
 
-Machines are noisy, so every figure is a ratio: a variant and the bare loop take turns, and the median of the pairs'
-ratios is what counts.
+Machines are noisy, so every figure is a ratio: a variant and the bare loop take turns, a few tokens each, and the
+median of the pairs' ratios is what counts.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from playground.engine.model import LoadedModel, open_model
 PARAMS: Final = SamplingParams(seed=1)
 _PROMPT: Final = "Here is a long story about a river, told slowly and with many details. Once upon a time"
 _CONTEXT: Final = 4096
+_BURST: Final = 16
+"""Tokens after which the other one takes its turn: a processor's speed drifts within seconds."""
 
 Measure = Callable[[], Awaitable[float]]
 Report = Callable[[str], None]
@@ -54,7 +56,7 @@ class Plan(NamedTuple):
     options: LoadOptions
     pairs: int
     tokens: int
-    """Tokens a run."""
+    """Tokens a run, in bursts of 16."""
     history: int
     """Tokens of history before the follow-up turn, about."""
     report: Report
@@ -78,6 +80,7 @@ class _Benchmark:
         self._model = model
         self._plan = plan
         self._prompt_ids = model.tokenize(_PROMPT, special=True, begin=True)
+        self._burst = min(plan.tokens, _BURST)
 
     async def rows(self) -> list[Row]:
         rows: list[Row] = []
@@ -89,8 +92,8 @@ class _Benchmark:
         options = self._plan.options
         bare = BareLoop(self._model, PARAMS, options, n_ctx=_CONTEXT)
         engine = self._engine()
-        run_bare = _measure(bare.run, self._prompt_ids, self._plan.tokens, streams)
-        run_engine = _measure(_engine_speed, engine, self._plan.tokens, streams)
+        run_bare = _measure(bare.run, self._prompt_ids, self._burst, streams)
+        run_engine = _measure(_engine_speed, engine, self._burst, streams)
         name = f"engine, {streams} at once"
         rows = await self._versus(run_engine, run_bare, name, "bare loop", show_yardstick=streams == 1)
         if streams == 1:
@@ -109,7 +112,7 @@ class _Benchmark:
             worker = await LocalBackend.load(self._plan.path, self._plan.options, Path(logs))
 
             async def run_worker() -> float:
-                return await _worker_speed(worker, self._plan.tokens)
+                return await _worker_speed(worker, self._burst)
 
             try:
                 return await self._versus(run_worker, run_bare, "engine in its own process", "bare loop")
@@ -119,7 +122,7 @@ class _Benchmark:
     async def _stock(self, run_engine: Measure, run_bare: Measure) -> list[Row]:
         name = "create_completion(logprobs=10)"
         llama = _stock(self._plan.path, self._plan.options)
-        run_stock = _measure(_stock_speed, llama, min(self._plan.tokens, 32))
+        run_stock = _measure(_stock_speed, llama, self._burst)
         rows = await self._versus(run_stock, run_bare, name, "bare loop")
         rows += await self._versus(run_engine, run_stock, "engine", "create_completion")
         llama.close()
@@ -128,19 +131,23 @@ class _Benchmark:
     async def _versus(
         self, variant: Measure, yardstick: Measure, name: str, against: str, *, show_yardstick: bool = False
     ) -> list[Row]:
-        """Take turns, each going first every other time, after one unmeasured round."""
+        """Take turns, burst by burst, each going first every other time, after one unmeasured round."""
         pairs = self._plan.pairs
         self._plan.report(f"{name} against {against}")
+        await yardstick()
+        await variant()
         values, yards, ratios = [], [], []
-        for turn in range(pairs + 1):
-            if turn % 2:
-                value, yard = await variant(), await yardstick()
-            else:
-                yard, value = await yardstick(), await variant()
-            if turn:
-                values.append(value)
-                yards.append(yard)
-                ratios.append(value / yard)
+        for _ in range(pairs):
+            slowness, yard_slowness = [], []
+            for turn in range(max(1, self._plan.tokens // self._burst)):
+                if turn % 2:
+                    slowness.append(1 / await variant())
+                yard_slowness.append(1 / await yardstick())
+                if not turn % 2:
+                    slowness.append(1 / await variant())
+            values.append(1 / statistics.mean(slowness))
+            yards.append(1 / statistics.mean(yard_slowness))
+            ratios.append(values[-1] / yards[-1])
         row = Row(
             name=name,
             value=statistics.median(values),
