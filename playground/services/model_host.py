@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 
 from playground.domain.errors import EngineDied
 from playground.domain.models import LoadOptions, ModelInfo
-from playground.engine.gguf_checks import check_model_file
 from playground.services.paths import log_dir
-from playground.services.recent_models import remember_model
 
 if TYPE_CHECKING:
     from playground.backends.local import LocalBackend
@@ -40,6 +38,8 @@ class ModelHost:
 
     async def check(self, path: Path) -> None:
         """Look at a file before anything is given up for it. Raises ModelFileError."""
+        from playground.engine.gguf_checks import check_model_file
+
         await asyncio.to_thread(check_model_file, path)
 
     async def load(self, path: Path) -> LocalBackend:
@@ -54,6 +54,7 @@ class ModelHost:
         await self.close()
         self.path = path
         from playground.backends.local import LocalBackend
+        from playground.services.recent_models import remember_model
 
         self._loading = task = asyncio.create_task(
             LocalBackend.load(str(path), self.options, log_dir(), self._on_progress), name="load model"

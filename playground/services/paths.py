@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -82,6 +81,8 @@ def locked(name: str) -> Iterator[None]:
             folder = user_state_dir()
             folder.mkdir(parents=True, exist_ok=True)
             # The path itself would be too long for a file name, and two files must not share a lock.
+            import hashlib
+
             lock = folder / f"{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}.lock"
             fcntl.flock(held.enter_context(lock.open("a")), fcntl.LOCK_EX)
         yield
