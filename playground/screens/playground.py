@@ -29,6 +29,7 @@ from playground.theming import token_palette
 from playground.widgets.colour_scale import ColourMode
 from playground.widgets.key_bar import KeyBar
 from playground.widgets.prompt_editor import PromptEditor
+from playground.widgets.sparing import SparingCompositor
 from playground.widgets.status_bar import StatusBar
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from playground.widgets.inspector import Inspector
     from playground.widgets.token_view import TokenMessage
 
-_DETAIL_SECONDS: Final = 1 / 12
+_DETAIL_SECONDS: Final = 1 / 8
 """How often inspector and status bar are drawn anew while tokens stream; the eye reads no faster."""
 _COUNT_SECONDS: Final = 0.15
 """Pause in typing after which the draft is counted."""
@@ -78,6 +79,7 @@ class PlaygroundScreen(ParamsScreen):
         self, settings: Settings, *, model: str, presets: dict[str, Preset], preset: Preset, params: SamplingParams
     ) -> None:
         super().__init__(settings, model, presets, preset)
+        self._compositor = SparingCompositor()
         self._params = params
         self._hovered: object = None
         self._detail_due = 0.0

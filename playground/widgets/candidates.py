@@ -125,6 +125,7 @@ class CandidateList(ScrollView, can_focus=True):
         self._token: Token | None = None
         self._chosen = -1
         self._strips: dict[int, Strip] = {}
+        self._parts: dict[str, Style] = {}
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -182,6 +183,7 @@ class CandidateList(ScrollView, can_focus=True):
     def notify_style_update(self) -> None:
         """Forget rows painted in other colours."""
         self._strips.clear()
+        self._parts = {}
         super().notify_style_update()
 
     def render_line(self, y: int) -> Strip:
@@ -213,7 +215,7 @@ class CandidateList(ScrollView, can_focus=True):
     def _row(self, index: int, width: int) -> Strip:
         candidate, chosen, cut = self._key(index)
         cols = columns(width)
-        parts = {name: self.get_component_rich_style(f"candidates--{name}") for name in ROW_PARTS}
+        parts = self._styles_of_parts()
         if index == self.cursor:
             under = Style(bgcolor=self.get_component_rich_style("candidates--cursor").bgcolor)
             parts = {name: style + under for name, style in parts.items()}
@@ -231,6 +233,11 @@ class CandidateList(ScrollView, can_focus=True):
             after = fit(cut, cols.after - 1).strip().rjust(cols.after) if cut else percent(candidate.prob, cols.after)
             segments.append(Segment(after, parts["cut" if cut else "after"]))
         return Strip(segments).adjust_cell_length(width, parts["piece"])
+
+    def _styles_of_parts(self) -> dict[str, Style]:
+        if not self._parts:
+            self._parts = {name: self.get_component_rich_style(f"candidates--{name}") for name in ROW_PARTS}
+        return self._parts
 
     def watch_cursor(self, old: int, new: int) -> None:
         """Move the highlight and keep it in view, below the header."""

@@ -43,6 +43,8 @@ class ContextMeter(Widget):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._shown: tuple[PromptParts, int, int, int | None, bool] = (PromptParts(), 0, 0, None, False)
+        self._drawn: tuple[tuple[int, ...], list[Segment]] = ((), [])
+        """Lengths of the bar drawn last, and the bar."""
         self._explain()
 
     def show(self, parts: PromptParts, reply: int, reserve: int, total: int | None, estimate: bool = False) -> None:
@@ -103,15 +105,28 @@ class ContextMeter(Widget):
             self.size.width, base
         )
 
+    def notify_style_update(self) -> None:
+        """The bar was drawn in other colours."""
+        self._drawn = ((), [])
+        super().notify_style_update()
+
     def _bar(self, width: int) -> list[Segment]:
+        """The bar; the same one as long as a new token moves no eighth of a cell."""
+        lengths = self._lengths(width)
+        if lengths != self._drawn[0]:
+            styles = (self.get_component_rich_style(f"meter--{share}") for share in SHARES)
+            self._drawn = (lengths, stack(list(zip(lengths, styles, strict=True)), width))
+        return self._drawn[1]
+
+    def _lengths(self, width: int) -> tuple[int, ...]:
+        """Eighths of a cell by share."""
         amounts = self._amounts()
         whole = max(1, sum(amounts.values()))
         room = width * 8
-        parts = []
+        lengths = []
         for share in SHARES[:-1]:
             # Something small is still something, and an eighth of a cell is nothing to the eye.
             length = min(room, max(round(amounts[share] / whole * width * 8), LEAST if amounts[share] else 0))
             room -= length
-            parts.append((length, self.get_component_rich_style(f"meter--{share}")))
-        parts.append((room, self.get_component_rich_style("meter--free")))
-        return stack(parts, width)
+            lengths.append(length)
+        return (*lengths, room)

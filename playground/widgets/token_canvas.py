@@ -83,7 +83,11 @@ class TokenCanvas(ScrollView):
         first = max(first, self.scroll_offset.y)
         end = min(end, self.scroll_offset.y + self.size.height)
         if first < end:
-            self.refresh_lines(first, end - first)
+            self._refresh_text(first - self.scroll_offset.y, end - first)
+
+    def _refresh_text(self, top: int, height: int) -> None:
+        """Paint some rows of the window again, but not the scrollbar beside them, which costs as much as they do."""
+        self.refresh(Region(0, top, self.wrapping.wrap + 1, height))
 
     def _redraw(self) -> None:
         # The styles of the component classes come only after the notice, so they are asked for when something is drawn.

@@ -158,7 +158,7 @@ class TokenScroll(TokenCanvas):
                 line.drawn = None
             self.set_scroll(None, bottom)
             self.scroll_target_y = bottom
-            self.refresh(self.size.region)
+            self._refresh_text(0, self.size.height)
         else:
             self._refresh_from(first_changed, len(self.wrapping.lines))
 
