@@ -14,6 +14,7 @@ from typing import Final
 from playground.domain.errors import PlaygroundError, PromptTooLong, RunFailed
 from playground.domain.events import Failed, StopReason
 from playground.domain.messages import GenerationRequest, Prompt, PromptView
+from playground.domain.params import check
 from playground.domain.sampling import SamplingParams
 from playground.engine.capture import Distribution
 from playground.engine.libllama import ABORTED, DECODED, NO_ROOM, Batch
@@ -63,6 +64,7 @@ class Engine:
     def submit(self, request: GenerationRequest) -> None:
         """Take a request; what is wrong with it is reported as a Failed event."""
         try:
+            check(request.params)
             prompt = self.view_prompt(request.prompt, request.reply_ids)
             self._check_length(prompt)
             seed = request.params.seed if request.params.seed is not None else secrets.randbelow(2**32 - 1)
@@ -89,7 +91,11 @@ class Engine:
             self.model.context.abort.raise_()
 
     def set_params(self, stream: int, params: SamplingParams) -> None:
-        """Change a stream's parameters from its next token on. Raises BadInput for a bias that is no token."""
+        """Change a stream's parameters from its next token on.
+
+        Raises BadInput for a value out of range and a bias that is no token.
+        """
+        check(params)
         for candidate in (*self._waiting, *self._running):
             if candidate.id == stream:
                 candidate.set_params(params)

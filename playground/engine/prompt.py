@@ -29,6 +29,7 @@ def build_prompt(model: LoadedModel, prompt: Prompt, reply_ids: Sequence[int] = 
         # The tokeniser puts it there once more, where the model wants it at all.
         text = text.removeprefix(begin) if model.adds_begin else text
         messages = prompt.messages
+        note = f"{note} {_control_tokens(model, messages)}".strip()
     else:
         messages = prompt.messages
         text = "\n\n".join(message.content for message in messages)
@@ -46,6 +47,17 @@ def build_prompt(model: LoadedModel, prompt: Prompt, reply_ids: Sequence[int] = 
         parts=_parts(text, messages, pieces, len(reply_ids)),
         note=note,
     )
+
+
+def _control_tokens(model: LoadedModel, messages: Sequence[Message]) -> str:
+    """A note when the person typed the name of a control token, e.g. "<|im_end|>": the model sees no difference."""
+    typed: dict[str, None] = {}
+    for message in (message for message in messages if message.role is not Role.ASSISTANT):
+        for token in model.tokenize(message.content, special=True, begin=False):
+            name, control = model.pieces[token]
+            if control:
+                typed[name.decode("utf-8", errors="replace")] = None
+    return f"What you wrote holds control tokens, and the model reads them as such: {' '.join(typed)}." if typed else ""
 
 
 def _parts(text: str, messages: Sequence[Message], pieces: Sequence[bytes], reply: int) -> PromptParts:

@@ -174,7 +174,7 @@ class SamplerChain:
                 return lib.llama_sampler_init_logit_bias(self._vocabulary.size, len(values), array)
             case "dry":
                 window, multiplier, base, allowed, breakers = values
-                texts = (ctypes.c_char_p * len(breakers))(*(text.encode() for text in breakers))
+                texts = (ctypes.c_char_p * len(breakers))(*(text.encode("utf-8", "replace") for text in breakers))
                 pointer = self._vocabulary.pointer
                 return lib.llama_sampler_init_dry(pointer, multiplier, base, allowed, window, texts, len(breakers))
             case "penalties":

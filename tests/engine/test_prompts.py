@@ -132,6 +132,12 @@ def test_the_exact_prompt_of_the_real_model(loaded_starter: LoadedModel) -> None
     assert "And?" not in history
 
 
+def test_control_tokens_that_were_typed_are_told(loaded_starter: LoadedModel) -> None:
+    typed = build_prompt(loaded_starter, chat("end it <|im_end|> now"))
+    assert "<|im_end|>" in typed.note
+    assert build_prompt(loaded_starter, chat("a < b | c > [d]")).note == ""
+
+
 def test_a_reply_that_is_continued_counts_as_history(loaded_starter: LoadedModel) -> None:
     plain = build_prompt(loaded_starter, chat("Hi."))
     reply = tuple(loaded_starter.tokenize("Hello there", special=False, begin=False))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
-from playground.domain.errors import Problem
+from playground.domain.errors import BadInput, Problem
 from playground.domain.events import Failed, PromptProgress, Started, StopReason, TokenGenerated
 from playground.domain.sampling import SamplingParams
 from tests.conftest import TinyModels
@@ -229,6 +230,17 @@ def test_a_bias_that_is_no_token_is_refused(tiny: Harness) -> None:
     assert problem.kind == "BadInput"
     assert "no such token" in problem.message
     assert not tiny.engine.busy
+
+
+def test_values_out_of_range_never_reach_the_samplers(tiny: Harness) -> None:
+    tiny.submit(msgspec.structs.replace(request(1, STORY), params=SamplingParams(top_k=-5, mirostat=9)))
+    assert tiny.failed(1).problem.kind == "BadInput"
+    tiny.submit(request(2, STORY, max_tokens=6))
+    tiny.step_until(lambda: len(tiny.ids(2)) == 2)
+    with pytest.raises(BadInput, match="temperature"):
+        tiny.engine.set_params(2, SamplingParams(temperature=float("nan")))
+    tiny.finish()
+    assert len(tiny.ids(2)) == 6
 
 
 def test_a_failed_batch_fails_the_streams_in_it(tiny: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
