@@ -51,7 +51,7 @@ async def take(shot: Shot) -> None:
     async with app.run_test(size=(shot.width, shot.height)) as pilot:
         screen = app.screen
         assert isinstance(screen, PlaygroundScreen)
-        while screen.pane.info is None:
+        while not screen.furnished or screen.pane.info is None:
             await pilot.pause(0.1)
         screen.editor.load_text(PROMPT)
         await pilot.press("enter")

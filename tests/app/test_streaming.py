@@ -24,8 +24,9 @@ async def test_typing_works_while_the_model_loads_and_enter_waits_for_it() -> No
     async with playing(make_app("max_tokens=4")) as player:
         assert player.pane.info is None
         assert "Write a prompt below" in player.text
-        await player.press(*"Hey", "enter")
+        await player.press(*"Hey")
         assert player.screen.editor.text == "Hey"
+        await player.press("enter")
         await player.answered()
         assert "You\nHey\n" in player.transcript
         assert player.screen.editor.text == ""
