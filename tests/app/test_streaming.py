@@ -50,7 +50,7 @@ async def test_a_reply_streams_in_colours_and_says_why_it_ended() -> None:
         assert "■ length limit · 12 tokens · TTFT " in player.transcript
         assert "seed 3" in player.transcript
         bar = player.screen.query_one(StatusBar)
-        assert "■ length limit" in player.text
+        await player.until(lambda: "■ length limit" in player.text, "the end in the status bar")
         assert bar._view.tokens_per_second
         assert bar._view.ttft_ms
         assert player.pane.session.figures.cost == 0.0
@@ -61,10 +61,10 @@ async def test_the_inspector_follows_and_stays_where_the_cursor_is() -> None:
         await player.ready()
         await player.ask("Tell me a story.")
         inspector = player.screen.query_one(Inspector)
-        assert inspector.token is player.pane.last_token()
-        assert "latest" in player.text
+        await player.until(lambda: inspector.token is player.pane.last_token(), "the latest token inspected")
+        await player.until(lambda: "latest" in player.text, "named as the latest")
         await player.press("ctrl+t", "left", "left")
-        assert "pinned" in player.text
+        await player.until(lambda: "pinned" in player.text, "pinned")
         token = inspector.token
         assert token is not None
         assert token.index == 7
