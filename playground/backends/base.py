@@ -8,9 +8,12 @@ from typing import Literal
 
 import msgspec
 
+from playground.domain.errors import Unsupported
 from playground.domain.events import Event
 from playground.domain.messages import GenerationRequest, Prompt, PromptView
+from playground.domain.models import ModelCard
 from playground.domain.sampling import SamplingParams
+from playground.domain.usage import TokenCount
 
 EventSink = Callable[[Event], None]
 """Takes events as they come. It must be cheap and must not raise: a deque's `append` is the model of one."""
@@ -21,25 +24,59 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
     params: frozenset[str]
     """Sampling parameters it takes."""
-    logprobs: Literal["full", "top", "none"]
-    """"full": over the whole vocabulary, with rank and entropy; "top": the best few."""
-    stages: bool
+    logprobs: Literal["full", "top", "maybe", "none"]
+    """"full": over the whole vocabulary, with rank and entropy; "top": the best few; "maybe": the reply will tell."""
+    stages: bool = False
     """Reports what each sampler stage removed."""
-    live_params: bool
+    live_params: bool = False
     """Parameters can change while tokens stream."""
-    exact_count: bool
+    exact_count: bool = False
     """Counts tokens with the model's own tokenizer."""
-    fork: bool
+    fork: bool = False
     """Goes on from any token."""
+    continue_reply: bool = False
+    """Takes the beginning of a reply (`reply_ids` or `reply_text`) and goes on from there."""
+    raw: bool = False
+    """Takes a `RawPrompt`."""
+    view_prompt: bool = False
+    """Can show the exact prompt with its special tokens."""
+    effort: tuple[str, ...] = ()
+    """Levels of effort that can be asked for; empty: no such control."""
+    thinking: tuple[str, ...] = ()
+    """Ways of thinking that can be asked for; empty: no such control."""
+    cache: tuple[str, ...] = ()
+    """How long a prompt can be kept by the provider, "off" included; empty: not under our control."""
+    legacy_sampling: frozenset[str] = frozenset()
+    """Parameters that can be sent all the same when `CallOptions.legacy_sampling` asks for it."""
+    reasons: dict[str, str] = {}
+    """Why something is missing, one sentence: by a parameter's name, or by a field of this struct ("logprobs",
+    "fork", …); "params" stands for all parameters that have no sentence of their own."""
+
+    def why_not(self, what: str) -> str:
+        """The sentence for a parameter or a field that is missing; empty when there is none."""
+        if what in SamplingParams.__struct_fields__:
+            return "" if what in self.params else self.reasons.get(what, self.reasons.get("params", ""))
+        return self.reasons.get(what, "")
 
 
 class Backend(ABC):
-    """One loaded model or one endpoint. All methods belong to one event loop."""
+    """One loaded model or one model of an endpoint. All methods belong to one event loop."""
 
     @property
     @abstractmethod
     def capabilities(self) -> Capabilities:
-        """What this backend can do."""
+        """What this backend can do. May grow after `prepare`, or with the first reply."""
+
+    @property
+    @abstractmethod
+    def card(self) -> ModelCard:
+        """Name, context window, limits; what nobody told is None."""
+
+    async def prepare(self) -> None:  # noqa: B027 - most backends have nothing to find out
+        """Find out what can be known before the first request: imports, context window, capabilities.
+
+        Raises PlaygroundError (KeyMissing, KeyRefused, ServerUnreachable, …) when it is clear that no request can work.
+        """
 
     @abstractmethod
     async def generate(self, request: GenerationRequest, sink: EventSink) -> None:
@@ -52,20 +89,29 @@ class Backend(ABC):
     async def stop(self, stream: int) -> None:
         """End a stream soon; `Finished` with the reason `cancelled` follows."""
 
-    @abstractmethod
-    async def set_params(self, stream: int, params: SamplingParams) -> None:
+    async def set_params(self, stream: int, params: SamplingParams) -> None:  # noqa: B027 - see the last sentence
         """Put other parameters in force from the stream's next token on; `ParamsChanged` follows.
 
-        Raises BadInput for parameters that cannot be put in force; the stream goes on with the old ones.
+        Raises BadInput for parameters that cannot be put in force; the stream goes on with the old ones. A backend
+        without `live_params` does nothing: the next request has them.
         """
 
-    @abstractmethod
     async def view_prompt(self, prompt: Prompt, reply_ids: Sequence[int] = ()) -> PromptView:
-        """The exact prompt a request would send. Raises TemplateError, EngineDied."""
+        """The exact prompt a request would send. Raises TemplateError, EngineDied, Unsupported, HostedError."""
+        raise Unsupported(
+            f"{self.card.short_name} does not show its exact prompt.", self.capabilities.why_not("view_prompt")
+        )
 
-    @abstractmethod
-    async def count_tokens(self, text: str) -> int:
-        """Number of tokens of a text by itself. Raises EngineDied."""
+    async def count_tokens(self, text: str) -> TokenCount:
+        """Number of tokens of a text by itself, by the model's own tokenizer.
+
+        Raises Unsupported, EngineDied, HostedError.
+        """
+        raise Unsupported(f"{self.card.short_name} does not count tokens.")
+
+    async def count_prompt(self, prompt: Prompt) -> TokenCount:
+        """Tokens of a whole prompt with everything the template adds. Raises as `count_tokens` does."""
+        raise Unsupported(f"{self.card.short_name} does not count tokens.")
 
     @abstractmethod
     async def close(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,8 +17,9 @@ from playground.backends.worker_process import WorkerProcess
 from playground.domain.errors import BadInput, EngineDied, OutOfMemory, as_error, tells_of_no_memory
 from playground.domain.events import Event, Failed, Finished
 from playground.domain.messages import GenerationRequest, Prompt, PromptView
-from playground.domain.models import LoadOptions, ModelInfo
+from playground.domain.models import LoadOptions, ModelCard, ModelInfo
 from playground.domain.sampling import SamplingParams
+from playground.domain.usage import TokenCount
 from playground.engine import protocol
 
 _CAPABILITIES: Final = Capabilities(
@@ -27,7 +29,11 @@ _CAPABILITIES: Final = Capabilities(
     live_params=True,
     exact_count=True,
     fork=True,
+    continue_reply=True,
+    raw=True,
+    view_prompt=True,
 )
+_counted: Final = partial(TokenCount, exact=True, method="tokenizer")
 _LOADING: Final = 0
 """Ticket of the load; the others count from 1."""
 
@@ -83,6 +89,12 @@ class LocalBackend(Backend):
         return _CAPABILITIES
 
     @property
+    def card(self) -> ModelCard:
+        """See Backend."""
+        assert self.info is not None, "the model is loaded"
+        return self.info.card
+
+    @property
     def pid(self) -> int:
         """Process id of the worker."""
         assert self._worker is not None
@@ -120,9 +132,13 @@ class LocalBackend(Backend):
         assert isinstance(view, PromptView)
         return view
 
-    async def count_tokens(self, text: str) -> int:
+    async def count_tokens(self, text: str) -> TokenCount:
         """See Backend."""
-        return int(await self._ask(lambda ticket: protocol.CountTokens(ticket, text)))
+        return _counted(int(await self._ask(lambda ticket: protocol.CountTokens(ticket, text))))
+
+    async def count_prompt(self, prompt: Prompt) -> TokenCount:
+        """See Backend."""
+        return _counted(len((await self.view_prompt(prompt)).ids))
 
     async def close(self) -> None:
         """End the worker; what still waits for it is told that it is gone."""

@@ -25,6 +25,16 @@ class StopReason(StrEnum):
     """The context window is full."""
     CANCELLED = "cancelled"
     """The person stopped it."""
+    TOOL_USE = "tool_use"
+    """The model wants a tool called, and there is none here."""
+    PAUSE = "pause"
+    """The provider paused a long turn."""
+    REFUSAL = "refusal"
+    """The provider's safety system, or the model, refused to go on."""
+    FILTERED = "content_filter"
+    """The provider's content filter took the reply away."""
+    UNKNOWN = "unknown"
+    """A reason that is new to this program; `Finished.detail` names it."""
 
     @property
     def sentence(self) -> str:
@@ -38,6 +48,11 @@ _SENTENCES = {
     StopReason.STOP_STRING: "stop string",
     StopReason.CONTEXT: "context full",
     StopReason.CANCELLED: "stopped",
+    StopReason.TOOL_USE: "wants a tool",
+    StopReason.PAUSE: "paused by the provider",
+    StopReason.REFUSAL: "refused",
+    StopReason.FILTERED: "content filter",
+    StopReason.UNKNOWN: "ended",
 }
 
 
@@ -62,6 +77,15 @@ class PromptProgress(msgspec.Struct, frozen=True, kw_only=True, tag="prompt"):
     done: int
     total: int
     """Tokens to compute; cached ones are in neither figure."""
+
+
+class ThinkingGenerated(msgspec.Struct, frozen=True, kw_only=True, tag="thinking"):
+    """A piece of what a model thinks before it answers; not part of the reply."""
+
+    stream: int
+    text: str
+    time_ms: float = 0.0
+    """Milliseconds from submit. The first of these or of the tokens is the TTFT."""
 
 
 class TokenGenerated(msgspec.Struct, frozen=True, kw_only=True, tag="token"):
@@ -93,6 +117,34 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True, tag="finished"):
     trimmed_bytes: int = 0
     """Bytes at the end of the tokens that belong to a stop string and not to `text`."""
     stop_string: str = ""
+    detail: str = ""
+    """More about the reason, such as the category of a refusal; empty when there is nothing."""
+
+
+class Retrying(msgspec.Struct, frozen=True, kw_only=True, tag="retrying"):
+    """An attempt failed before a word came, and another one follows."""
+
+    stream: int
+    problem: Problem
+    """Why."""
+    attempt: int
+    """Number of the attempt that failed, from 1."""
+    attempts: int
+    """How many there will be at most."""
+    resume_at: float
+    """`time.monotonic()` at which the next one begins; Esc ends the wait and the run."""
+    change: str = ""
+    """What the next attempt does differently, such as leaving out a refused parameter; empty: nothing."""
+
+
+class FellBack(msgspec.Struct, frozen=True, kw_only=True, tag="fell back"):
+    """Another model takes over, because the pane's own is overloaded or out of reach."""
+
+    stream: int
+    model: str
+    """Name of the one that takes over."""
+    problem: Problem
+    """Why."""
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
@@ -102,4 +154,14 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     problem: Problem
 
 
-Event = Started | PromptProgress | TokenGenerated | ParamsChanged | Finished | Failed
+Event = (
+    Started
+    | PromptProgress
+    | ThinkingGenerated
+    | TokenGenerated
+    | ParamsChanged
+    | Retrying
+    | FellBack
+    | Finished
+    | Failed
+)

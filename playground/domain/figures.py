@@ -36,6 +36,11 @@ class Figures:
         self.prefill_done = self.reply_tokens = 0
         self.prefill_total = (event.prompt_tokens or 0) - (event.cached_tokens or 0)
 
+    def thought(self, time_ms: float) -> None:
+        """A piece of thinking came; the first thing to come is what a person waited for."""
+        if self.ttft_ms is None:
+            self.ttft_ms = time_ms
+
     def token(self, count: int, time_ms: float) -> None:
         """The `count`-th token of a run came, so many milliseconds after the prompt was sent."""
         self.reply_tokens = count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 import msgspec
 
@@ -39,6 +40,19 @@ class RawPrompt(msgspec.Struct, frozen=True, tag="raw"):
 Prompt = ChatPrompt | RawPrompt
 
 
+class CallOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What hosted models take beside sampling parameters or instead of them; `Capabilities` lists the values."""
+
+    effort: str = ""
+    """How hard the model works at the answer, e.g. "low", "high"; empty: the model's default."""
+    thinking: str = ""
+    """Whether it thinks before it answers, e.g. "off", "adaptive"; empty: the model's default."""
+    cache: Literal["off", "5m", "1h"] = "off"
+    """How long the provider is asked to keep the prompt for the next call."""
+    legacy_sampling: bool = False
+    """Send temperature, top-p and top-k to a model whose current API has none."""
+
+
 class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Everything one call needs; a call has no memory, so the whole context is in here."""
 
@@ -46,6 +60,7 @@ class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Id the events of this run carry; unique among the runs of one backend."""
     prompt: Prompt
     params: SamplingParams
+    options: CallOptions = CallOptions()
     reply_ids: tuple[int, ...] = ()
     """Token ids with which the reply already begins (continuing a reply, or a fork)."""
     reply_text: str = ""

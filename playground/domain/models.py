@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
+
+LOCAL: Final = "local"
+"""The provider of models that run on this machine in a worker of ours."""
 
 
 class LoadOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -68,9 +71,43 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
         return self.name if stem.startswith("sha256-") and self.name else stem
 
     @property
+    def card(self) -> ModelCard:
+        """The same, as the screen wants it."""
+        return ModelCard(
+            id=self.path,
+            short_name=self.short_name,
+            provider=LOCAL,
+            n_ctx=self.n_ctx,
+            n_vocab=self.n_vocab,
+            note=self.context_note,
+        )
+
+    @property
     def is_chat(self) -> bool:
         """True when the model brings a chat template."""
         return bool(self.chat_template)
+
+
+class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
+    """What the screen needs to know about whatever answers, wherever it runs. None is "nobody told us"."""
+
+    id: str
+    """What one writes to choose it: "/models/x.gguf", "anthropic/claude-sonnet-5"."""
+    short_name: str
+    provider: str
+    """"local", or the name of the endpoint."""
+    n_ctx: int | None = None
+    """Context window in tokens."""
+    max_output: int | None = None
+    """Most tokens of one reply; None: the context window is the only limit."""
+    n_vocab: int | None = None
+    note: str = ""
+    """One sentence about the context window or the server; may be empty."""
+
+    @property
+    def local(self) -> bool:
+        """True when it runs in this program's own worker and costs nothing."""
+        return self.provider == LOCAL
 
 
 class ModelFile(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,9 +8,20 @@ from enum import StrEnum
 from typing import Final, Literal, assert_never
 
 from playground.domain.errors import BadInput, Problem
-from playground.domain.events import Event, Failed, Finished, ParamsChanged, PromptProgress, Started, TokenGenerated
+from playground.domain.events import (
+    Event,
+    Failed,
+    FellBack,
+    Finished,
+    ParamsChanged,
+    PromptProgress,
+    Retrying,
+    Started,
+    ThinkingGenerated,
+    TokenGenerated,
+)
 from playground.domain.figures import Figures
-from playground.domain.messages import ChatPrompt, GenerationRequest, Message, Prompt, RawPrompt, Role
+from playground.domain.messages import CallOptions, ChatPrompt, GenerationRequest, Message, Prompt, RawPrompt, Role
 from playground.domain.sampling import SamplingParams, changed_fields
 from playground.domain.transcript import Mark, Transcript, Turn
 
@@ -24,6 +35,10 @@ class Phase(StrEnum):
     SENT = "sent"
     """Submitted, nothing came back yet."""
     PREFILL = "prefill"
+    THINKING = "thinking"
+    """A hosted model thinks before it answers."""
+    RETRYING = "retrying"
+    """An attempt failed; the next one waits for its time."""
     WRITING = "writing"
 
 
@@ -33,6 +48,11 @@ class Session:
     def __init__(self, params: SamplingParams | None = None, system: str = "") -> None:
         self.params = params or SamplingParams()
         self.system = system
+        self.options = CallOptions()
+        self.model = ""
+        """Name of the model that answers now; a reply keeps the one that wrote it."""
+        self.retrying: Retrying | None = None
+        """The attempt that is waited for, while the phase says so."""
         self.mode: Literal["chat", "raw"] = "chat"
         self.transcript = Transcript()
         self.phase = Phase.IDLE
@@ -119,6 +139,7 @@ class Session:
         self.stream = next(_stream_ids)
         self.active, self.phase = reply, Phase.SENT
         reply.params = self._in_force = self.params
+        reply.model = self.model
         self._new_tokens = 0
         self.figures.ttft_ms = self.figures.tokens_per_second = None
         ids = [token.id for token in reply.tokens]
@@ -126,6 +147,7 @@ class Session:
             stream=self.stream,
             prompt=self.prompt(reply.parent),
             params=self.params,
+            options=self.options,
             reply_ids=tuple(token for token in ids if token is not None),
             reply_text=reply.content,
             submitted_at=time.monotonic(),
@@ -152,8 +174,17 @@ class Session:
                 self._started(turn, event)
             case PromptProgress():
                 self.figures.prefill_done, self.figures.prefill_total = event.done, event.total
+            case ThinkingGenerated():
+                turn.thinking += event.text
+                self.phase = Phase.THINKING
+                self.figures.thought(event.time_ms)
             case TokenGenerated():
                 self._token(turn, event)
+            case Retrying():
+                self._retrying(turn, event)
+            case FellBack():
+                turn.notes.append(f"{event.model} took over: {event.problem.message}")
+                turn.model = event.model
             case ParamsChanged():
                 self._params_changed(turn, event)
             case Finished():
@@ -173,6 +204,11 @@ class Session:
         self.phase = Phase.WRITING
         self._new_tokens += 1
         self.figures.token(self._new_tokens, event.token.time_ms)
+
+    def _retrying(self, turn: Turn, event: Retrying) -> None:
+        self.retrying, self.phase = event, Phase.RETRYING
+        change = f" Next: {event.change}." if event.change else ""
+        turn.notes.append(f"attempt {event.attempt} of {event.attempts}: {event.problem.message}{change}")
 
     def _finished(self, turn: Turn, event: Finished) -> None:
         turn.finished = event

@@ -60,6 +60,8 @@ class Token(msgspec.Struct, frozen=True, array_like=True):
     """Milliseconds from submit to this token."""
     special: str = ""
     """Name of a special token, e.g. "<|im_end|>"; empty for ordinary text."""
+    chunk: bool = False
+    """True for a piece of text as a server sent it: it may be several tokens, or a part of one."""
 
     @property
     def surprisal(self) -> float | None:

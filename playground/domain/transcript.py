@@ -40,6 +40,12 @@ class Turn:
     finished: Finished | None = None
     problem: Problem | None = None
     trimmed_bytes: int = 0
+    thinking: str = ""
+    """What the model thought before it answered; no later call sees it."""
+    notes: list[str] = field(default_factory=list)
+    """What happened on the way: retries, another model that took over."""
+    model: str = ""
+    """Name of the model that answered; empty for what a person said."""
     raw: bool = False
     """True for what was sent as it is, without a template."""
 

@@ -5,13 +5,33 @@ from __future__ import annotations
 import msgspec
 
 
+class TokenCount(msgspec.Struct, frozen=True):
+    """How many tokens a text or a prompt has."""
+
+    tokens: int
+    exact: bool
+    """Counted with the model's own tokenizer; otherwise an estimate, drawn with `≈`."""
+    method: str
+    """What counted: "tokenizer", "server", "tiktoken" or "characters"."""
+
+
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens and money of one call."""
 
     prompt_tokens: int | None = None
+    """The whole prompt: tokens read from a cache and written to one are among them."""
     cached_tokens: int | None = None
-    """Part of the prompt that did not have to be computed again."""
+    """Part of the prompt that did not have to be computed again (cache read)."""
+    cache_write_5m_tokens: int = 0
+    """Part of the prompt that was written to a provider's cache for 5 minutes."""
+    cache_write_1h_tokens: int = 0
+    """Part of the prompt that was written to a provider's cache for an hour."""
     completion_tokens: int = 0
+    """Tokens that were written, thinking included."""
+    thinking_tokens: int | None = None
+    """Those of the completion that were spent on thinking; None when nobody tells."""
+    estimate: bool = False
+    """True when the counts are not the provider's or the tokenizer's own, as after a broken stream."""
     cost: float | None = None
     """US dollars; 0.0 for a local model, None when the price is unknown."""
 

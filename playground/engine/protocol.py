@@ -13,7 +13,7 @@ from typing import Final, Generic, TypeVar
 import msgspec
 
 from playground.domain.errors import Problem
-from playground.domain.events import Failed, Finished, ParamsChanged, PromptProgress, Started, TokenGenerated
+from playground.domain.events import Event
 from playground.domain.messages import GenerationRequest, Prompt, PromptView
 from playground.domain.models import LoadOptions, ModelInfo
 from playground.domain.sampling import SamplingParams
@@ -101,8 +101,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     problem: Problem
 
 
-EngineEvent = Started | PromptProgress | TokenGenerated | ParamsChanged | Finished | Failed
-Answer = Loading | Loaded | LoadFailed | Answered | Refused | EngineEvent
+Answer = Loading | Loaded | LoadFailed | Answered | Refused | Event
 
 _encoder = msgspec.msgpack.Encoder()
 

@@ -225,3 +225,7 @@ class Pane:
                 return f"prefill {figures.prefill_done:,}/{figures.prefill_total:,}"
             case Phase.WRITING:
                 return "writing"
+            case Phase.THINKING:
+                return "thinking"
+            case Phase.RETRYING:
+                return "waiting to try again"

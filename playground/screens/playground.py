@@ -252,7 +252,7 @@ class PlaygroundScreen(ParamsScreen):
             self.editor.show_count("")
             return
         try:
-            self.pane.draft_tokens = count = await backend.count_tokens(text)
+            self.pane.draft_tokens = count = (await backend.count_tokens(text)).tokens
         except PlaygroundError:
             return  # the model is lost; whoever watches it says so
         used = self.pane.status("").parts.total

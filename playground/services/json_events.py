@@ -6,7 +6,18 @@ from typing import Any, assert_never
 
 import msgspec
 
-from playground.domain.events import Event, Failed, Finished, ParamsChanged, PromptProgress, Started, TokenGenerated
+from playground.domain.events import (
+    Event,
+    Failed,
+    FellBack,
+    Finished,
+    ParamsChanged,
+    PromptProgress,
+    Retrying,
+    Started,
+    ThinkingGenerated,
+    TokenGenerated,
+)
 from playground.domain.models import ModelInfo
 from playground.domain.sampling import SamplingParams
 from playground.domain.tokens import Candidate, TextDecoder, Token, piece_text
@@ -31,6 +42,13 @@ class JsonEvents:
             case ParamsChanged():
                 params = params_dict(event.params)
                 return {"event": "params", "index": event.index, "changed": list(event.changed), "params": params}
+            case ThinkingGenerated():
+                return {"event": "thinking", "text": event.text, "time_ms": event.time_ms}
+            case Retrying():
+                problem = msgspec.to_builtins(event.problem)
+                return {"event": "retrying", "attempt": event.attempt, "attempts": event.attempts, **problem}
+            case FellBack():
+                return {"event": "fell_back", "model": event.model, **msgspec.to_builtins(event.problem)}
             case Finished():
                 return _finished(event)
             case Failed():
@@ -58,6 +76,7 @@ class JsonEvents:
             "text": self._decoder.feed(token.piece),
             "bytes": list(token.piece),
             "special": token.special,
+            "chunk": token.chunk,
             "logprob": token.logprob,
             "prob": token.prob,
             "rank": token.rank,
@@ -85,6 +104,7 @@ def _finished(event: Finished) -> dict[str, Any]:
     return {
         "event": "finished",
         "reason": str(event.reason),
+        "detail": event.detail,
         "text": event.text,
         "stop_string": event.stop_string,
         "usage": msgspec.to_builtins(event.usage),

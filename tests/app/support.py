@@ -14,10 +14,10 @@ from playground.app import PlaygroundApp
 from playground.backends.base import Backend, Capabilities, EventSink
 from playground.domain.events import Event, Finished, ParamsChanged, Started, StopReason, TokenGenerated
 from playground.domain.messages import ChatPrompt, GenerationRequest, Prompt, PromptParts, PromptView, RawPrompt
-from playground.domain.models import ModelInfo
+from playground.domain.models import ModelCard, ModelInfo
 from playground.domain.sampling import SamplingParams
 from playground.domain.tokens import Candidate, Stage, Token
-from playground.domain.usage import Timings, Usage
+from playground.domain.usage import Timings, TokenCount, Usage
 from playground.screens.pane import Pane
 from playground.screens.playground import PlaygroundScreen
 from playground.services.presets import load_presets
@@ -249,8 +249,12 @@ class FakeBackend(Backend):
         special = tuple(piece.startswith(b"<|") for piece in pieces)
         return PromptView(text, tuple(range(len(pieces))), pieces, special, PromptParts(0, 0, len(pieces)))
 
-    async def count_tokens(self, text: str) -> int:
-        return len(text.split())
+    async def count_tokens(self, text: str) -> TokenCount:
+        return TokenCount(len(text.split()), exact=True, method="tokenizer")
+
+    @property
+    def card(self) -> ModelCard:
+        return INFO.card
 
     async def close(self) -> None:
         self.let_go.set()

@@ -47,8 +47,8 @@ async def test_questions_that_need_no_stream(load: Load, starter_gguf: Path) -> 
     backend = await load(starter_gguf)
     view = await backend.view_prompt(chat("Hi."))
     assert view.text.endswith("<|im_start|>user\nHi.<|im_end|>\n<|im_start|>assistant\n")
-    assert await backend.count_tokens("Hi.") == 2
-    assert await backend.count_tokens("") == 0
+    assert (await backend.count_tokens("Hi.")).tokens == 2
+    assert (await backend.count_tokens("")).tokens == 0
     longer = await backend.view_prompt(chat("Hi."), [504, 29])
     assert longer.ids == (*view.ids, 504, 29)
     assert backend.capabilities.logprobs == "full"
