@@ -1,0 +1,1 @@
+"""Servers that behave, and misbehave, as real ones do."""
