@@ -176,6 +176,8 @@ class Session:
                 self.figures.prefill_done, self.figures.prefill_total = event.done, event.total
             case ThinkingGenerated():
                 turn.thinking += event.text
+                began_ms = turn.thinking_ms[0] if turn.thinking_ms else event.time_ms
+                turn.thinking_ms = (began_ms, event.time_ms)
                 self.phase = Phase.THINKING
                 self.figures.thought(event.time_ms)
             case TokenGenerated():

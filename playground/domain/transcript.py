@@ -42,6 +42,8 @@ class Turn:
     trimmed_bytes: int = 0
     thinking: str = ""
     """What the model thought before it answered; no later call sees it."""
+    thinking_ms: tuple[float, float] | None = None
+    """Milliseconds from submit to the first and the last piece of the thinking; None without any."""
     notes: list[str] = field(default_factory=list)
     """What happened on the way: retries, another model that took over."""
     model: str = ""
