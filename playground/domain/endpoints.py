@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -30,6 +31,30 @@ class Secret:
         raise TypeError("a key is not pickled")
 
 
+class SecretHeaders(Mapping[str, str]):
+    """Headers whose values may be keys: they are printed as dots, and msgspec refuses to encode them."""
+
+    __slots__ = ("_headers",)
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = dict(headers)
+
+    def __getitem__(self, name: str) -> str:
+        return self._headers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._headers)
+
+    def __len__(self) -> int:
+        return len(self._headers)
+
+    def __repr__(self) -> str:
+        return f"SecretHeaders({', '.join(self._headers)})"
+
+    def __reduce__(self) -> str | tuple[object, ...]:
+        raise TypeError("headers are not pickled: they may hold keys")
+
+
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """A server with models. Its key is not part of it: `services.keys` finds one that is bound to its address."""
 
@@ -38,8 +63,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     api: Literal["anthropic", "openai"]
     base_url: str
     """Such as "https://api.openai.com/v1" or "http://127.0.0.1:8080/v1", without a slash at the end."""
-    headers: dict[str, str] = {}
-    """Sent with every request; values may hold keys, so they are treated like one."""
+    headers: Mapping[str, str] = {}
+    """Sent with every request; values may hold keys, so settings give `SecretHeaders`."""
     models: tuple[str, ...] = ()
     """Names to offer when the server cannot list its own."""
     price_provider: str = ""
