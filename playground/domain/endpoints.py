@@ -78,6 +78,24 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         return f"Endpoint(name={self.name!r}, api={self.api!r}, base_url={self.base_url!r})"
 
 
+def is_loopback(base_url: str) -> bool:
+    """True when an address leads back to this machine, so that nothing sent there leaves it."""
+    from ipaddress import ip_address
+    from urllib.parse import urlsplit
+
+    try:
+        host = (urlsplit(base_url).hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
 class ModelRef(NamedTuple):
     """Which model is meant: one of an endpoint's, or a file."""
 

@@ -16,7 +16,8 @@ from typing import Final, Literal
 APP_NAME: Final = "llm-playground"
 
 HOME_VARIABLE: Final = "LLM_PLAYGROUND_HOME"
-"""Environment variable naming one folder for everything the app keeps: config/, data/, state/ and logs/ below it."""
+"""Environment variable naming one folder for everything the app keeps, with config/, data/, state/, cache/ and logs/
+below it."""
 
 
 def shipped(kind: Literal["themes", "presets"]) -> Path:
@@ -39,6 +40,11 @@ def user_data_dir() -> Path:
 def user_state_dir() -> Path:
     """Folder of what is remembered between runs, such as recent models; it may not exist yet."""
     return _own_folder("state")
+
+
+def user_cache_dir() -> Path:
+    """Folder of what can be fetched or made again, such as vocabularies; it may not exist yet."""
+    return _own_folder("cache")
 
 
 def log_dir() -> Path:
@@ -88,7 +94,7 @@ def locked(name: str) -> Iterator[None]:
         yield
 
 
-def _own_folder(kind: Literal["config", "data", "state", "logs"]) -> Path:
+def _own_folder(kind: Literal["config", "data", "state", "cache", "logs"]) -> Path:
     home = os.environ.get(HOME_VARIABLE)
     if home:
         return Path(os.path.expanduser(home)) / kind
@@ -101,5 +107,7 @@ def _own_folder(kind: Literal["config", "data", "state", "logs"]) -> Path:
             return platformdirs.user_data_path(APP_NAME, appauthor=False)
         case "state":
             return platformdirs.user_state_path(APP_NAME, appauthor=False)
+        case "cache":
+            return platformdirs.user_cache_path(APP_NAME, appauthor=False)
         case "logs":
             return platformdirs.user_log_path(APP_NAME, appauthor=False)
