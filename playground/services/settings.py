@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -12,6 +12,8 @@ import msgspec
 
 from playground.domain.errors import ConfigError
 from playground.domain.models import LoadOptions
+from playground.domain.prices import Budget, Price
+from playground.services.endpoint_settings import EndpointSettings, endpoint_field, price_field
 from playground.services.paths import locked, user_config_dir, write_text_atomic
 from playground.services.toml_files import converted, one_line, parse_toml, read_toml, shown, table, unknown_key
 
@@ -21,6 +23,19 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     folders: tuple[str, ...] = ()
     """Folders of your own that hold GGUF files, besides those of other programs; `~` stands for the home folder."""
+
+
+class HostedSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How patient the app is with hosted models."""
+
+    attempts: Annotated[int, msgspec.Meta(ge=1, le=20)] = 4
+    """How often a request is tried before it fails, the first time included."""
+    retry_limit_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 60.0
+    """The longest wait between two attempts; a server that asks for more is not waited for."""
+    stall_s: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 60.0
+    """How long a server may send nothing before the reply is given up."""
+    fallback: str = ""
+    """Model that takes over on overload or outage, such as "openai/gpt-5.4-mini"; empty: none."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +59,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where models are looked for."""
     keymap: dict[str, str] = {}
     """Id of a key binding to its keys, e.g. `stop = "escape,ctrl+c"`."""
+    endpoints: dict[str, EndpointSettings] = {}
+    """Servers with models by their name, `[endpoints.NAME]`; a known name changes what is built in."""
+    hosted: HostedSettings = HostedSettings()
+    """How patient the app is with hosted models."""
+    budget: Budget = Budget()
+    """What may be spent before the app asks."""
+    prices: dict[str, Price] = {}
+    """Prices of your own by model, `[prices."ENDPOINT/MODEL"]`; they stand before the table of prices."""
 
 
 _LOAD_RANGES: Final[dict[str, Any]] = {
@@ -55,8 +78,24 @@ _LOAD_RANGES: Final[dict[str, Any]] = {
     "streams": Annotated[int, msgspec.Meta(ge=1, le=64)],
 }
 
-_GROUPS: Final[dict[str, type[msgspec.Struct]]] = {"load": LoadOptions, "models": ModelSettings}
-_GROUP_NAMES: Final = (*_GROUPS, "keymap")
+_DOLLARS: Final = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
+_RANGES: Final[dict[str, dict[str, Any]]] = {
+    "load": _LOAD_RANGES,
+    "budget": dict.fromkeys(Budget.__struct_fields__, _DOLLARS),
+}
+
+_GROUPS: Final[dict[str, type[msgspec.Struct]]] = {
+    "load": LoadOptions,
+    "models": ModelSettings,
+    "hosted": HostedSettings,
+    "budget": Budget,
+}
+_NAMED: Final[dict[str, Callable[[str, str, Any, list[ConfigError]], Any]]] = {
+    "endpoints": endpoint_field,
+    "prices": price_field,
+}
+"""Groups of tables, each with a name of the person's choice."""
+_GROUP_NAMES: Final = (*_GROUPS, *_NAMED, "keymap")
 
 
 def settings_path() -> Path:
@@ -97,6 +136,8 @@ def save_setting(path: Path, key: str, value: str | int | bool | list[str] | Non
     name = one_line(str(path))
     if not group and key in _GROUP_NAMES:
         raise ConfigError(f"{key} is a group of settings.", f"Name one of them: {key}.NAME.")
+    if group in _NAMED:
+        raise ConfigError(f"{one_line(group)} cannot be changed from here.", f"Write them into {name} by hand.")
     if value is not None:
         _field(name, group, short, value, "Nothing was saved.")
     try:
@@ -115,13 +156,15 @@ def _group(name: str, key: str, value: Any, errors: list[ConfigError]) -> Any:
     if key not in _GROUP_NAMES:
         return _field(name, "", key, value)
     entries = table(value)
+    if entries is None and key in _NAMED:
+        raise ConfigError(f"{name}: {key} must be a group of tables.", f"Write [{key}.NAME] on a line.")
     if entries is None:
         raise ConfigError(f"{name}: {key} is {shown(value)}; it must be a table.", f"Write [{key}] on a line.")
     good: dict[str, Any] = {}
     for short, entry in entries.items():
         with _collected(errors):
-            good[short] = _field(name, key, short, entry)
-    return good if key == "keymap" else _GROUPS[key](**good)
+            good[short] = _NAMED[key](name, short, entry, errors) if key in _NAMED else _field(name, key, short, entry)
+    return _GROUPS[key](**good) if key in _GROUPS else good
 
 
 def _field(name: str, group: str, key: str, value: Any, hint: str = "Until then its default is used.") -> Any:
@@ -142,7 +185,7 @@ def _field(name: str, group: str, key: str, value: Any, hint: str = "Until then 
 def _kinds(group: str) -> dict[str, Any]:
     struct = _GROUPS.get(group, Settings)
     kinds = {field.name: field.type for field in msgspec.structs.fields(struct)}
-    return kinds | _LOAD_RANGES if group == "load" else kinds
+    return kinds | _RANGES.get(group, {})
 
 
 def _edited(raw: bytes, name: str, group: str, key: str, value: Any) -> str:

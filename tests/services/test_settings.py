@@ -10,9 +10,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from playground.domain.endpoints import SecretHeaders
 from playground.domain.errors import ConfigError
 from playground.domain.models import LoadOptions
-from playground.services.settings import ModelSettings, Settings, load_settings, save_setting, settings_path
+from playground.domain.prices import Budget, Price
+from playground.services.endpoint_settings import EndpointSettings
+from playground.services.settings import (
+    HostedSettings,
+    ModelSettings,
+    Settings,
+    load_settings,
+    save_setting,
+    settings_path,
+)
 
 
 @pytest.fixture
@@ -52,6 +62,31 @@ def test_every_key_can_be_set(file: Path) -> None:
         [keymap]
         stop = "escape,ctrl+c"
         "app.quit" = "ctrl+q"
+        [endpoints.box]
+        base_url = "https://Box.example:8443/v1/"
+        headers = { "X-Title" = "playground" }
+        models = ["a", "b"]
+        price_provider = "openai"
+        api_version = "2026-01-01"
+        fallback = "openai/x"
+        allow_http = true
+        [endpoints.claude]
+        api = "anthropic"
+        base_url = "https://claude.example"
+        [hosted]
+        attempts = 2
+        retry_limit_s = 30
+        stall_s = 20
+        fallback = "openai/y"
+        [budget]
+        per_request_usd = 0.5
+        per_day_usd = 5
+        [prices."box/a"]
+        input_per_mtok = 1
+        output_per_mtok = 2.5
+        cache_read_per_mtok = 0.1
+        cache_write_5m_per_mtok = 1.25
+        cache_write_1h_per_mtok = 2
         """,
     )
     assert errors == []
@@ -65,6 +100,29 @@ def test_every_key_can_be_set(file: Path) -> None:
         load=LoadOptions(context=4096, flash_attention="on", kv_type="q8_0", mmap=False),
         models=ModelSettings(folders=("~/models", "/srv")),
         keymap={"stop": "escape,ctrl+c", "app.quit": "ctrl+q"},
+        endpoints={
+            "box": EndpointSettings(
+                base_url="https://box.example:8443/v1",
+                headers=SecretHeaders({"X-Title": "playground"}),
+                models=("a", "b"),
+                price_provider="openai",
+                api_version="2026-01-01",
+                fallback="openai/x",
+                allow_http=True,
+            ),
+            "claude": EndpointSettings(api="anthropic", base_url="https://claude.example"),
+        },
+        hosted=HostedSettings(attempts=2, retry_limit_s=30, stall_s=20, fallback="openai/y"),
+        budget=Budget(per_request_usd=0.5, per_day_usd=5),
+        prices={
+            "box/a": Price(
+                input_per_mtok=1,
+                output_per_mtok=2.5,
+                cache_read_per_mtok=0.1,
+                cache_write_5m_per_mtok=1.25,
+                cache_write_1h_per_mtok=2,
+            )
+        },
     )
 
 
@@ -82,6 +140,11 @@ def test_every_key_can_be_set(file: Path) -> None:
         ("[load]\nbatch = 0", "load.batch is 0; it must be a whole number from 1 to 65536"),
         ("[load]\nmmap = 1", "load.mmap is 1; it must be true or false"),
         ('[load]\nkv_typ = "f16"', "no setting 'load.kv_typ'. Did you mean 'kv_type'?"),
+        ("[budget]\nper_day_usd = -1", "budget.per_day_usd is -1; it must be a number from 0 to 1000000"),
+        ("[budget]\nper_day_usd = nan", "budget.per_day_usd is nan; it must be a number from 0 to 1000000"),
+        ("[hosted]\nattempts = 0", "hosted.attempts is 0; it must be a whole number from 1 to 20"),
+        ('prices = "free"', "prices must be a group of tables. Write [prices.NAME]"),
+        ('[prices."a/b"]\ninput_per_mtok = 1', 'prices."a/b" does not say output_per_mtok'),
         ('[models]\nfolders = ["a", 3]', "models.folders is ['a', 3]; it must be a list of texts"),
         ("[keymap]\nstop = 3", "keymap.stop is 3; it must be a text in quotes"),
         ('theme = "\\u001b[2J"\nx = "\\u001b[2J"', "no setting 'x'"),
@@ -93,6 +156,45 @@ def test_a_mistake_costs_its_own_key(file: Path, text: str, said: str) -> None:
     assert len(errors) == 1
     assert said in errors[0]
     assert "\x1b" not in errors[0]
+
+
+SECRET = "sk-planted-0123456789"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f'endpoints = "{SECRET}"', "endpoints must be a group of tables"),
+        (f'[endpoints]\nbox = "{SECRET}"', "endpoints.box must be a table. Write [endpoints.box]"),
+        (f'[endpoints.box]\napi_key = ["{SECRET}"]', "endpoints.box.api_key must be a text in quotes"),
+        (f'[endpoints.box]\napi_kye = "{SECRET}"', "no setting 'endpoints.box.api_kye'. Did you mean 'api_key'?"),
+        (f'[endpoints.box]\nheaders = "{SECRET}"', "endpoints.box.headers must be a table"),
+        (f'[endpoints.box]\nheaders = {{ a = "{SECRET}\\n" }}', "headers must be a table of header names and values"),
+        (f'[endpoints.box]\nbase_url = "https://me:{SECRET}@box/v1"', "box.base_url must be an address such as https:"),
+        (f'[endpoints.box]\nbase_url = "https://box/v1?key={SECRET}"', "without user name, password, query"),
+        (f'[endpoints.box]\nbase_url = "ftp://{SECRET}/v1"', "box.base_url must be an address such as https:"),
+        ('[endpoints."a/b"]\napi = "openai"', "an endpoint cannot be called 'a/b'"),
+        ('[endpoints.local]\napi = "openai"', "an endpoint cannot be called 'local'"),
+        ('[endpoints.replay]\napi = "openai"', "an endpoint cannot be called 'replay'"),
+        ('[endpoints.box]\napi = "grpc"', "endpoints.box.api must be 'anthropic' or 'openai'"),
+    ],
+)
+def test_a_mistake_in_an_endpoint_costs_its_own_key_and_shows_no_value(file: Path, text: str, said: str) -> None:
+    found, errors = load(file, f'system = "kept"\n{text}\nmodels = ["kept"]\n')
+    assert found.system == "kept"
+    if found.endpoints:
+        assert found.endpoints["box"].models == ("kept",)
+    assert said in errors[0]
+    assert SECRET not in "".join(errors)
+
+
+def test_a_mistake_in_a_price_costs_its_own_key(file: Path) -> None:
+    found, errors = load(
+        file, '[prices."a/b"]\ninput_per_mtok = 1\noutput_per_mtok = 2\ncache_read_per_mtok = "free"\n'
+    )
+    assert found.prices == {"a/b": Price(input_per_mtok=1, output_per_mtok=2)}
+    assert len(errors) == 1
+    assert 'prices."a/b".cache_read_per_mtok must be a number' in errors[0]
 
 
 def test_all_mistakes_are_reported_and_the_rest_holds(file: Path) -> None:
@@ -148,6 +250,7 @@ def test_saving_keeps_comments_and_other_keys(file: Path) -> None:
     save_setting(file, "load.batch", 256)
     save_setting(file, "keymap.app.quit", "ctrl+q")
     save_setting(file, "models.folders", ["~/models"])
+    save_setting(file, "hosted.attempts", 2)
     save_setting(file, "colour", None)
     save_setting(file, "preset", None)
     text = file.read_text()
@@ -163,6 +266,7 @@ def test_saving_keeps_comments_and_other_keys(file: Path) -> None:
         load=LoadOptions(context=2048, batch=256),
         models=ModelSettings(folders=("~/models",)),
         keymap={"stop": "escape", "app.quit": "ctrl+q"},
+        hosted=HostedSettings(attempts=2),
     )
 
 
@@ -179,6 +283,7 @@ def test_saving_makes_the_file(sealed: Path) -> None:
         ("load", 3, "group of settings"),
         ("load.batch", 0, "Nothing was saved"),
         ("theme", "\ud800", "not text"),
+        ("endpoints.box.api_key", "x", "by hand"),
     ],
 )
 def test_what_cannot_be_saved_changes_nothing(file: Path, key: str, value: str | int, said: str) -> None:
@@ -215,7 +320,10 @@ def test_saving_works_where_no_lock_can_be_had(sealed: Path, file: Path) -> None
 
 
 KEYS = st.sampled_from(
-    ["theme", "colour", "frames_per_second", "load", "models", "keymap", "folders", "context", "a.b"]
+    [
+        *("theme", "colour", "frames_per_second", "load", "models", "keymap", "folders", "context", "a.b"),
+        *("endpoints", "prices", "budget", "headers", "api_key"),
+    ]
 )
 LEAVES = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.integers(), max_size=2)
