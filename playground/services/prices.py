@@ -1,0 +1,147 @@
+"""What a request costs: prices of the person's own, else the table that the package genai-prices brings along.
+
+Nothing is fetched. A price that nobody knows is None, never zero.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from playground.domain.endpoints import Endpoint, ModelRef
+from playground.domain.prices import Price
+from playground.domain.usage import Usage
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from genai_prices.types import ModelInfo, Provider
+
+_PACKAGE: Final = "genai-prices"
+_WRITE_5M_FACTOR: Final = 1.25
+"""https://platform.claude.com/docs/en/build-with-claude/prompt-caching#pricing, as is the next one."""
+_WRITE_1H_FACTOR: Final = 2.0
+
+
+class PriceTable:
+    """Prices by endpoint and model. The first question takes half a second, unless `load` was awaited before."""
+
+    def __init__(self, overrides: Mapping[str, Price] | None = None) -> None:
+        self._overrides = dict(overrides or {})
+        """By "endpoint/model"."""
+
+    async def load(self) -> None:
+        """Read the table in a thread, so that the questions after it take no time."""
+        await asyncio.to_thread(lambda: self.date)
+
+    @cached_property
+    def date(self) -> str:
+        """Where the prices are from and how new they are, to be shown beside them."""
+        from importlib.metadata import version
+
+        latest = _latest_change()
+        return f"{_PACKAGE} {version(_PACKAGE)}" + (f", latest change {latest:%Y-%m-%d}" if latest else "")
+
+    def cost(self, endpoint: Endpoint | None, model: str, usage: Usage) -> float | None:
+        """US dollars of one finished request, as exact as its counts; None when the price is unknown.
+
+        `endpoint` is None for a model on this machine, which costs nothing. A price of the person's own wins over what
+        the server itself said it charged, and that over the table. Prices depend on the size of the prompt: give each
+        request by itself, never a sum of them.
+        """
+        if endpoint is None:
+            return 0.0
+        own = self._overrides.get(ModelRef(endpoint.name, model).text)
+        if own is not None:
+            if endpoint.api == "anthropic":
+                return own.cost(usage, write_5m_factor=_WRITE_5M_FACTOR, write_1h_factor=_WRITE_1H_FACTOR)
+            return own.cost(usage)
+        return _from_table(endpoint, model, usage) if usage.cost is None else usage.cost
+
+    def estimate(
+        self,
+        endpoint: Endpoint | None,
+        model: str,
+        prompt_tokens: int | None,
+        completion_tokens: int,
+        *,
+        cached_tokens: int = 0,
+        cache_write_5m_tokens: int = 0,
+        cache_write_1h_tokens: int = 0,
+    ) -> float | None:
+        """US dollars of a request that is not made yet; None when the price, or the prompt's length, is unknown.
+
+        `prompt_tokens` is the whole prompt, what is read from a cache and written to one included.
+        """
+        usage = Usage(
+            prompt_tokens=prompt_tokens,
+            cached_tokens=cached_tokens,
+            cache_write_5m_tokens=cache_write_5m_tokens,
+            cache_write_1h_tokens=cache_write_1h_tokens,
+            completion_tokens=completion_tokens,
+            estimate=True,
+        )
+        return self.cost(endpoint, model, usage)
+
+    def context_window(self, endpoint: Endpoint, model: str) -> int | None:
+        """Context window in tokens as the table has it, for servers that do not tell; None when it is not there."""
+        found = _find(endpoint, model)
+        return None if found is None else found[1].context_window
+
+
+def _latest_change() -> date | None:
+    """Day of the youngest change of a price that the table dates, up to today."""
+    import datetime
+
+    from genai_prices.data_snapshot import get_snapshot
+    from genai_prices.types import StartDateConstraint
+
+    today = datetime.datetime.now(tz=datetime.UTC).date()
+    conditions = (
+        price.constraint
+        for provider in get_snapshot().providers
+        for model in provider.models
+        for price in (*(model.prices if isinstance(model.prices, list) else ()), *(model.price_variants or ()))
+    )
+    days = (condition.start_date for condition in conditions if isinstance(condition, StartDateConstraint))
+    return max((day for day in days if day <= today), default=None)
+
+
+def _find(endpoint: Endpoint, model: str) -> tuple[Provider, ModelInfo] | None:
+    """Whose prices hold at an endpoint. A name alone does not tell: somebody else may sell the same model."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    provider = endpoint.price_provider or None
+    try:
+        return get_snapshot().find_provider_model(model, None, provider, None if provider else endpoint.base_url)
+    except LookupError:
+        return None
+
+
+def _from_table(endpoint: Endpoint, model: str, usage: Usage) -> float | None:
+    found = _find(endpoint, model)
+    if found is None or usage.prompt_tokens is None:
+        return None
+    from genai_prices import Usage as TableUsage
+
+    provider, info = found
+    write_5m, write_1h = usage.cache_write_5m_tokens, usage.cache_write_1h_tokens
+    try:
+        price = info.calc_price(
+            TableUsage(
+                input_tokens=usage.prompt_tokens,
+                cache_read_tokens=usage.cached_tokens or 0,
+                cache_write_tokens=write_5m + write_1h,
+                cache_write_5m_tokens=write_5m,
+                cache_write_1h_tokens=write_1h,
+                output_tokens=usage.completion_tokens,
+            ),
+            provider,
+        )
+    except ValueError:  # counts that contradict each other
+        return None
+    known = price.model_price
+    # Hundreds of models stand in the table without a price; it takes them for free.
+    return None if known.input_mtok is None or known.output_mtok is None else float(price.total_price)
