@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Final
 from urllib.parse import urlsplit
+
+from playground.domain.endpoints import is_loopback
 
 WANTED: Final = "an address such as https://host/v1, without user name, password, query or fragment"
 """What `clean_address` takes, in words. What was written is not quoted: it may hold a password."""
@@ -40,17 +41,6 @@ def origin(address: str) -> str:
     """Scheme, host and port of a clean address: who gets what is sent there."""
     parts = urlsplit(address)
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def is_loopback(address: str) -> bool:
-    """True for a server on this machine."""
-    host = urlsplit(address).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def is_readable_by_others(address: str) -> bool:
