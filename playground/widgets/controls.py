@@ -1,144 +1,102 @@
-"""The panel of sampling parameters: preset, sliders, order of the stages, seed, stop strings, biases."""
+"""The panel of everything that shapes a reply: preset, options, sliders, order of the stages, seed, stops, biases."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar, Final
+from collections.abc import Collection, Mapping
+from typing import Final
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
-from textual.content import Content
 from textual.message import Message
-from textual.widgets import Label
 
-from playground.domain.param_specs import SPECS, ParamSpec
-from playground.domain.sampling import SamplingParams, active_stages
+from playground.domain.messages import CallOptions
+from playground.domain.param_specs import SPECS
+from playground.domain.sampling import SamplingParams
+from playground.widgets.explained import NoteRow
+from playground.widgets.option_rows import OFF_ON, OptionRows, with_default
 from playground.widgets.order_list import OrderList
-from playground.widgets.rows import ActionRow, SeedRow
+from playground.widgets.panel import Panel, PanelFoot
+from playground.widgets.reply_rows import ROW_HELP, ReplyRows
+from playground.widgets.rows import ActionRow, PressRow, SeedRow
 from playground.widgets.slider import ParamSlider
+from playground.widgets.slider_group import SliderGroup
 
-NEVER_BY_GROUP: Final = ("temperature", "limits")
-"""Groups of which one parameter is nearly always on and says nothing about the others."""
-
-PRESET_HELP: Final = "Choose a preset: a named set of sampling parameters. A star says that something was changed."
-MORE_HELP: Final = "Show or hide the parameters that are not in use."
-ORDER_HELP: Final = (
-    "The stages run from top to bottom. Shift+up and shift+down move one, space leaves it out or puts it back.\n"
-    "A dim stage is at its off value and does nothing."
+PRESET_HELP: Final = (
+    "Choose a preset: a named set of sampling parameters. A dot and a star say that something was changed."
 )
-ROW_HELP: Final = {
-    "seed": "The same seed and parameters give the same reply. Empty: a fresh seed each run.",
-    "stop": "Strings that end the reply. They are not part of it.",
-    "logit_bias": "Tokens made likelier or less likely, or banned.",
-    "ignore_eos": "Obeyed: the reply ends where the model ends it. Ignored: it goes on to the length limit.",
-}
 
 
-def reasoned(help_text: str, reason: str | None) -> Content:
-    """A tooltip; when there is a reason why its widget is disabled, that too."""
-    return Content(help_text if reason is None else f"{help_text}\nNot available: {reason}")
+class _PanelMessage(Message):
+    """What the panel tells the screen."""
+
+    def __init__(self, controls: Controls) -> None:
+        super().__init__()
+        self.controls = controls
+
+    @property
+    def control(self) -> Controls:
+        """The panel."""
+        return self.controls
 
 
-def in_use(spec: ParamSpec, params: SamplingParams) -> bool:
-    """True for a parameter one should see: a common one, one that was set, or one whose stage runs."""
-    if spec.common or getattr(params, spec.name) != getattr(SamplingParams(), spec.name):
-        return True
-    if spec.name == "dynatemp_exponent":
-        return params.dynatemp_range > 0.0
-    running = {name.removesuffix("_v2") for name in active_stages(params)}
-    return spec.group not in NEVER_BY_GROUP and spec.group in running
+class Controls(Panel, can_focus=False):
+    """All sampling parameters. It shows what it is told and asks for changes; it decides nothing.
 
+    Nothing in it moves while a person works in it: which sliders are displayed is settled when another preset or model
+    comes, or once neither focus nor mouse is here.
+    """
 
-class Controls(VerticalScroll, can_focus=False):
-    """All sampling parameters. It shows what it is told and asks for changes; it decides nothing."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "focus_row(-1)", "Row above", show=False, id="controls.up", tooltip="Go to the row above"),
-        Binding("down", "focus_row(1)", "Row below", show=False, id="controls.down", tooltip="Go to the row below"),
-    ]
     DEFAULT_CSS = """
     Controls {
         width: 32;
         height: 1fr;
-        padding: 0 1 0 0;
-        scrollbar-size-vertical: 1;
-        & > #controls-sliders { height: auto; }
-        & > #controls-preset { margin: 0 0 1 0; }
-        & > #controls-more { color: $text-muted; }
-        & > .controls--heading { height: 1; margin: 1 0 0 0; padding: 0 1; color: $text-muted; }
+        & > #controls-options { margin: 1 0 0 0; }
+        & > #controls-sliders { margin: 1 0 0 0; }
     }
     """
 
-    class PresetRequested(Message):
+    class PresetRequested(_PanelMessage):
         """The person wants to choose a preset."""
 
-        def __init__(self, controls: Controls) -> None:
-            super().__init__()
-            self.controls = controls
-
-        @property
-        def control(self) -> Controls:
-            """The panel."""
-            return self.controls
-
-    class ParamChanged(Message):
+    class ParamChanged(_PanelMessage):
         """The person set a parameter."""
 
         def __init__(self, controls: Controls, name: str, value: float | int | None, final: bool) -> None:
-            super().__init__()
-            self.controls = controls
+            super().__init__(controls)
             self.name = name
             """Field of SamplingParams: one of `SPECS`, "seed" (None: random) or "ignore_eos"."""
             self.value = value
             self.final = final
             """False while a slider is being dragged; a final message follows."""
 
-        @property
-        def control(self) -> Controls:
-            """The panel."""
-            return self.controls
-
-    class OrderChanged(Message):
+    class OrderChanged(_PanelMessage):
         """The person changed the order of the stages."""
 
         def __init__(self, controls: Controls, order: tuple[str, ...]) -> None:
-            super().__init__()
-            self.controls = controls
+            super().__init__(controls)
             self.order = order
 
-        @property
-        def control(self) -> Controls:
-            """The panel."""
-            return self.controls
+    class OptionsChanged(_PanelMessage):
+        """The person changed what is asked for beside sampling parameters."""
 
-    class EditRequested(Message):
+        def __init__(self, controls: Controls, options: CallOptions) -> None:
+            super().__init__(controls)
+            self.options = options
+
+    class EditRequested(_PanelMessage):
         """The person wants to edit what does not fit into a row: "stop" or "logit_bias"."""
 
         def __init__(self, controls: Controls, name: str) -> None:
-            super().__init__()
-            self.controls = controls
+            super().__init__(controls)
             self.name = name
 
-        @property
-        def control(self) -> Controls:
-            """The panel."""
-            return self.controls
-
-    class Rejected(Message):
+    class Rejected(_PanelMessage):
         """A typed value cannot be taken."""
 
         def __init__(self, controls: Controls, name: str, reason: str) -> None:
-            super().__init__()
-            self.controls = controls
+            super().__init__(controls)
             self.name = name
             self.reason = reason
-
-        @property
-        def control(self) -> Controls:
-            """The panel."""
-            return self.controls
 
     def __init__(
         self,
@@ -149,38 +107,33 @@ class Controls(VerticalScroll, can_focus=False):
         classes: str | None = None,
     ) -> None:
         super().__init__(id=id, classes=classes)
-        self._params = params or SamplingParams()
-        self._defaults = self._params
-        self._preset = preset
-        self._unsupported: Mapping[str, str] = {}
-        self._more = False
+        params = params or SamplingParams()
+        self._shown = (params, params, preset, frozenset[str]())
+        """Parameters in force, what the preset says, its name, the fields it sets."""
+        self._reasons: dict[str, str] = {}
+        self._offer: tuple[CallOptions, dict[str, tuple[str, ...]]] = (CallOptions(), {})
 
     def compose(self) -> ComposeResult:
         """Everything once; what is not in use waits undisplayed."""
-        yield ActionRow("preset", id="controls-preset").with_tooltip(Content(PRESET_HELP))
-        with Vertical(id="controls-sliders"):
-            for spec in SPECS.values():
-                value = getattr(self._params, spec.name)
-                yield ParamSlider(spec, value, value, id=f"param-{spec.name}")
-        yield ActionRow("more", id="controls-more").with_tooltip(Content(MORE_HELP))
-        yield Label("order of the stages", classes="controls--heading", markup=False)
-        yield OrderList(id="controls-order")
-        yield Label("the reply", classes="controls--heading", markup=False)
-        yield SeedRow(id="controls-seed")
-        yield ActionRow("stop", id="controls-stop")
-        yield ActionRow("logit bias", id="controls-logit_bias")
-        yield ActionRow("end token", id="controls-ignore_eos")
+        preset = ActionRow("preset", id="controls-preset")
+        preset.explain(PRESET_HELP)
+        yield preset
+        yield NoteRow(id="controls-note")
+        yield OptionRows(id="controls-options")
+        yield SliderGroup(self._shown[0], id="controls-sliders")
+        yield ReplyRows(id="controls-reply")
+        yield PanelFoot(id="controls-foot")
 
     def on_mount(self) -> None:
         """Draw what was shown before there was a screen."""
-        self._refresh_parts()
+        self._refresh_options()
+        self._refresh_values(settle=True)
+        self._refresh_available()
+
+    # What the screen tells the panel
 
     def show(
-        self,
-        params: SamplingParams,
-        defaults: SamplingParams,
-        preset: str,
-        unsupported: Mapping[str, str] | None = None,
+        self, params: SamplingParams, defaults: SamplingParams, preset: str, preset_fields: Collection[str] = ()
     ) -> None:
         """Show other parameters; nothing is built anew.
 
@@ -188,72 +141,114 @@ class Controls(VerticalScroll, can_focus=False):
             params: The parameters in force.
             defaults: What the preset says; values that differ are marked, and reset goes back to these.
             preset: The preset's name.
-            unsupported: Fields of SamplingParams the backend cannot use, each with the reason.
+            preset_fields: Fields of SamplingParams that the preset sets by itself.
         """
-        self._params, self._defaults, self._preset = params, defaults, preset
-        self._unsupported = dict(unsupported or {})
+        shown = (params, defaults, preset, frozenset(preset_fields))
+        if shown != self._shown:
+            another = preset != self._shown[2]
+            self._shown = shown
+            if self.is_mounted:
+                self._refresh_values(settle=another or not self.occupied)
+
+    def set_available(self, reasons: Mapping[str, str]) -> None:
+        """Say which parameters the model does not take.
+
+        Args:
+            reasons: Fields of SamplingParams, each with the reason, one sentence; empty: all are available.
+        """
+        known = {name: reason for name, reason in reasons.items() if reason and (name in SPECS or name in ROW_HELP)}
+        if known != self._reasons:
+            self._reasons = known
+            if self.is_mounted:
+                self._refresh_available()
+
+    def set_options(
+        self,
+        options: CallOptions,
+        *,
+        effort: tuple[str, ...] = (),
+        thinking: tuple[str, ...] = (),
+        cache: tuple[str, ...] = (),
+        legacy: bool = False,
+    ) -> None:
+        """Show what is asked for beside sampling parameters, a row for each option that the model offers.
+
+        Args:
+            options: The options in force.
+            effort: Levels of effort.
+            thinking: Ways of thinking.
+            cache: How long a prompt can be kept, "off" included.
+            legacy: True when sampling parameters can be sent on request.
+        """
+        self._offer = (
+            options,
+            {
+                "effort": with_default(effort),
+                "thinking": with_default(thinking),
+                "cache": cache,
+                "legacy_sampling": OFF_ON if legacy else (),
+            },
+        )
         if self.is_mounted:
-            self._refresh_parts()
+            self._refresh_options()
 
-    def _refresh_parts(self) -> None:
-        params, unsupported = self._params, self._unsupported
-        changed = params != self._defaults
-        self.query_one("#controls-preset", ActionRow).show(f"{self._preset}{'*' if changed else ''} ▾")
-        hidden = 0
-        for slider in self.query(ParamSlider):
-            name = slider.spec.name
-            slider.set_default(getattr(self._defaults, name))
-            slider.set_value(getattr(params, name))
-            slider.set_unsupported(unsupported.get(name, ""))
-            used = in_use(slider.spec, params)
-            hidden += not used
-            slider.display = used or self._more
-        more = self.query_one("#controls-more", ActionRow)
-        more.display = hidden > 0
-        more.show("", label=f"▾ fewer ({hidden})" if self._more else f"▸ more ({hidden})")
-        order = self.query_one(OrderList)
-        order.show(params, self._defaults.order)
-        order.disabled = "order" in unsupported
-        order.tooltip = reasoned(ORDER_HELP, unsupported.get("order"))
-        self._refresh_reply()
+    # Drawing
 
-    def _refresh_reply(self) -> None:
-        params = self._params
-        self.query_one(SeedRow).show(params.seed)
-        self.query_one("#controls-stop", ActionRow).show(", ".join(f'"{text}"' for text in params.stop) or "none")
-        count = len(params.logit_bias)
-        bias = "none" if not count else f"{count} token{'s' if count > 1 else ''}"
-        self.query_one("#controls-logit_bias", ActionRow).show(bias)
-        self.query_one("#controls-ignore_eos", ActionRow).show("ignored" if params.ignore_eos else "obeyed")
-        for name, help_text in ROW_HELP.items():
-            row = self.query_one(f"#controls-{name}")
-            row.disabled = name in self._unsupported
-            row.tooltip = reasoned(help_text, self._unsupported.get(name))
+    def _refresh_values(self, settle: bool) -> None:
+        params, defaults, preset, _ = self._shown
+        changed = params != defaults
+        tail = "* ▾" if changed else " ▾"
+        self.query_one("#controls-preset", ActionRow).show(preset, tail=tail, changed=changed)
+        self.query_one(SliderGroup).show(params, defaults, settle=settle)
+        self.query_one(ReplyRows).show(params, defaults)
+        self._refresh_note()
 
-    def action_toggle_more(self) -> None:
-        """Show all parameters, or those in use."""
-        self._more = not self._more
-        self._refresh_parts()
-        self.query_one("#controls-more").scroll_visible(animate=False)
+    def _refresh_options(self) -> None:
+        options, offer = self._offer
+        rows = self.query_one(OptionRows)
+        rows.show(options, offer)
+        rows.display = any(offer.values())
 
-    def action_focus_row(self, rows: int) -> None:
-        """Give the focus to a row further up or down."""
-        focusable = [widget for widget in self.screen.focus_chain if self in widget.ancestors]
-        focused = self.screen.focused
-        if focused in focusable:
-            place = focusable.index(focused) + rows
-            focusable[min(len(focusable) - 1, max(0, place))].focus()
+    def _refresh_available(self) -> None:
+        group = self.query_one(SliderGroup)
+        group.set_available(self._reasons)
+        self.query_one(ReplyRows).set_available(self._reasons, folded=group.folded)
+        self.make_room(set(self._reasons.values()))
+        self._refresh_note()
 
-    @on(ActionRow.Pressed)
-    def _row_pressed(self, event: ActionRow.Pressed) -> None:
+    def _refresh_note(self) -> None:
+        """Say how much of the preset is lost on this model; what it leaves off is not lost."""
+        _, defaults, _, fields = self._shown
+        lost = [
+            SPECS[name].label if name in SPECS else name.replace("_", " ")
+            for name in sorted(fields & self._reasons.keys())
+            if name not in SPECS or getattr(defaults, name) != SPECS[name].off
+        ]
+        note = self.query_one(NoteRow)
+        note.display = bool(lost)
+        values, do = (f"{len(lost)} of its values", "do") if len(lost) > 1 else ("1 of its values", "does")
+        short = f"{len(lost)} value{'s' if len(lost) > 1 else ''} {do} not apply here"
+        note.show((f"{values} {do} not apply here", short), f"Not applied here: {', '.join(lost)}.")
+
+    def left(self) -> None:
+        """Nobody looks for a row now, so those in use can be displayed and the others not."""
+        self.query_one(SliderGroup).settle()
+
+    # What the person does
+
+    @on(PressRow.Pressed)
+    def _row_pressed(self, event: PressRow.Pressed) -> None:
         event.stop()
         match event.row.id:
             case "controls-preset":
                 self.post_message(self.PresetRequested(self))
             case "controls-more":
-                self.action_toggle_more()
+                self.query_one(SliderGroup).toggle_more()
+            case "controls-fold":
+                self.query_one(SliderGroup).toggle_fold()
+                self._refresh_available()
             case "controls-ignore_eos":
-                self.post_message(self.ParamChanged(self, "ignore_eos", not self._params.ignore_eos, True))
+                self.post_message(self.ParamChanged(self, "ignore_eos", not self._shown[0].ignore_eos, True))
             case "controls-stop" | "controls-logit_bias" as row:
                 self.post_message(self.EditRequested(self, row.removeprefix("controls-")))
 
@@ -262,20 +257,22 @@ class Controls(VerticalScroll, can_focus=False):
         event.stop()
         self.post_message(self.ParamChanged(self, event.name, event.value, event.final))
 
-    @on(ParamSlider.Rejected)
-    def _slider_rejected(self, event: ParamSlider.Rejected) -> None:
+    @on(OptionRows.Changed)
+    def _options_changed(self, event: OptionRows.Changed) -> None:
         event.stop()
-        self.post_message(self.Rejected(self, event.name, event.reason))
+        self.post_message(self.OptionsChanged(self, event.options))
+
+    @on(ParamSlider.Rejected)
+    @on(SeedRow.Rejected)
+    def _rejected(self, event: ParamSlider.Rejected | SeedRow.Rejected) -> None:
+        event.stop()
+        name = event.name if isinstance(event, ParamSlider.Rejected) else "seed"
+        self.post_message(self.Rejected(self, name, event.reason))
 
     @on(SeedRow.Changed)
     def _seed_changed(self, event: SeedRow.Changed) -> None:
         event.stop()
         self.post_message(self.ParamChanged(self, "seed", event.seed, True))
-
-    @on(SeedRow.Rejected)
-    def _seed_rejected(self, event: SeedRow.Rejected) -> None:
-        event.stop()
-        self.post_message(self.Rejected(self, "seed", event.reason))
 
     @on(OrderList.Changed)
     def _order_changed(self, event: OrderList.Changed) -> None:

@@ -13,13 +13,13 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
-from textual.widget import Widget
 
 from playground.domain.sampling import DEFAULT_ORDER, SamplingParams, truncating_stages
 from playground.widgets.bars import fit, stage_label
+from playground.widgets.explained import Explained
 
 
-class OrderList(Widget, can_focus=True):
+class OrderList(Explained, can_focus=True):
     """One row a stage: number, name, whether it does anything. Those left out stand at the end."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -40,7 +40,8 @@ class OrderList(Widget, can_focus=True):
         & > .order--on { color: $foreground; }
         & > .order--off { color: $text-disabled; }
         & > .order--cursor { background: $foreground 12%; text-style: bold; }
-        &:disabled { text-opacity: 45%; }
+        &.-unavailable { text-opacity: 55%; pointer: default; }
+        &.-unavailable:focus { background: $foreground 9%; }
     }
     """
 
@@ -92,7 +93,7 @@ class OrderList(Widget, can_focus=True):
         name, out = rows[y], y >= len(self._order)
         style = self.get_component_rich_style("order--on" if name in self._active else "order--off")
         number = self.get_component_rich_style("order--number")
-        if self.has_focus and y == self.cursor:
+        if self.has_focus and y == self.cursor and not self.reason:
             under = self.get_component_rich_style("order--cursor")
             cursor = Style(bgcolor=under.bgcolor, bold=under.bold)
             style, number = style + cursor, number + cursor
@@ -105,7 +106,7 @@ class OrderList(Widget, can_focus=True):
         return Strip(segments).adjust_cell_length(width, base)
 
     def _change(self, order: Sequence[str], follow: str) -> None:
-        if tuple(order) != self._order:
+        if tuple(order) != self._order and not self.reason:
             self._order = tuple(order)
             self.cursor = self._rows.index(follow)
             self.refresh()
@@ -114,7 +115,7 @@ class OrderList(Widget, can_focus=True):
     def action_select(self, rows: int) -> None:
         """Select another stage; beyond the ends the key belongs to whatever the list stands in."""
         place = self.cursor + rows
-        if not 0 <= place < len(self._rows):
+        if self.reason or not 0 <= place < len(self._rows):
             raise SkipAction
         self.cursor = place
 

@@ -7,14 +7,13 @@ from typing import ClassVar
 from rich.segment import Segment
 from textual import events, on
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
-from textual.widget import Widget
 
 from playground.domain.param_specs import ParamSpec
 from playground.widgets.bars import fit, span
+from playground.widgets.explained import Explained
 from playground.widgets.slider_scale import Number, SliderScale
 
 VALUE_WIDTH = 7
@@ -30,17 +29,11 @@ def columns(width: int) -> tuple[int, int]:
     return label, max(1, width - VALUE_WIDTH - label)
 
 
-def explanation(scale: SliderScale, default: Number, reason: str) -> Content:
-    """The tooltip: what the parameter does, its range, its default, and why it cannot be set."""
-    spec = scale.spec
-    lines = [f"{spec.label}: {spec.help}", scale.range_text, f"Default here: {scale.text(default)}"]
-    return Content("\n".join([*lines, f"Not available: {reason}"] if reason else lines))
-
-
-class ParamSlider(Widget, can_focus=True):
+class ParamSlider(Explained, can_focus=True):
     """A slider for one numeric parameter of `playground.domain.param_specs`.
 
     Its `Widget.name` is the parameter's name. A dot before the label marks a value that differs from the default.
+    Where the parameter is not available, a dashed line stands in place of the bar.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -83,7 +76,7 @@ class ParamSlider(Widget, can_focus=True):
             background: $foreground 9%;
             & > .slider--fill { color: $accent; }
         }
-        &:disabled { text-opacity: 45%; & > .slider--fill { color: $foreground 30%; } }
+        &.-unavailable { text-opacity: 55%; pointer: default; }
     }
     """
 
@@ -131,12 +124,16 @@ class ParamSlider(Widget, can_focus=True):
         self.spec = spec
         self.scale = SliderScale(spec)
         self._default = default
-        self._reason = ""
         self._dragging = False
         self._dragged = False
         """True once a drag has changed the value, even if it came back to where it began."""
         self.set_reactive(ParamSlider.value, self.scale.clamp(value))
-        self.tooltip = explanation(self.scale, self._default, self._reason)
+        self._refresh_tooltip()
+
+    def explanation(self) -> str:
+        """What the parameter does, its range and its default."""
+        spec, default = self.spec, self.scale.text(self._default)
+        return f"{spec.label}: {spec.help}\n{self.scale.range_text}\nDefault here: {default}"
 
     # What the panel tells the slider
 
@@ -150,14 +147,14 @@ class ParamSlider(Widget, can_focus=True):
         if default != self._default:
             self._default = default
             self.refresh()
-            self.tooltip = explanation(self.scale, self._default, self._reason)
+            self._refresh_tooltip()
 
-    def set_unsupported(self, reason: str) -> None:
-        """Disable the slider and say why in the tooltip; an empty reason enables it."""
-        if reason != self._reason:
-            self._reason = reason
-            self.disabled = bool(reason)
-            self.tooltip = explanation(self.scale, self._default, self._reason)
+    def set_unavailable(self, reason: str) -> None:
+        """As every row; what was being typed or dragged is left."""
+        super().set_unavailable(reason)
+        if self.reason:
+            self.on_blur()
+            self.on_mouse_up()
 
     # Painting
 
@@ -175,14 +172,17 @@ class ParamSlider(Widget, can_focus=True):
         differs = self.value != self._default
         mark = Segment("•" if differs else " ", self.get_component_rich_style("slider--mark"))
         segments = [mark, Segment(fit(self.spec.label, label - 1), base)]
-        segments += span(self.scale.origin, self.scale.position(self.value), width, fill, track)
+        if self.reason:
+            segments.append(Segment("╌" * width, self.get_component_rich_style("slider--idle")))
+        else:
+            segments += span(self.scale.origin, self.scale.position(self.value), width, fill, track)
         segments.append(Segment(fit(shown.rjust(VALUE_WIDTH), VALUE_WIDTH), self.get_component_rich_style(style)))
         return Strip(segments).adjust_cell_length(self.size.width, base)
 
     # Keys
 
     def _choose(self, value: Number, final: bool = True) -> None:
-        if value != self.value:
+        if value != self.value and not self.reason:
             self.value = value
             self._dragged = not final
             self.post_message(self.Changed(self, value, final))
@@ -201,11 +201,13 @@ class ParamSlider(Widget, can_focus=True):
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
         """Digits belong to the slider while it has the focus."""
-        return character is not None and character in "0123456789.,-"
+        return not self.reason and character is not None and character in "0123456789.,-"
 
     def on_key(self, event: events.Key) -> None:
         """Collect an exact number; while one is typed, letters do nothing else."""
         character = event.character or ""
+        if self.reason:
+            return
         if character and character in "0123456789.,-":
             self.entry = (self.entry + character.replace(",", "."))[:ENTRY_LIMIT]
             self.invalid = False
@@ -246,7 +248,7 @@ class ParamSlider(Widget, can_focus=True):
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Jump to the place under the mouse and start to drag."""
         label, width = columns(self.size.width)
-        if event.button == 1 and label <= event.x < label + width:
+        if not self.reason and event.button == 1 and label <= event.x < label + width:
             self._dragging = True
             self.capture_mouse()
             self._point(event.x)
@@ -274,7 +276,7 @@ class ParamSlider(Widget, can_focus=True):
     @on(events.MouseScrollDown)
     def _turn(self, event: events.MouseScrollUp | events.MouseScrollDown) -> None:
         """One step a notch; without the focus the wheel belongs to the panel."""
-        if self.has_focus:
+        if self.has_focus and not self.reason:
             event.stop()
             event.prevent_default()
             self.action_step(1 if isinstance(event, events.MouseScrollUp) else -1)

@@ -227,18 +227,39 @@ async def test_set_value_is_silent_and_clamps() -> None:
         assert not app.posted(ParamSlider.Changed)
 
 
-async def test_an_unsupported_slider_says_why_and_ignores_keys() -> None:
+async def test_a_slider_that_is_not_available_says_why_and_takes_no_change() -> None:
+    app = stand("min_p", 0.05, 0.1)
+    async with app.run_test(size=(40, 3), message_hook=app.note) as pilot:
+        slider = app.query_one(ParamSlider)
+        slider.set_unavailable("[hosted] has no \x1b[31mmin-p.")
+        slider.focus()
+        await pilot.press("right", "end", "r", "9", "enter", "home")
+        left, _ = columns(40)
+        await pilot.mouse_down(slider, offset=(left + 2, 0))
+        await pilot.hover(slider, offset=(left + 6, 0))
+        await pilot.mouse_up(slider, offset=(left + 6, 0))
+        await pilot.click(slider, offset=(2, 0), times=2)
+        await pilot._post_mouse_events([wheel_up()], slider, offset=(3, 0))
+        await pilot.pause()
+        assert app.row(slider).startswith("•min-p")
+        assert app.row(slider).endswith(" 0.05")
+        assert not app.posted(ParamSlider.Changed)
+        assert "[hosted] has no ␛[31mmin-p." in str(slider.tooltip)
+        slider.set_unavailable("")
+        await pilot.press("right")
+        assert slider.value == pytest.approx(0.06)
+        assert "0 to 1" in str(slider.tooltip)
+        assert "Not available" not in str(slider.tooltip)
+
+
+async def test_a_number_being_typed_is_left_when_the_slider_becomes_unavailable() -> None:
     app = stand("min_p", 0.05)
     async with app.run_test(size=(40, 3)) as pilot:
         slider = app.query_one(ParamSlider)
-        slider.set_unsupported("[hosted] has no min-p.")
         slider.focus()
-        await pilot.press("right")
-        assert slider.value == 0.05
-        assert "[hosted] has no min-p." in str(slider.tooltip)
-        slider.set_unsupported("")
-        assert not slider.disabled
-        assert "0 to 1" in str(slider.tooltip)
+        await pilot.press("0", ".", "5")
+        slider.set_unavailable("No.")
+        assert app.row(slider).endswith(" 0.05")
 
 
 @pytest.mark.parametrize("width", [24, 26, 30, 34, 80])
