@@ -12,18 +12,28 @@ from playground.domain.errors import PlaygroundError
 
 @click.command("bench")
 @click.option("--model", "-m", metavar="PATH|NAME", default="", help="GGUF file, or part of the name of one on disk.")
-@click.option("--pairs", type=click.IntRange(1, 100), default=5, show_default=True, help="Paired runs of each.")
-@click.option("--tokens", type=click.IntRange(8, 2000), default=128, show_default=True, help="Tokens a run.")
+@click.option("--pairs", type=click.IntRange(1, 100), default=5, show_default=True, help="Rounds of each measurement.")
+@click.option("--tokens", type=click.IntRange(8, 2000), default=128, show_default=True, help="Tokens a round.")
 @click.option(
     "--history", type=click.IntRange(50, 3500), default=2000, show_default=True, help="Tokens before a follow-up turn."
 )
+@click.option(
+    "--streams",
+    "-s",
+    type=click.IntRange(1, 8),
+    multiple=True,
+    default=(1, 2, 4),
+    show_default=True,
+    help="Streams at once; may be given several times.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def bench_command(model: str, pairs: int, tokens: int, history: int, as_json: bool) -> None:
+def bench_command(model: str, pairs: int, tokens: int, history: int, streams: tuple[int, ...], as_json: bool) -> None:
     """Measure the engine against a bare llama.cpp loop, in turn, in one run.
 
     \b
     Example:
       llm-playground bench --pairs 7
+      llm-playground bench --streams 4 --streams 6
     """  # noqa: D301 - \b is click's mark for text that is not to be re-wrapped
     from playground.engine.threads import prepare_threads
 
@@ -39,7 +49,7 @@ def bench_command(model: str, pairs: int, tokens: int, history: int, as_json: bo
     settings, _ = load_settings()
     try:
         path = str(resolve_model(model or settings.model, settings))
-        rows = run_benchmark(Plan(path, settings.load, pairs, tokens, history, report))
+        rows = run_benchmark(Plan(path, settings.load, pairs, tokens, history, streams, report))
     except PlaygroundError as error:
         click.echo(f"llm-playground: {error}", err=True)
         sys.exit(error.exit_status)

@@ -1,6 +1,6 @@
 """What seeing everything costs, measured against a bare loop in the same run.
 
-Machines are noisy, so every figure is a ratio: a variant and the bare loop take turns, a few tokens each, and the
+Machines are noisy, so every figure is a ratio: a variant and its yardstick take turns, a few tokens each, and the
 median of the pairs' ratios is what counts.
 """
 
@@ -9,27 +9,27 @@ from __future__ import annotations
 import asyncio
 import statistics
 import tempfile
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from playground.backends.local import LocalBackend
-from playground.domain.events import Event, Finished, TokenGenerated
-from playground.domain.messages import ChatPrompt, GenerationRequest, Message, Prompt, RawPrompt, Role
+from playground.domain.messages import ChatPrompt, Message, Role
 from playground.domain.models import LoadOptions
-from playground.domain.sampling import SamplingParams
 from playground.engine.bare import BareLoop
 from playground.engine.engine import Engine
 from playground.engine.model import LoadedModel, open_model
+from playground.services import measures
+from playground.services.measures import PARAMS, STORY
 
-PARAMS: Final = SamplingParams(seed=1)
-_PROMPT: Final = "Here is a long story about a river, told slowly and with many details. Once upon a time"
 _CONTEXT: Final = 4096
 _BURST: Final = 16
 """Tokens after which the other one takes its turn: a processor's speed drifts within seconds."""
+_SHARED: Final = 1000
+"""Tokens of the prompt that several streams get at once."""
 
 Measure = Callable[[], Awaitable[float]]
 Report = Callable[[str], None]
@@ -43,7 +43,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """Median of the runs."""
     unit: str
     ratio: float | None
-    """Median over the pairs of this variant's figure divided by the yardstick's."""
+    """Median over the runs of this variant's figure divided by the yardstick's in the same turn."""
     against: str
     """What the ratio is to."""
     runs: int
@@ -56,16 +56,19 @@ class Plan(NamedTuple):
     options: LoadOptions
     pairs: int
     tokens: int
-    """Tokens a run, in bursts of 16."""
+    """Tokens of each stream a pair, measured in bursts of 16, every burst beside one of the yardstick's."""
     history: int
     """Tokens of history before the follow-up turn, about."""
+    streams: tuple[int, ...]
+    """How many streams decode at once, one measurement after another; 1 brings what is measured with one alone."""
     report: Report
     """Is told what is being measured."""
 
 
 def run_benchmark(plan: Plan) -> list[Row]:
     """Run all measurements, one after another. Raises what `open_model` raises."""
-    plan = plan._replace(options=msgspec.structs.replace(plan.options, context=_CONTEXT))
+    room = max(plan.options.streams, *plan.streams)
+    plan = plan._replace(options=msgspec.structs.replace(plan.options, context=_CONTEXT, streams=room))
     model = open_model(plan.path, plan.options)
     try:
         return asyncio.run(_Benchmark(model, plan).rows())
@@ -74,57 +77,45 @@ def run_benchmark(plan: Plan) -> list[Row]:
 
 
 class _Benchmark:
-    """The measurements, all on one loaded model."""
+    """The measurements, all on one loaded model. The engine and the bare loop use its context in turn."""
 
     def __init__(self, model: LoadedModel, plan: Plan) -> None:
         self._model = model
         self._plan = plan
-        self._prompt_ids = model.tokenize(_PROMPT, special=True, begin=True)
         self._burst = min(plan.tokens, _BURST)
+        self._engine = Engine(model, lambda _: None, batch=plan.options.batch, streams=plan.options.streams)
+        self._bare = BareLoop(model, PARAMS, batch=plan.options.batch)
 
     async def rows(self) -> list[Row]:
         rows: list[Row] = []
-        for streams in (1, 2, 4):
+        for streams in self._plan.streams:
             rows += await self._at_once(streams)
-        return [*rows, self._follow_up()]
-
-    async def _at_once(self, streams: int) -> list[Row]:
-        options = self._plan.options
-        bare = BareLoop(self._model, PARAMS, options, n_ctx=_CONTEXT)
-        engine = self._engine()
-        run_bare = _measure(bare.run, self._prompt_ids, self._burst, streams)
-        run_engine = _measure(_engine_speed, engine, self._burst, streams)
-        name = f"engine, {streams} at once"
-        rows = await self._versus(run_engine, run_bare, name, "bare loop", show_yardstick=streams == 1)
-        if streams == 1:
-            rows += await self._in_its_own_process(run_bare)
-            rows += await self._stock(run_engine, run_bare)
-        bare.close()
-        engine.forget()
+            if streams > 1:
+                rows += await self._shared_prompt(streams)
+        if 1 in self._plan.streams:
+            rows.append(await self._follow_up())
         return rows
 
-    def _engine(self) -> Engine:
-        options = self._plan.options
-        return Engine(self._model, lambda _: None, batch=options.batch, streams=options.streams)
+    async def _at_once(self, streams: int) -> list[Row]:
+        prompt = self._model.tokenize(STORY, special=True, begin=True)
+        bare = _measure(self._bare.run, prompt, self._burst, streams)
+        engine = _measure(measures.engine_speed, self._engine, self._burst, streams)
+        bare_name = "bare loop" if streams == 1 else f"bare loop with {streams}"
+        rows = await self._versus(engine, bare, f"engine, {streams} at once", bare_name, show_yardstick=True)
+        async with self._worker() as backend:
 
-    async def _in_its_own_process(self, run_bare: Measure) -> list[Row]:
-        with tempfile.TemporaryDirectory() as logs:
-            worker = await LocalBackend.load(self._plan.path, self._plan.options, Path(logs))
+            async def worker() -> float:
+                return await measures.worker_speed(backend, self._burst, streams)
 
-            async def run_worker() -> float:
-                return await _worker_speed(worker, self._burst)
+            rows += await self._versus(worker, bare, f"engine in its own process, {streams} at once", bare_name)
+        return [*rows, *await self._stock(engine, bare)] if streams == 1 else rows
 
-            try:
-                return await self._versus(run_worker, run_bare, "engine in its own process", "bare loop")
-            finally:
-                await worker.close()
-
-    async def _stock(self, run_engine: Measure, run_bare: Measure) -> list[Row]:
+    async def _stock(self, engine: Measure, bare: Measure) -> list[Row]:
         name = "create_completion(logprobs=10)"
-        llama = _stock(self._plan.path, self._plan.options)
-        run_stock = _measure(_stock_speed, llama, self._burst)
-        rows = await self._versus(run_stock, run_bare, name, "bare loop")
-        rows += await self._versus(run_engine, run_stock, "engine", "create_completion")
+        llama = measures.stock_llama(self._plan.path, self._plan.options)
+        stock = _measure(measures.stock_speed, llama, self._burst)
+        rows = await self._versus(stock, bare, name, "bare loop")
+        rows += await self._versus(engine, stock, "engine", "create_completion")
         llama.close()
         return rows
 
@@ -132,59 +123,69 @@ class _Benchmark:
         self, variant: Measure, yardstick: Measure, name: str, against: str, *, show_yardstick: bool = False
     ) -> list[Row]:
         """Take turns, burst by burst, each going first every other time, after one unmeasured round."""
-        pairs = self._plan.pairs
         self._plan.report(f"{name} against {against}")
         await yardstick()
         await variant()
-        values, yards, ratios = [], [], []
-        for _ in range(pairs):
-            slowness, yard_slowness = [], []
-            for turn in range(max(1, self._plan.tokens // self._burst)):
-                if turn % 2:
-                    slowness.append(1 / await variant())
-                yard_slowness.append(1 / await yardstick())
-                if not turn % 2:
-                    slowness.append(1 / await variant())
-            values.append(1 / statistics.mean(slowness))
-            yards.append(1 / statistics.mean(yard_slowness))
-            ratios.append(values[-1] / yards[-1])
-        row = Row(
-            name=name,
-            value=statistics.median(values),
-            unit="tokens/s",
-            ratio=statistics.median(ratios),
-            against=against,
-            runs=pairs,
-        )
-        yard_row = Row(
-            name=against, value=statistics.median(yards), unit="tokens/s", ratio=1.0, against=against, runs=pairs
-        )
+        values: list[float] = []
+        yards: list[float] = []
+        for turn in range(self._plan.pairs * max(1, self._plan.tokens // self._burst)):
+            for measure, found in ((yardstick, yards), (variant, values))[:: -1 if turn % 2 else 1]:
+                found.append(await measure())
+        ratios = [value / yard for value, yard in zip(values, yards, strict=True)]
+        row = _row(name, values, "tokens/s", ratios, against)
+        yard_row = _row(against, yards, "tokens/s", [1.0], against)
         return [yard_row, row] if show_yardstick else [row]
 
-    def _follow_up(self) -> Row:
+    async def _shared_prompt(self, streams: int) -> list[Row]:
+        """Time until the last of several streams with one prompt has its first token, against one stream alone."""
+        text = measures.text_of(self._model, _SHARED)
+
+        async def in_engine(count: int) -> float:
+            return measures.engine_prefill_ms(self._engine, text, count)
+
+        async def in_worker(count: int) -> float:
+            async with self._worker() as backend:
+                await measures.worker_speed(backend, 8, 1)
+                return await measures.worker_prefill_ms(backend, text, count)
+
+        name = f"prompt of {_SHARED:,} tokens for {streams} at once"
+        rows = []
+        for where, measure in (("", in_engine), (", in its own process", in_worker)):
+            self._plan.report(name + where)
+            shared, alone = [], []
+            for _ in range(self._plan.pairs):
+                alone.append(await measure(1))
+                shared.append(await measure(streams))
+            ratios = [many / one for many, one in zip(shared, alone, strict=True)]
+            rows.append(_row(name + where, shared, "ms", ratios, f"for one ({statistics.median(alone):,.0f} ms)"))
+        return rows
+
+    async def _follow_up(self) -> Row:
         """TTFT of a second turn whose history is cached, against computing the same tokens afresh."""
         self._plan.report("a follow-up turn")
-        words = "the river went on and the people on its banks told one another what they had seen that day "
-        first = (Message(Role.USER, words * (self._plan.history // 19)),)
+        first = (Message(Role.USER, measures.text_of(self._model, self._plan.history)),)
         second = (*first, Message(Role.ASSISTANT, "I see."), Message(Role.USER, "Who told it?"))
-        cached, fresh, ratios = [], [], []
-        engine = self._engine()
+        cached, fresh = [], []
         for _ in range(self._plan.pairs):
-            engine.forget()
-            _ttft_ms(engine, ChatPrompt(first))
-            cached.append(_ttft_ms(engine, ChatPrompt(second)))
-            engine.forget()
-            fresh.append(_ttft_ms(engine, ChatPrompt(second)))
-            ratios.append(cached[-1] / fresh[-1])
-        engine.forget()
-        return Row(
-            name=f"first token of a follow-up turn after {self._plan.history:,} tokens",
-            value=statistics.median(cached),
-            unit="ms",
-            ratio=statistics.median(ratios),
-            against=f"fresh prefill ({statistics.median(fresh):,.0f} ms)",
-            runs=self._plan.pairs,
-        )
+            self._engine.forget()
+            measures.ttft_ms(self._engine, ChatPrompt(first))
+            cached.append(measures.ttft_ms(self._engine, ChatPrompt(second)))
+            self._engine.forget()
+            fresh.append(measures.ttft_ms(self._engine, ChatPrompt(second)))
+        self._engine.forget()
+        ratios = [quick / slow for quick, slow in zip(cached, fresh, strict=True)]
+        name = f"first token of a follow-up turn after {self._plan.history:,} tokens"
+        return _row(name, cached, "ms", ratios, f"fresh prefill ({statistics.median(fresh):,.0f} ms)")
+
+    @asynccontextmanager
+    async def _worker(self) -> AsyncIterator[LocalBackend]:
+        """A worker process of its own, with nothing cached."""
+        with tempfile.TemporaryDirectory() as logs:
+            backend = await LocalBackend.load(self._plan.path, self._plan.options, Path(logs))
+            try:
+                yield backend
+            finally:
+                await backend.close()
 
 
 def _measure(function: Callable[..., float], *arguments: Any) -> Measure:
@@ -194,68 +195,6 @@ def _measure(function: Callable[..., float], *arguments: Any) -> Measure:
     return once
 
 
-def _request(stream: int, prompt: Prompt, **changes: Any) -> GenerationRequest:
-    params = msgspec.structs.replace(PARAMS, **changes)
-    return GenerationRequest(stream=stream, prompt=prompt, params=params, submitted_at=time.monotonic())
-
-
-def _engine_speed(engine: Engine, tokens: int, streams: int) -> float:
-    """Decode speed of all streams together, from the first token of the last stream to start on."""
-    events: list[tuple[float, Event]] = []
-    engine.redirect(lambda event: events.append((time.perf_counter(), event)))
-    for stream in range(streams):
-        engine.submit(_request(stream, RawPrompt(_PROMPT), max_tokens=tokens + streams, seed=stream + 1))
-    while engine.busy:
-        engine.step()
-    return _steady_speed(events, streams)
-
-
-def _steady_speed(events: list[tuple[float, Event]], streams: int) -> float:
-    """Tokens per second while all streams decode: after the last first token, until the first stream ends."""
-    times = [(at, event.stream) for at, event in events if isinstance(event, TokenGenerated)]
-    firsts = {stream: min(at for at, other in times if other == stream) for stream in range(streams)}
-    lasts = {stream: max(at for at, other in times if other == stream) for stream in range(streams)}
-    begin, end = max(firsts.values()), min(lasts.values())
-    return sum(begin < at <= end for at, _ in times) / (end - begin)
-
-
-async def _worker_speed(backend: LocalBackend, tokens: int) -> float:
-    events: list[tuple[float, Event]] = []
-    request = _request(0, RawPrompt(_PROMPT), max_tokens=tokens + 1)
-    await backend.generate(request, lambda event: events.append((time.perf_counter(), event)))
-    return _steady_speed(events, 1)
-
-
-def _stock(path: str, options: LoadOptions) -> Any:
-    from llama_cpp import Llama
-
-    return Llama(path, n_ctx=512, n_batch=options.batch, logits_all=True, verbose=False)
-
-
-def _stock_speed(llama: Any, tokens: int) -> float:
-    llama.reset()
-    stream = llama.create_completion(
-        _PROMPT,
-        stream=True,
-        logprobs=10,
-        max_tokens=tokens,
-        temperature=PARAMS.temperature,
-        top_k=PARAMS.top_k,
-        top_p=PARAMS.top_p,
-        min_p=PARAMS.min_p,
-        repeat_penalty=1.0,
-        seed=1,
-    )
-    times = [time.perf_counter() for _ in stream]
-    return (len(times) - 1) / (times[-1] - times[0])
-
-
-def _ttft_ms(engine: Engine, prompt: Prompt) -> float:
-    ended: list[Finished] = []
-    engine.redirect(lambda event: ended.append(event) if isinstance(event, Finished) else None)
-    engine.submit(_request(0, prompt, max_tokens=1))
-    while engine.busy:
-        engine.step()
-    ttft = ended[0].timings.ttft_ms
-    assert ttft is not None, "a run of one token has a first token"
-    return ttft
+def _row(name: str, values: list[float], unit: str, ratios: list[float], against: str) -> Row:
+    middle = statistics.median
+    return Row(name=name, value=middle(values), unit=unit, ratio=middle(ratios), against=against, runs=len(values))
