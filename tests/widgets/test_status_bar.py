@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from textual.widgets import Static
 
 from playground.domain.messages import PromptParts
 from playground.widgets.meter import ContextMeter
-from playground.widgets.status_bar import StatusBar, StatusView, dollars
+from playground.widgets.status_bar import StatusBar, StatusView, dollars, total
 from tests.widgets.support import Stand, screen_text
 
 VIEW = StatusView(
@@ -93,37 +95,10 @@ async def test_tooltips_say_what_the_figures_are() -> None:
         app.query_one(StatusBar).show(VIEW)
         await pilot.pause()
         assert "time to first token" in str(app.query_one("#status-ttft", Static).tooltip)
-        split = str(app.query_one(ContextMeter).tooltip)
-        assert "history       900" in split
-        assert "60 of 512 reserved" in split
-        assert "free        6,446" in split
-
-
-async def test_the_meter_shows_every_share_that_is_not_nothing() -> None:
-    app = Stand(ContextMeter)
-    async with app.run_test(size=(60, 3)) as pilot:
-        meter = app.query_one(ContextMeter)
-        meter.show(PromptParts(1, 1, 1), 1, 2, 8192, estimate=True)
-        await pilot.pause()
-        assert app.row(meter).endswith(" ≈4/8,192")
-        meter.show(PromptParts(100, 2000, 4000), 3000, 5000, 8192)
-        await pilot.pause()
-        assert app.row(meter).endswith(" 9,100/8,192")
-        assert meter.render_line(0).cell_length == 60
-        meter.show(PromptParts(100, 0, 20), 0, 0, None)
-        await pilot.pause()
-        assert app.row(meter).strip() == "120/–"
-
-
-@pytest.mark.parametrize("width", [4, 12, 18, 60])
-async def test_the_meter_fits_any_width(width: int) -> None:
-    app = Stand(ContextMeter)
-    async with app.run_test(size=(60, 3)) as pilot:
-        meter = app.query_one(ContextMeter)
-        meter.styles.width, meter.styles.min_width = width, 0
-        meter.show(PromptParts(100, 2000, 4000), 30, 500, 8192)
-        await pilot.pause()
-        assert meter.render_line(0).cell_length == width
+        split = " ".join(str(app.query_one(ContextMeter).tooltip).split())
+        assert "history 900" in split
+        assert "reply 60 of 512 reserved" in split
+        assert "free 6,446" in split
 
 
 @pytest.mark.parametrize(
@@ -132,3 +107,105 @@ async def test_the_meter_fits_any_width(width: int) -> None:
 )
 def test_dollars(cost: float | None, text: str) -> None:
     assert dollars(cost) == text
+
+
+@pytest.mark.parametrize(("cost", "text"), [(0.0021, "$0.0021"), (0.0312, "$0.03"), (0.41, "$0.41"), (12.0, "$12.00")])
+def test_sums_are_told_in_cents(cost: float, text: str) -> None:
+    assert total(cost) == text
+
+
+HOSTED = replace(
+    VIEW,
+    model="claude-sonnet-5",
+    cost=0.0021,
+    cost_estimate=True,
+    session_cost=0.03,
+    day_cost=0.41,
+    speed_estimate=True,
+    tokens_per_second=41.3,
+    prefill_tokens_per_second=None,
+    price_note="Prices of 2026-10-01.",
+)
+
+
+@pytest.mark.parametrize(
+    ("width", "there", "gone"),
+    [
+        (200, {"≈$0.0021 ", "· session $0.03 ", "· day $0.41 ", "≈41 tok/s", "prefill –"}, {"p50", "mem"}),
+        (120, {"≈$0.0021 ", "· session $0.03 ", "· day $0.41 "}, {"prefill"}),
+        (100, {"≈$0.0021 ", "claude"}, {"session", "day"}),
+        (80, {"≈$0.0021 "}, {"session", "day"}),
+    ],
+)
+async def test_money_of_session_and_day_stand_beside_the_calls_where_there_is_room(
+    width: int, there: set[str], gone: set[str]
+) -> None:
+    app = Stand(StatusBar)
+    async with app.run_test(size=(width, 3)) as pilot:
+        app.query_one(StatusBar).show(HOSTED)
+        await pilot.pause()
+        text = screen_text(app)
+        assert {part for part in there if part in text} == there
+        assert {part for part in gone if part in text} == set()
+        assert "Prices of 2026-10-01." in str(app.query_one("#status-cost", Static).tooltip)
+
+
+async def test_a_large_window_keeps_its_bar_before_the_less_important_figures() -> None:
+    app = Stand(StatusBar)
+    async with app.run_test(size=(120, 3)) as pilot:
+        bar = app.query_one(StatusBar)
+        bar.show(replace(HOSTED, context=1_000_000))
+        await pilot.pause()
+        meter = app.query_one(ContextMeter)
+        assert len(app.row(meter).removesuffix(" 1,294/1,000,000")) >= 6
+        assert "session" in screen_text(app)
+        assert "day" not in screen_text(app)
+
+
+async def test_an_unknown_price_is_never_nothing() -> None:
+    app = Stand(StatusBar)
+    async with app.run_test(size=(160, 3)) as pilot:
+        bar = app.query_one(StatusBar)
+        bar.show(replace(VIEW, cost=None, price_unknown=True, session_cost=0.0, session_unknown=1))
+        await pilot.pause()
+        text = screen_text(app)
+        assert "price ?" in text
+        assert "session ?" in text
+        assert "$" not in text
+        assert "Price unknown" in str(app.query_one("#status-cost", Static).tooltip)
+        bar.show(replace(VIEW, cost=0.5, session_cost=0.5, session_unknown=2, price_unknown=False))
+        await pilot.pause()
+        assert "$0.5000" in screen_text(app)
+        assert "session $0.50 + ?" in screen_text(app)
+        assert "2 calls of unknown price are not in it" in str(app.query_one("#status-session", Static).tooltip)
+
+
+async def test_what_is_only_known_locally_comes_when_it_is_known_and_keeps_its_place() -> None:
+    app = Stand(StatusBar)
+    async with app.run_test(size=(200, 3)) as pilot:
+        bar = app.query_one(StatusBar)
+        bar.show(replace(VIEW, inter_token_p50_ms=23.7, inter_token_p95_ms=31.2, memory_bytes=412 << 20))
+        await pilot.pause()
+        text = screen_text(app)
+        assert "p50 24 · p95 31 ms" in text
+        assert "mem 412 MiB" in text
+        place = app.query_one("#status-cost").region
+        bar.show(VIEW)
+        await pilot.pause()
+        assert "p50" not in screen_text(app)
+        assert app.query_one("#status-cost").region == place
+
+
+async def test_a_countdown_has_room_on_a_wide_screen_and_is_whole_in_the_tooltip() -> None:
+    state = "overloaded, attempt 2 of 5 in 7 s"
+    app = Stand(StatusBar)
+    async with app.run_test(size=(200, 3)) as pilot:
+        bar = app.query_one(StatusBar)
+        bar.show(replace(VIEW, state=state))
+        await pilot.pause()
+        assert state in screen_text(app)
+        await pilot.resize_terminal(80, 3)
+        await pilot.pause()
+        assert "overloaded, attempt 2 o…" in screen_text(app)
+        assert state in str(app.query_one("#status-state", Static).tooltip)
+        assert "42.1 tok/s" in screen_text(app)
