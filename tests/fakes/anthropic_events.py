@@ -44,22 +44,23 @@ def script(body: Mapping[str, Any], fault: str) -> Script:
 
 def models(names: Sequence[str]) -> dict[str, object]:
     """The list of models."""
+    return {"data": [model(name) for name in names], "has_more": False, "first_id": names[0], "last_id": names[-1]}
+
+
+def model(name: str) -> dict[str, object]:
+    """What there is to know about one model."""
     effort = {"supported": True} | {level: {"supported": True} for level in ("low", "medium", "high")}
-    types = {name: {"supported": True} for name in ("enabled", "adaptive")}
-    data = [
-        {
-            "type": "model",
-            "id": name,
-            "display_name": name.title(),
-            "created_at": "2026-05-01T00:00:00Z",
-            "lifecycle": "active",
-            "max_input_tokens": 200_000,
-            "max_tokens": 64_000,
-            "capabilities": {"effort": effort, "thinking": {"supported": True, "types": types}},
-        }
-        for name in names
-    ]
-    return {"data": data, "has_more": False, "first_id": names[0], "last_id": names[-1]}
+    types = {way: {"supported": True} for way in ("enabled", "adaptive")}
+    return {
+        "type": "model",
+        "id": name,
+        "display_name": name.title(),
+        "created_at": "2026-05-01T00:00:00Z",
+        "lifecycle": "active",
+        "max_input_tokens": 200_000,
+        "max_tokens": 64_000,
+        "capabilities": {"effort": effort, "thinking": {"supported": True, "types": types}},
+    }
 
 
 _MESSAGE_STOP = event({"type": "message_stop"})

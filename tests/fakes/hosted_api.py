@@ -34,6 +34,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from tests.fakes import anthropic_events, openai_events
 from tests.fakes.hosted_faults import MID_STREAM, REFUSALS, Script, json_answer, refusal
@@ -129,8 +130,7 @@ class FakeApi:
         self.requests.append(request)
         is_anthropic = "anthropic-version" in request.headers or "/messages" in request.path
         if request.method == "GET":
-            listed = anthropic_events.models(self.models) if is_anthropic else openai_events.models(self.models)
-            return await to.answer(json_answer(200, listed) if request.path == "/v1/models" else json_answer(404, {}))
+            return await to.answer(self._about_models(request.path, is_anthropic))
         fault = self._fault(str(request.body.get("model", "")))
         refused = refusal(fault, request.body, request.headers, is_anthropic)
         if refused is not None:
@@ -144,6 +144,17 @@ class FakeApi:
         else:
             return await to.answer(json_answer(404, {"error": {"message": "no such route"}}))
         return await to.stream(script, fault)
+
+    def _about_models(self, path: str, is_anthropic: bool) -> bytes:
+        """The list of models, or what there is about one of them."""
+        if path == "/v1/models":
+            return json_answer(200, (anthropic_events if is_anthropic else openai_events).models(self.models))
+        name = unquote(path.removeprefix("/v1/models/"))
+        if not is_anthropic or name == path:
+            return json_answer(404, {})
+        if name in self.models or ":" in name:
+            return json_answer(200, anthropic_events.model(name))
+        return json_answer(404, {"type": "error", "error": {"type": "not_found_error", "message": f"model: {name}"}})
 
     def _fault(self, model: str) -> str:
         fault = model.partition(":")[2] or "ok"
