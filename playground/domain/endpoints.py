@@ -9,6 +9,9 @@ import msgspec
 
 ENDING: Final = ".gguf"
 
+REPLAY: Final = "replay"
+"""Name of the endpoint whose models are recordings."""
+
 
 class Secret:
     """An API key. Whatever prints, logs or encodes it by mistake gets dots."""
