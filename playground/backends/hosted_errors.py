@@ -154,6 +154,14 @@ def not_sendable(endpoint: Endpoint) -> ConfigError:
     )
 
 
+def key_missing(endpoint: Endpoint) -> KeyMissing:
+    """The error for a server that wants a key when there is none."""
+    name = endpoint.name
+    return KeyMissing(
+        f"{name} wants a key, and there is none.", f"Set one for {name} in the environment or the settings."
+    )
+
+
 def address(endpoint: Endpoint) -> str:
     """Host and port of an endpoint, without anything that could be a password."""
     from urllib.parse import urlsplit
@@ -214,9 +222,7 @@ def _wait_hint(name: str, wait_s: float | None) -> str:
 def _key_refused(failure: _Failure) -> PlaygroundError:
     name, key = failure.endpoint.name, failure.key
     if key is None and not failure.endpoint.headers:
-        return KeyMissing(
-            f"{name} wants a key, and there is none.", f"Set one for {name} in the environment or the settings."
-        )
+        return key_missing(failure.endpoint)
     if failure.status == 403 or "permission_error" in failure.kinds:
         hint = "Check what the key is allowed to do, or choose another model."
         return KeyRefused(f"{name} does not let this key use {failure.model}.", hint, failure.said)

@@ -19,7 +19,7 @@ LONGEST: Final = 300
 """Most characters of a server's words that are kept."""
 DOTS: Final = "•••"
 _SHORTEST_SECRET: Final = 6
-"""Header values shorter than this are no keys, and may be part of any word."""
+"""What is shorter, such as the "none" that some servers want for a key, may be part of any word."""
 
 _HTML: Final = re.compile(r"<!doctype html|<html|<body|<head", re.IGNORECASE)
 _TITLE: Final = re.compile(r"<(title|h1)\b[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
@@ -80,8 +80,9 @@ def scrub(text: str, key: Secret | None, headers: Mapping[str, str] | None = Non
 
     Of an HTML page the title is left. Keys are removed before the text is cut, so that no half of one is left.
     """
-    secrets = [key.reveal()] if key is not None and key.reveal() else []
-    secrets += [value for value in (headers or {}).values() if len(value) >= _SHORTEST_SECRET]
+    values = [*([key.reveal()] if key is not None else []), *(headers or {}).values()]
+    # "Bearer KEY" is a secret, and so is KEY.
+    secrets = [part for value in values for part in {value, *value.split()} if len(part) >= _SHORTEST_SECRET]
     text = _without(text, secrets)
     if _HTML.search(text):
         titles = [match[2] for match in _TITLE.finditer(text)]
