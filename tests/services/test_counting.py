@@ -6,8 +6,10 @@ import asyncio
 import gzip
 import hashlib
 import importlib.util
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from subprocess import run
 
 import pytest
 
@@ -266,3 +268,11 @@ def test_which_vocabulary_comes_nearest(model: str, vocabulary_name: str, factor
 )
 def test_which_addresses_are_this_machine(address: str, near: bool) -> None:
     assert is_loopback(address) is near
+
+
+def test_nothing_slow_is_imported_before_it_is_used() -> None:
+    code = (
+        "import sys, playground.services.limits, playground.services.counting as c; c.TokenCounter();"
+        "sys.exit(' '.join({'tiktoken', 'httpx2', 'anthropic', 'genai_prices', 'numpy'} & set(sys.modules)))"
+    )
+    assert run([sys.executable, "-c", code], check=False, capture_output=True, text=True).stderr.strip() == ""

@@ -173,21 +173,27 @@ async def test_a_huge_paste_is_searched_with_few_questions() -> None:
     assert backend.asked < 25
 
 
-TEXTS = st.text(alphabet="ab \n漢", max_size=400)
+UNITS = st.text(alphabet="ab \n漢", min_size=1, max_size=12)
+
+
+def texts(longest: int) -> st.SearchStrategy[str]:
+    """Texts of all lengths, long ones as often as short ones."""
+    return st.builds(lambda unit, size: (unit * size)[:size], UNITS, st.integers(0, longest))
 
 
 @settings(max_examples=150, deadline=None)
 @given(
-    contents=st.lists(TEXTS, min_size=1, max_size=9).filter(lambda texts: len(texts) % 2 == 1),
-    system=TEXTS,
-    n_ctx=st.integers(1, 600),
+    contents=st.integers(0, 4).flatmap(lambda turns: st.tuples(*[texts(600)] * (2 * turns + 1))),
+    system=texts(200),
+    percent=st.integers(10, 110),
     max_tokens=st.sampled_from([-1, 0, 20, 100]),
 )
 def test_every_way_out_fits_and_keeps_what_must_stay(
-    contents: list[str], system: str, n_ctx: int, max_tokens: int
+    contents: tuple[str, ...], system: str, percent: int, max_tokens: int
 ) -> None:
     backend = CountedBackend()
     prompt = talk(*contents, system=system)
+    n_ctx = backend.size(prompt) * percent // 100 + max(1, max_tokens)
 
     async def all_ways() -> tuple[int, list[Cut]]:
         room = window(n_ctx, backend)
@@ -226,17 +232,18 @@ def test_every_way_out_fits_and_keeps_what_must_stay(
 
 @settings(max_examples=100, deadline=None)
 @given(
-    text=st.text(alphabet="ab \n漢", min_size=1, max_size=2000),
-    n_ctx=st.integers(30, 300),
+    text=texts(2000),
+    percent=st.integers(10, 110),
     weights=st.lists(st.integers(1, 5), min_size=2, max_size=5),
 )
-def test_uneven_tokenizers_do_not_fool_the_search(text: str, n_ctx: int, weights: list[int]) -> None:
+def test_uneven_tokenizers_do_not_fool_the_search(text: str, percent: int, weights: list[int]) -> None:
     def uneven(piece: str) -> int:  # some stretches are dearer than others, and a longer text may be cheaper
         return sum(weights[(ord(char) + at) % len(weights)] for at, char in enumerate(piece)) // 4 + len(piece) % 3
 
     backend = CountedBackend(length=uneven)
     for prompt in (talk(text), RawPrompt(text)):
-        for cut in asyncio.run(window(n_ctx, backend).ways_out(prompt, 10)):
+        n_ctx = backend.size(prompt) * percent // 100 + 30
+        for cut in asyncio.run(window(n_ctx, backend).ways_out(prompt, 29)):
             assert backend.size(cut.prompt) + cut.max_tokens <= n_ctx
             if isinstance(cut.prompt, RawPrompt) and cut.kind != "reply":
                 assert cut.prompt.text
