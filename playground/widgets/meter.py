@@ -67,11 +67,7 @@ class ContextMeter(Widget):
     """How full the context window is. All figures are tokens."""
 
     ALLOW_SELECT = False
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"meter--{share}" for share in SHARES} | {
-        "meter--text",
-        "meter--full",
-        "meter--over",
-    }
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"meter--{part}" for part in (*SHARES, "text", "full", "over", "unknown")}
     DEFAULT_CSS = """
     ContextMeter {
         height: 1;
@@ -86,6 +82,7 @@ class ContextMeter(Widget):
         & > .meter--text { color: $foreground; }
         & > .meter--full { color: $warning; text-style: bold; }
         & > .meter--over { color: $error; text-style: bold; }
+        & > .meter--unknown { color: $foreground 35%; }
     }
     """
 
@@ -164,7 +161,7 @@ class ContextMeter(Widget):
         room = width - cell_len(text) - 1
         if room >= MIN_BAR:
             if fill.total is None:  # a length without an end
-                bar = [Segment("╌" * room, self.get_component_rich_style("meter--free"))]
+                bar = [Segment("╌" * room, self.get_component_rich_style("meter--unknown"))]
             else:
                 bar = self._bar(room)
             segments = [*bar, Segment(" ", self.rich_style), *segments]

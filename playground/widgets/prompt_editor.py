@@ -15,11 +15,17 @@ from textual.message import Message
 from textual.widgets import TextArea
 from textual.widgets.text_area import Edit, EditResult, Location
 
+from playground.widgets.explained import fitting
+
 SHIELD = 0x100000
 """Unsafe characters are kept in the document as private-use characters of plane 16, which are one cell wide and which
 no text breaks lines at; whoever asks for the text gets the originals back."""
 _PRIVATE = re.compile("[\U00100000-\U0010fffd]")
 HISTORY_LIMIT = 500
+TO_SEND = " to send"
+"""End of an estimate that is left out where there is no room for it."""
+CORNERS = 4
+"""Cells of the border beside its text."""
 
 
 def _unsafe(character: str) -> bool:
@@ -123,6 +129,8 @@ class PromptEditor(TextArea):
         self._place = 0
         """Index into the history; its length stands for the draft."""
         self._draft = ""
+        self._figures = ("", "")
+        """How long the prompt is, and what sending it would cost."""
         self.highlight_cursor_line = False
 
     @property
@@ -159,8 +167,29 @@ class PromptEditor(TextArea):
 
     def show_count(self, text: str, over: bool = False) -> None:
         """Show how long the prompt is, e.g. "12 tokens"; `over` says that it does not fit."""
-        self.border_subtitle = Content(text)
         self.set_class(over, "-over")
+        self._show_figures(text, self._figures[1])
+
+    def show_send_estimate(self, text: str) -> None:
+        """Show beside the count what sending would cost, e.g. "≈$0.0031 to send"; empty for nothing."""
+        self._show_figures(self._figures[0], text)
+
+    def _show_figures(self, count: str, estimate: str) -> None:
+        if (count, estimate) != self._figures:
+            self._figures = count, estimate
+            self._fit_figures()
+
+    def _fit_figures(self) -> None:
+        """What fits into the border of both; how long the prompt is comes first, and of that the end."""
+        count, estimate = self._figures
+        both = [f"{count} · {cost}" for cost in (estimate, estimate.removesuffix(TO_SEND)) if count and estimate]
+        self.border_subtitle = Content(
+            fitting((*both, count or estimate, count.rpartition(": ")[2] or estimate), self.outer_size.width - CORNERS)
+        )
+
+    def on_resize(self) -> None:
+        """The border has other room."""
+        self._fit_figures()
 
     @on(TextArea.Changed)
     def _tell_edited(self, event: TextArea.Changed) -> None:

@@ -84,11 +84,13 @@ FIELDS = {
     "model": _Field(MIN_MODEL, "The model that answers."),
     "session": _Field(0, "What all calls since the start of the program cost in US dollars."),
     "day": _Field(0, "What all calls of today cost in US dollars."),
-    "prefill": _Field(20, "Prefill speed: prompt tokens per second. They are computed in parallel, so it is faster."),
+    "prefill": _Field(21, "Prefill speed: prompt tokens per second. They are computed in parallel, so it is faster."),
     "gap": _Field(0, "Time between two tokens: half of them came within p50, 95 % within p95."),
     "memory": _Field(0, "Memory of the process in which the model runs."),
 }
 """By id, the most important first: the last one goes when there is no room. Those of width 0 come with their figure."""
+GAPS: Final = {"state": 0, "gap": 2, "prefill": 2, "memory": 2}
+"""Empty cells behind a field, where it is not one."""
 ORDER: Final = ("ttft", "speed", "gap", "prefill", "memory", "cost", "session", "day", "state")
 """From left to right, behind model and context."""
 
@@ -105,7 +107,7 @@ class StatusBar(Horizontal):
         padding: 0 1;
         & > Static { height: 1; padding: 0 1 0 0; text-wrap: nowrap; text-overflow: ellipsis; }
         & > #status-model { text-style: bold; }
-        & > ContextMeter { padding: 0 2 0 0; }
+        & > ContextMeter, & > #status-gap, & > #status-prefill, & > #status-memory { padding: 0 2 0 0; }
         & > #status-state { padding: 0; text-align: right; color: $text-muted; }
         &.-busy > #status-state { color: $accent; }
     }
@@ -147,7 +149,7 @@ class StatusBar(Horizontal):
             if text != self._texts[name]:
                 self._texts[name] = text
                 self.query_one(f"#status-{name}", Static).update(Content(text), layout=False)
-                need = cell_len(text) + (name != "state")
+                need = cell_len(text) + GAPS.get(name, 1)
                 if text and need > self._needs[name]:
                     self._needs[name] = need
                     grown = True

@@ -148,6 +148,33 @@ async def test_the_count_stands_in_the_border_and_warns() -> None:
         assert not editor.has_class("-over")
 
 
+@pytest.mark.parametrize(
+    ("width", "seen"),
+    [
+        (80, "≈1,340 tokens · 10,604 of 8,192: too long by 2,413 · ≈$0.0031 to send"),
+        (70, "≈1,340 tokens · 10,604 of 8,192: too long by 2,413 · ≈$0.0031 ─"),
+        (56, "≈1,340 tokens · 10,604 of 8,192: too long by 2,413 ─"),
+        (40, "─ too long by 2,413 ─"),
+    ],
+)
+async def test_the_price_of_sending_stands_beside_the_count_as_far_as_there_is_room(width: int, seen: str) -> None:
+    app = Stand(PromptEditor)
+    async with app.run_test(size=(100, 12)) as pilot:
+        editor = app.query_one(PromptEditor)
+        editor.show_send_estimate("≈$0.0031 to send")
+        await pilot.pause()
+        assert "─ ≈$0.0031 to send ─" in screen_text(app)
+        editor.show_count("≈1,340 tokens · 10,604 of 8,192: too long by 2,413", over=True)
+        await pilot.resize_terminal(width, 12)
+        await pilot.pause()
+        assert seen in screen_text(app)
+        editor.show_count("")
+        editor.show_send_estimate("")
+        await pilot.pause()
+        assert "tokens" not in screen_text(app)
+        assert "$" not in screen_text(app)
+
+
 @given(st.text(st.characters(exclude_categories=["Cs", "Co"])))
 def test_shielding_loses_nothing_but_carriage_returns(text: str) -> None:
     shielded = shield(text)
