@@ -1,4 +1,4 @@
-"""The wheel brings its themes and presets along, and finds them without anything else installed."""
+"""The wheel brings its themes, presets and recordings along, and finds them without anything else installed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ import pytest
 
 TOP = Path(__file__).parents[1]
 
-LIST = """
+KINDS = ("themes", "presets", "recordings")
+LIST = (
+    f"KINDS = {KINDS!r}"
+    + """
 import json
 from playground.services.paths import shipped
-print(json.dumps({kind: sorted(path.name for path in shipped(kind).iterdir()) for kind in ("themes", "presets")}))
+print(json.dumps({kind: sorted(path.name for path in shipped(kind).iterdir()) for kind in KINDS}))
 print(shipped("themes"))
 """
+)
 
 
 def run(*command: str | Path, cwd: Path) -> str:
@@ -44,8 +48,6 @@ def test_an_installed_wheel_finds_its_files(wheel: Path, tmp_path: Path) -> None
     python = home / "bin" / "python"
     run(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", wheel, cwd=tmp_path)
     listed, folder = run(python, "-I", "-c", LIST, cwd=tmp_path).splitlines()
-    assert json.loads(listed) == {
-        kind: sorted(path.name for path in (TOP / kind).iterdir()) for kind in ("themes", "presets")
-    }
+    assert json.loads(listed) == {kind: sorted(path.name for path in (TOP / kind).iterdir()) for kind in KINDS}
     assert Path(folder).is_relative_to(home)
     assert (home / "bin" / "llm-playground").exists()

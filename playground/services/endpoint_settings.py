@@ -11,14 +11,14 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from playground.domain.endpoints import Secret, SecretHeaders
+from playground.domain.endpoints import REPLAY, Secret, SecretHeaders
 from playground.domain.errors import ConfigError
 from playground.domain.models import LOCAL
 from playground.domain.prices import Price
 from playground.services.addresses import clean_address
 from playground.services.toml_files import converted, one_line, shown, table, unknown_key
 
-RESERVED: Final = (LOCAL, "replay")
+RESERVED: Final = (LOCAL, REPLAY)
 """Names that stand for something else before the slash of a model's name."""
 
 

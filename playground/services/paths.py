@@ -20,8 +20,8 @@ HOME_VARIABLE: Final = "LLM_PLAYGROUND_HOME"
 below it."""
 
 
-def shipped(kind: Literal["themes", "presets"]) -> Path:
-    """The folder of shipped themes or presets, in an installed wheel as well as in a checkout."""
+def shipped(kind: Literal["themes", "presets", "recordings"]) -> Path:
+    """The folder of shipped themes, presets or recordings, in an installed wheel as well as in a checkout."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "data" / kind
     return installed if installed.is_dir() else package.parent / kind
