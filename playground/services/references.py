@@ -24,10 +24,11 @@ def read_reference(text: str, settings: Settings) -> ModelRef:
     return parse_model_ref(text, {*load_endpoints(settings), REPLAY}) if text != REPLAY else ModelRef("", text)
 
 
-async def open_reference(ref: ModelRef, settings: Settings, *, speed: float = 1.0) -> Backend:
-    """A backend for a recording or a hosted model, the latter with retries and the fallback that settings name.
+async def open_reference(ref: ModelRef, settings: Settings, *, speed: float = 1.0, fallback: str = "") -> Backend:
+    """A backend for a recording or a hosted model, the latter with retries and perhaps a second model behind it.
 
-    Nothing is sent. `speed` is that of a recording. What a fallback needs is looked at when it is needed.
+    Nothing is sent. `speed` is that of a recording. `fallback` names the second model; empty: the one that settings
+    name, if any. What it needs is looked at when it is needed.
 
     Raises:
         KeyMissing: an endpoint wants a key and there is none; the hint says where to put it.
@@ -42,12 +43,12 @@ async def open_reference(ref: ModelRef, settings: Settings, *, speed: float = 1.
     from playground.backends.resilient import ResilientBackend
 
     endpoint, hosted = await _open_plain(ref, settings)
-    fallback = read_reference(fallback_for(endpoint, settings), settings)
+    second = read_reference(fallback or fallback_for(endpoint, settings), settings)
     return ResilientBackend(
         hosted,
         attempts=settings.hosted.attempts,
         retry_limit_s=settings.hosted.retry_limit_s,
-        fallback=_opener(fallback, settings) if fallback.name and fallback != ref else None,
+        fallback=_opener(second, settings) if second.name and second != ref else None,
     )
 
 

@@ -107,6 +107,15 @@ async def test_the_fallback_of_the_settings_takes_over(name: str, other: str) ->
     assert isinstance(events[-1], Finished)
 
 
+async def test_the_fallback_of_a_pane_stands_before_that_of_the_settings() -> None:
+    async with fake_api() as fake:
+        settings = two_boxes(fake, '[hosted]\nfallback = "claude/fake-1"\n')
+        backend = await open_reference(ModelRef("box", "any:529"), settings, fallback="box/fake-2")
+        events = await answer(backend)
+        await backend.close()
+    assert [event.model for event in events if isinstance(event, FellBack)] == ["fake-2"]
+
+
 async def test_a_fallback_that_is_the_model_itself_or_none_at_all() -> None:
     async with fake_api() as fake:
         for fallback, said in (("box/any:529", "overloaded"), ("nowhere/x", "nowhere/x is no model on a server")):
