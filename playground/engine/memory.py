@@ -1,18 +1,27 @@
-"""How much memory is really free, and what context window fits into it."""
+"""How much memory is really free, what context window fits into it, and what a model will take.
+
+Nothing here needs llama.cpp: it is asked before a worker is started.
+"""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 import psutil
 
 from playground.domain.errors import OutOfMemory
+from playground.domain.models import LoadOptions
+from playground.engine.gguf import kv_bytes_per_token
+from playground.engine.gguf_checks import check_model_file, split_parts
 
 _RESERVE: Final = 0.10
 """Share of the free memory that is left alone: compute buffers, the app, whatever else starts."""
 _COMPUTE_BYTES: Final = 256 << 20
 _SMALLEST: Final = 512
+_WORKER: Final = "playground.engine"
+"""The argument by which a worker is known among processes."""
 _STEP: Final = 256
 """llama.cpp rounds a context window up to a multiple of this."""
 _CGROUP: Final = (
@@ -29,17 +38,71 @@ class ContextFit(NamedTuple):
     note: str
 
 
+class MemoryEstimate(NamedTuple):
+    """What a model will take, in bytes, and what there is."""
+
+    weights_bytes: int
+    kv_bytes: int
+    """The KV cache of the context window that would be chosen."""
+    n_ctx: int
+    free_bytes: int
+    enough: bool
+    """False when loading it would push something else out of memory."""
+
+
 def available_bytes() -> int:
-    """Memory that can be taken without swapping, container limits included."""
-    free = int(psutil.virtual_memory().available)
+    """Memory that can be taken without swapping, container limits included.
+
+    Weights that other workers have mapped from files do not count as free, though the system could drop them: every
+    token needs all of them.
+    """
+    free = int(psutil.virtual_memory().available) - _mapped_by_workers()
     for limit_file, used_file in _CGROUP:
         try:
             limit, used = limit_file.read_text().strip(), used_file.read_text().strip()
         except OSError:
             continue
         if limit.isdigit() and used.isdigit():
-            free = min(free, int(limit) - int(used))
+            free = min(free, int(limit) - int(used) + _idle_cache(used_file.with_name("memory.stat")))
     return max(0, free)
+
+
+def _idle_cache(stat_file: Path) -> int:
+    """Bytes a container counts as used that are copies of files nobody has open: a model just downloaded, say."""
+    try:
+        facts = dict(line.split() for line in stat_file.read_text().splitlines())
+    except (OSError, ValueError):
+        return 0
+    return int(facts.get("total_inactive_file", facts.get("inactive_file", 0)))
+
+
+def _mapped_by_workers() -> int:
+    """Bytes of files in the memory of other workers; 0 where the system does not tell, as only Linux does."""
+    found = 0
+    for process in psutil.process_iter(["cmdline", "memory_info"]):
+        if process.pid != os.getpid() and _WORKER in (process.info["cmdline"] or ()):
+            found += getattr(process.info["memory_info"], "shared", 0)
+    return found
+
+
+def estimate_memory(path: Path | str, options: LoadOptions) -> MemoryEstimate:
+    """What loading a GGUF file on the processor would take beside everything that runs now.
+
+    A worker takes weights and KV cache as said here. Its program, vocabulary and compute buffers (for a model of 135M
+    weights 85 MiB) come on top and are counted in `enough` alone, generously. Layers on a GPU take less of this memory.
+
+    Raises ModelFileError when the file cannot be used.
+    """
+    header = check_model_file(path)
+    weights, free = sum(part.stat().st_size for part in split_parts(path)), available_bytes()
+    per_token = kv_bytes_per_token(header, options.kv_type) or 0
+    left, trained = max(0, free - weights), header.context_length or 0
+    if options.context:
+        n_ctx = -(-options.context // _STEP) * _STEP
+    else:
+        n_ctx = fit_context(wanted=0, trained=trained, kv_bytes_per_token=per_token, free_bytes=left).n_ctx
+    kv = n_ctx * per_token
+    return MemoryEstimate(weights, kv, n_ctx, free, enough=kv <= left * (1 - _RESERVE) - _COMPUTE_BYTES)
 
 
 def gib(size: float) -> str:
