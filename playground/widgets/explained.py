@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual.content import Content
@@ -18,6 +20,8 @@ class Explained(Widget):
     reason = ""
     """Why it is not available; empty when it is."""
     help_text = ""
+    RESTYLE: ClassVar[bool] = True
+    """False for a class that draws itself dim: of many widgets at once, each new style takes a millisecond."""
 
     @property
     def remark(self) -> str:
@@ -35,7 +39,8 @@ class Explained(Widget):
         reason = display_text(reason)
         if reason != self.reason:
             self.reason = reason
-            self.set_class(bool(reason), "-unavailable")
+            if self.RESTYLE:
+                self.set_class(bool(reason), "-unavailable")
             self._refresh_tooltip()
             self.refresh()
 

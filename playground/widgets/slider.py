@@ -50,12 +50,14 @@ class ParamSlider(Explained, can_focus=True):
         Binding("r", "reset", "Reset", show=False, id="slider.reset", tooltip="Back to the preset's value"),
     ]
     ALLOW_SELECT = False
+    RESTYLE = False
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "slider--fill",
         "slider--track",
         "slider--value",
         "slider--off",
         "slider--idle",
+        "slider--unavailable",
         "slider--mark",
         "slider--invalid",
     }
@@ -69,6 +71,7 @@ class ParamSlider(Explained, can_focus=True):
         & > .slider--value { text-style: bold; }
         & > .slider--off { color: $text-muted; }
         & > .slider--idle { color: $foreground 22%; }
+        & > .slider--unavailable { color: $foreground 50%; }
         & > .slider--mark { color: $accent; text-style: bold; }
         & > .slider--invalid { color: $error; text-style: bold; }
         &:hover { background: $foreground 4%; }
@@ -76,7 +79,6 @@ class ParamSlider(Explained, can_focus=True):
             background: $foreground 9%;
             & > .slider--fill { color: $accent; }
         }
-        &.-unavailable { text-opacity: 55%; pointer: default; }
     }
     """
 
@@ -163,21 +165,28 @@ class ParamSlider(Explained, can_focus=True):
         base = self.rich_style
         label, width = columns(self.size.width)
         off = self.value == self.spec.off
-        fill = self.get_component_rich_style("slider--idle" if off else "slider--fill")
-        track = self.get_component_rich_style("slider--track")
         if self.entry:
             shown, style = self.entry[-(VALUE_WIDTH - 2) :] + "▏", "slider--invalid" if self.invalid else "slider--mark"
         else:
             shown, style = self.scale.text(self.value), "slider--off" if off else "slider--value"
-        differs = self.value != self._default
-        mark = Segment("•" if differs else " ", self.get_component_rich_style("slider--mark"))
-        segments = [mark, Segment(fit(self.spec.label, label - 1), base)]
+        mark, text, value = self.get_component_rich_style("slider--mark"), base, self.get_component_rich_style(style)
         if self.reason:
-            segments.append(Segment("╌" * width, self.get_component_rich_style("slider--idle")))
-        else:
-            segments += span(self.scale.origin, self.scale.position(self.value), width, fill, track)
-        segments.append(Segment(fit(shown.rjust(VALUE_WIDTH), VALUE_WIDTH), self.get_component_rich_style(style)))
+            mark = text = value = self.get_component_rich_style("slider--unavailable")
+        segments = [
+            Segment("•" if self.value != self._default else " ", mark),
+            Segment(fit(self.spec.label, label - 1), text),
+            *self._bar(width, off),
+            Segment(fit(shown.rjust(VALUE_WIDTH), VALUE_WIDTH), value),
+        ]
         return Strip(segments).adjust_cell_length(self.size.width, base)
+
+    def _bar(self, width: int, off: bool) -> list[Segment]:
+        idle = self.get_component_rich_style("slider--idle")
+        if self.reason:
+            return [Segment("╌" * width, idle)]
+        fill = idle if off else self.get_component_rich_style("slider--fill")
+        track = self.get_component_rich_style("slider--track")
+        return span(self.scale.origin, self.scale.position(self.value), width, fill, track)
 
     # Keys
 

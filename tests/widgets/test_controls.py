@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import pytest
 from textual.events import MouseScrollDown
 
-from playground.domain.messages import CallOptions
 from playground.domain.param_specs import SPECS
 from playground.domain.sampling import DEFAULT_ORDER, SamplingParams
 from playground.widgets.controls import Controls
@@ -298,63 +297,6 @@ async def test_without_any_sampling_the_sliders_fold_into_one_line() -> None:
         await pilot.pause()
         assert shown(app) == COMMON
         assert "not available" not in screen_text(app)
-
-
-OPTIONS = CallOptions(effort="high")
-
-
-async def test_a_row_for_each_option_that_the_model_offers() -> None:
-    app = stand()
-    async with app.run_test(size=(60, 40), message_hook=app.note) as pilot:
-        controls = app.query_one(Controls)
-        assert "effort" not in screen_text(app)
-        controls.set_options(OPTIONS, effort=("low", "high"), cache=("off", "5m", "1h"))
-        await pilot.pause()
-        text = screen_text(app)
-        assert "effort      ◂ high ▸" in text
-        assert "cache       ◂ off ▸" in text
-        assert "thinking" not in text
-        assert "legacy" not in text
-        assert text.index("effort") < text.index("temperature")
-        controls.set_options(OPTIONS, thinking=("off", "adaptive"), legacy=True)
-        await pilot.pause()
-        assert "thinking    ◂ default ▸" in screen_text(app)
-        assert "legacy sampling ◂ off ▸" in screen_text(app)
-        assert "effort" not in screen_text(app)
-        controls.set_options(OPTIONS)
-        await pilot.pause()
-        assert "◂" not in screen_text(app)
-        assert not app.posted(Controls.OptionsChanged)
-
-
-async def test_options_are_changed_by_arrows_by_enter_and_by_click() -> None:
-    app = stand()
-    async with app.run_test(size=(60, 40), message_hook=app.note) as pilot:
-        app.query_one(Controls).set_options(
-            OPTIONS, effort=("low", "high"), thinking=("off",), cache=("off", "5m", "1h"), legacy=True
-        )
-        app.query_one("#controls-effort").focus()
-        await pilot.press("left", "left", "left", "down", "enter", "down", "l")
-        assert "5 min" in screen_text(app)
-        await pilot.click("#controls-legacy_sampling", offset=(18, 0))
-        await pilot.pause()
-        sent = [message.options for message in app.posted(Controls.OptionsChanged)]
-        assert [options.effort for options in sent[:3]] == ["low", "", "high"]
-        assert sent[3].thinking == "off"
-        assert sent[-1] == CallOptions(effort="high", thinking="off", cache="5m", legacy_sampling=True)
-        await pilot.click("#controls-cache", offset=(13, 0))
-        await pilot.pause()
-        assert app.posted(Controls.OptionsChanged)[-1].options.cache == "off"
-
-
-async def test_an_option_kept_from_another_model_is_told_apart() -> None:
-    app = stand()
-    async with app.run_test(size=(60, 40)) as pilot:
-        app.query_one(Controls).set_options(CallOptions(effort="max"), effort=("low",))
-        row = app.query_one("#controls-effort")
-        await pilot.pause()
-        assert "◂ max ▸" in screen_text(app)
-        assert "does not offer 'max'" in str(row.tooltip)
 
 
 def places(app: Stand) -> dict[str, int]:
