@@ -16,6 +16,7 @@ from playground.domain.tokens import Candidate, Token
 VERY_UNLIKELY: Final = -9999.0
 """Stands for "less likely than we tell"."""
 _T = TypeVar("_T")
+_REPLACEMENT: Final = list("\ufffd".encode())
 _ESCAPED: Final = re.compile(r"\\x([0-9a-fA-F]{2})")
 
 
@@ -75,18 +76,17 @@ class TokenReader:
         self.seen = True
         pieces = [_bytes(entry) for entry in entries]
         raw, shown = text.encode("utf-8", "replace"), self._half + b"".join(pieces)
+        if not raw:
+            self._half = shown if _is_partial(shown) else b""
+            if self._half:
+                return [self._piece(entry, piece) for entry, piece in zip(entries, pieces, strict=True)]
+            return [self._special(entry) for entry in entries if entry.token] if last else []
+        self._half = b""
         merged = new_tokens > len(entries) if new_tokens is not None else any(map(_is_merged, entries))
-        if raw == shown and not merged:
-            self._half = b""
+        if not merged and (raw == shown or text == shown.decode("utf-8", "replace")):
             return [
                 self._piece(entry, piece, chunk=_is_cut(entry)) for entry, piece in zip(entries, pieces, strict=True)
             ]
-        if not raw and _is_partial(shown):
-            self._half = shown
-            return [self._piece(entry, piece) for entry, piece in zip(entries, pieces, strict=True)]
-        self._half = b""
-        if not raw:
-            return [self._special(entry) for entry in entries if entry.token] if last else []
         if len(entries) == 1 and new_tokens == 1:
             return [self._piece(entries[0], raw, chunk=True)]
         return [Piece(raw, chunk=True)]
@@ -129,7 +129,7 @@ def _is_cut(entry: Entry) -> bool:
 def _is_merged(entry: Entry) -> bool:
     """The entry holds a whole character and its token only the last part of it."""
     token = _own_bytes(entry)
-    return token is not None and len(token) < len(entry.bytes_ or ())
+    return token is not None and len(token) < len(_bytes(entry))
 
 
 def _own_bytes(entry: Entry) -> list[int] | None:
@@ -151,9 +151,13 @@ def _is_partial(raw: bytes) -> bool:
 
 
 def _bytes(entry: Entry) -> bytes:
-    if entry.bytes_ is not None:
+    """The bytes of an entry; of a token that is no character they stand among the candidates alone."""
+    values = entry.bytes_
+    if values == _REPLACEMENT:
+        values = _own_bytes(entry) or values
+    if values is not None:
         try:
-            return bytes(entry.bytes_)
+            return bytes(values)
         except ValueError:
             pass
     return entry.token.encode("utf-8", "replace")

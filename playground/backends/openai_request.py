@@ -62,7 +62,7 @@ def build_call(facts: ServerFacts, traits: Traits, request: GenerationRequest) -
     body: dict[str, Any] = {"model": facts.model, "stream": True, "stream_options": {"include_usage": True}}
     body |= _prompt(facts, request)
     if facts.kind is ServerKind.LLAMA_CPP:
-        body |= _llama_cpp(params)
+        body |= _llama_cpp(params, facts.n_ctx)
     else:
         body |= _common(facts, traits, params, notes)
     if params.max_tokens != UNLIMITED:
@@ -124,9 +124,12 @@ def _common(facts: ServerFacts, traits: Traits, params: SamplingParams, notes: l
     return body
 
 
-def _llama_cpp(params: SamplingParams) -> dict[str, Any]:
+def _llama_cpp(params: SamplingParams, n_ctx: int | None) -> dict[str, Any]:
     """Everything; llama.cpp's server has the samplers of the library we have."""
     body: dict[str, Any] = {theirs: getattr(params, ours) for ours, theirs in LLAMA_CPP_NAMES.items()}
+    for name in ("dry_penalty_last_n", "repeat_last_n"):
+        if body[name] < 0:  # "the whole context", for which newer servers want its size
+            body[name] = n_ctx or 0
     body["samplers"] = [_SAMPLERS.get(stage, stage) for stage in params.order]
     body["top_n_sigma"] = params.top_n_sigma or -1.0
     body["adaptive_target"] = params.adaptive_target if params.adaptive_target > 0 else -1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
@@ -15,13 +16,15 @@ from playground.domain.messages import ChatPrompt, Message, Prompt, PromptParts,
 from playground.domain.usage import TokenCount
 
 _counted: Final = partial(TokenCount, exact=True, method="server")
+_NAME: Final = re.compile(rb"<[^\s<>]+>|\[[A-Z_/]+\]")
+"""How special tokens are called."""
 
 
 async def count_text(client: OpenAIClient, facts: ServerFacts, text: str) -> TokenCount:
     """Tokens of a text by itself. Raises Unsupported, HostedError."""
     match facts.kind:
         case ServerKind.LLAMA_CPP:
-            return _counted(len(await _tokenize(client, text, special=False)))
+            return _counted(len(await _tokenize(client, text)))
         case ServerKind.VLLM:
             body = {"model": facts.model, "prompt": text, "add_special_tokens": False}
             return await _vllm_count(client, body)
@@ -35,7 +38,7 @@ async def count_prompt(client: OpenAIClient, facts: ServerFacts, prompt: Prompt)
         case ServerKind.LLAMA_CPP if isinstance(prompt, ChatPrompt):
             return await _llama_cpp_chat(client, prompt)
         case ServerKind.LLAMA_CPP:
-            return _counted(len(await _tokenize(client, await _rendered(client, prompt), special=True)))
+            return _counted(len(await _tokenize(client, await _rendered(client, prompt), begin=True)))
         case ServerKind.VLLM if isinstance(prompt, ChatPrompt):
             return await _vllm_count(client, {"model": facts.model, "messages": chat_messages(prompt)})
         case ServerKind.VLLM:
@@ -53,8 +56,8 @@ async def view_prompt(
     if reply_ids:
         raise _unsupported(client, facts, "does not show a reply that was begun")
     text = await _rendered(client, prompt)
-    tokens = await _tokenize(client, text, special=True)
-    # What stands for itself when special tokens are not looked for is none.
+    tokens = await _tokenize(client, text, begin=True)
+    # Nobody says which tokens are special, but they are not found when nobody looks for them.
     plain = {token["id"] for token in await _tokenize(client, text, special=False)}
     ids = tuple(int(token["id"]) for token in tokens)
     pieces = tuple(_piece(token["piece"]) for token in tokens)
@@ -62,7 +65,9 @@ async def view_prompt(
         text=b"".join(pieces).decode("utf-8", "replace"),
         ids=ids,
         pieces=pieces,
-        special=tuple(token not in plain for token in ids),
+        special=tuple(
+            token not in plain and _NAME.fullmatch(piece) is not None for token, piece in zip(ids, pieces, strict=True)
+        ),
         parts=_parts(text, prompt, pieces),
     )
 
@@ -74,7 +79,7 @@ async def _llama_cpp_chat(client: OpenAIClient, prompt: ChatPrompt) -> TokenCoun
             "POST", client.url("/chat/completions/input_tokens"), {"messages": chat_messages(prompt)}
         )
     except RequestRefused:
-        return _counted(len(await _tokenize(client, await _rendered(client, prompt), special=True)))
+        return _counted(len(await _tokenize(client, await _rendered(client, prompt), begin=True)))
     return _counted(_number(client, answer, "input_tokens"))
 
 
@@ -95,9 +100,11 @@ async def _rendered(client: OpenAIClient, prompt: Prompt) -> str:
     return text
 
 
-async def _tokenize(client: OpenAIClient, text: str, *, special: bool) -> list[dict[str, Any]]:
-    """llama.cpp's tokens of a text; `special`: as a whole prompt, with the token it begins with."""
-    body = {"content": text, "add_special": special, "parse_special": special, "with_pieces": True}
+async def _tokenize(
+    client: OpenAIClient, text: str, *, begin: bool = False, special: bool = True
+) -> list[dict[str, Any]]:
+    """llama.cpp's tokens of a text; `begin`: with the token a whole prompt begins with."""
+    body = {"content": text, "add_special": begin, "parse_special": special, "with_pieces": True}
     answer = await client.ask("POST", f"{server_root(client.endpoint)}/tokenize", body)
     tokens = answer.get("tokens") if isinstance(answer, dict) else None
     if not isinstance(tokens, list) or not all(isinstance(token, dict) and "id" in token for token in tokens):

@@ -66,7 +66,7 @@ class Outcome:
     def __init__(self, events: list[Event]) -> None:
         self.events = events
         self.tokens: list[Token] = [event.token for event in events if isinstance(event, TokenGenerated)]
-        self.text = b"".join(token.piece for token in self.tokens).decode()
+        self.text = b"".join(token.piece for token in self.tokens).decode(errors="replace")
         self.thinking = "".join(event.text for event in events if isinstance(event, ThinkingGenerated))
         self.retries = [event for event in events if isinstance(event, Retrying)]
         self.started = [event for event in events if isinstance(event, Started)]
