@@ -122,11 +122,15 @@ def read_chunk(data: bytes) -> Chunk | None:
     Raises ValueError for what is no JSON or holds a piece of a reply that cannot be understood.
     """
     try:
-        return _decode(data)
-    except msgspec.ValidationError as error:
-        whole = msgspec.json.decode(data)
-        if isinstance(whole, dict) and (whole.get("choices") or whole.get("error")):
-            raise ValueError(str(error)) from None
-        return None
+        try:
+            return _decode(data)
+        except msgspec.ValidationError:
+            return _slim(msgspec.json.decode(data))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(str(error)) from None
+
+
+def _slim(whole: object) -> Chunk | None:
+    """What can be understood of an event in which something has another type than elsewhere: its words come first."""
+    words = {name: whole[name] for name in ("choices", "error") if whole.get(name)} if isinstance(whole, dict) else {}
+    return msgspec.convert(words, Chunk, strict=False) if words else None

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from playground.backends.openai_logprobs import Piece, TokenReader
-from playground.backends.openai_wire import Logprobs
+from playground.backends.openai_wire import Logprobs, read_chunk
 
 LLAMA = "🦙".encode()
 
@@ -114,3 +114,17 @@ def test_no_entries_make_a_chunk_and_no_text_makes_nothing() -> None:
     assert reader.read("x", None, last=False) == [Piece(b"x", chunk=True)]
     assert reader.read("", None, last=True) == []
     assert not reader.seen
+
+
+def test_an_extra_of_another_type_does_not_cost_the_words() -> None:
+    chunk = read_chunk(b'{"choices": [{"delta": {"content": "a"}}], "timings": {"prompt_n": 1.5}, "usage": "none"}')
+    assert chunk is not None
+    assert chunk.choices is not None
+    assert chunk.choices[0].delta is not None
+    assert chunk.choices[0].delta.content == "a"
+    with pytest.raises(ValueError, match="content"):
+        read_chunk(b'{"choices": [{"delta": {"content": 5}}]}')
+    with pytest.raises(ValueError, match="recursion"):
+        read_chunk(b"[" * 100_000)
+    assert read_chunk(b'{"usage": "none"}') is None
+    assert read_chunk(b"7") is None
