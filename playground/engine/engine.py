@@ -129,6 +129,8 @@ class Engine:
                 self._finish(stream, StopReason.CANCELLED)
 
     def _admit(self) -> None:
+        if not self._pool.room:
+            return
         for stream in list(self._waiting):
             if self._pool.awaited(stream.prompt.ids):
                 continue

@@ -50,6 +50,11 @@ class SequencePool:
         self.slots = [Slot(sequence) for sequence in range(size)]
         self._clock = count(1)
 
+    @property
+    def room(self) -> bool:
+        """True while a sequence is free."""
+        return any(not slot.busy for slot in self.slots)
+
     def awaited(self, ids: Sequence[int]) -> bool:
         """True when a prefill under way will soon hold more of this prompt than is cached now."""
         if not self._copies:
