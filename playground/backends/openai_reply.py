@@ -100,6 +100,8 @@ class Reply:
             self._sink(PromptProgress(stream=self._request.stream, done=max(0, done), total=max(0, total)))
         if chunk.usage is not None:
             self._usage = chunk.usage
+        if chunk.verbose is not None:
+            self._stop_string = chunk.verbose.stopping_word
         for choice in chunk.choices or ():
             self._choice(choice, (now - self._submitted_at) * 1000, new_tokens)
 

@@ -136,7 +136,8 @@ def _llama_cpp(params: SamplingParams, n_ctx: int | None) -> dict[str, Any]:
     if params.dry_breakers:
         body["dry_sequence_breakers"] = list(params.dry_breakers)
     if params.stop:
-        body["stop"] = list(params.stop)
+        # Without being verbose it does not tell a stop string from an end of text.
+        body |= {"stop": list(params.stop), "verbose": True}
     if params.logit_bias:
         body["logit_bias"] = [
             [int(key[1:]) if _is_id(key) else key, False if value == -math.inf else min(value, _MOST_BIAS_LLAMA)]

@@ -101,6 +101,13 @@ class WireProgress(msgspec.Struct):
     """Cached tokens among them."""
 
 
+class WireVerbose(msgspec.Struct):
+    """llama.cpp: more about the end, when it is asked to be verbose."""
+
+    stopping_word: str = ""
+    """The stop string that ended the reply; empty when it was something else."""
+
+
 class Chunk(msgspec.Struct):
     """One event of a stream."""
 
@@ -108,6 +115,7 @@ class Chunk(msgspec.Struct):
     usage: WireUsage | None = None
     timings: WireTimings | None = None
     prompt_progress: WireProgress | None = None
+    verbose: WireVerbose | None = msgspec.field(name="__verbose", default=None)
     error: Any = None
 
 

@@ -254,6 +254,17 @@ async def test_a_reply_goes_on_from_its_beginning(backend: OpenAIBackend) -> Non
     assert len(done.finished.text) > len("The sea is a")
 
 
+@pytest.mark.parametrize("prompt", [QUESTION, RAW], ids=["chat", "raw"])
+async def test_a_stop_string_is_named_and_not_part_of_the_reply(backend: OpenAIBackend, prompt: Prompt) -> None:
+    free = await run(backend, asking(prompt, temperature=0.0, max_tokens=12))
+    word = free.tokens[5].piece.decode() + free.tokens[6].piece.decode()
+    done = await run(backend, asking(prompt, temperature=0.0, max_tokens=12, stop=("never", word)))
+    assert (done.finished.reason, done.finished.stop_string) == (StopReason.STOP_STRING, word)
+    assert done.text == done.finished.text == free.text[: free.text.index(word)]
+    other = await run(backend, asking(prompt, temperature=0.0, max_tokens=4, stop=("never",)))
+    assert (other.finished.reason, other.finished.stop_string) == (StopReason.LENGTH, "")
+
+
 async def test_stopping_frees_the_slot(backend: OpenAIBackend, server: str) -> None:
     sink = Sink()
     task = asyncio.create_task(backend.generate(asking(RAW, stream=3, ignore_eos=True), sink))
