@@ -102,13 +102,22 @@ class _Benchmark:
         engine = _measure(measures.engine_speed, self._engine, self._burst, streams)
         bare_name = "bare loop" if streams == 1 else f"bare loop with {streams}"
         rows = await self._versus(engine, bare, f"engine, {streams} at once", bare_name, show_yardstick=True)
-        async with self._worker() as backend:
-
-            async def worker() -> float:
-                return await measures.worker_speed(backend, self._burst, streams)
-
-            rows += await self._versus(worker, bare, f"engine in its own process, {streams} at once", bare_name)
+        rows.append(await self._in_workers(bare, streams, bare_name))
         return [*rows, *await self._stock(engine, bare)] if streams == 1 else rows
+
+    async def _in_workers(self, bare: Measure, streams: int, bare_name: str) -> Row:
+        """A fresh worker for each round: where in memory one comes to lie decides on some percent of its speed."""
+        name = f"engine in its own process, {streams} at once"
+        self._plan.report(f"{name} against {bare_name}")
+        turns: list[tuple[float, float]] = []
+        for _ in range(self._plan.pairs):
+            async with self._worker() as backend:
+
+                async def worker(backend: LocalBackend = backend) -> float:
+                    return await measures.worker_speed(backend, self._burst, streams)
+
+                turns += await self._round(worker, bare)
+        return _speed_row(name, turns, bare_name)
 
     async def _stock(self, engine: Measure, bare: Measure) -> list[Row]:
         name = "create_completion(logprobs=10)"
@@ -122,19 +131,25 @@ class _Benchmark:
     async def _versus(
         self, variant: Measure, yardstick: Measure, name: str, against: str, *, show_yardstick: bool = False
     ) -> list[Row]:
-        """Take turns, burst by burst, each going first every other time, after one unmeasured round."""
         self._plan.report(f"{name} against {against}")
-        await yardstick()
-        await variant()
-        values: list[float] = []
-        yards: list[float] = []
-        for turn in range(self._plan.pairs * max(1, self._plan.tokens // self._burst)):
-            for measure, found in ((yardstick, yards), (variant, values))[:: -1 if turn % 2 else 1]:
-                found.append(await measure())
-        ratios = [value / yard for value, yard in zip(values, yards, strict=True)]
-        row = _row(name, values, "tokens/s", ratios, against)
-        yard_row = _row(against, yards, "tokens/s", [1.0], against)
+        turns: list[tuple[float, float]] = []
+        for _ in range(self._plan.pairs):
+            turns += await self._round(variant, yardstick)
+        row = _speed_row(name, turns, against)
+        yard_row = _row(against, [yard for _, yard in turns], "tokens/s", [1.0], against)
         return [yard_row, row] if show_yardstick else [row]
+
+    async def _round(self, variant: Measure, yardstick: Measure) -> list[tuple[float, float]]:
+        """Both, burst by burst, each going first every other time, after one unmeasured turn of the variant."""
+        await variant()
+        turns = []
+        for turn in range(max(1, self._plan.tokens // self._burst)):
+            if turn % 2:
+                turns.append((await variant(), await yardstick()))
+            else:
+                yard = await yardstick()
+                turns.append((await variant(), yard))
+        return turns
 
     async def _shared_prompt(self, streams: int) -> list[Row]:
         """Time until the last of several streams with one prompt has its first token, against one stream alone."""
@@ -193,6 +208,11 @@ def _measure(function: Callable[..., float], *arguments: Any) -> Measure:
         return function(*arguments)
 
     return once
+
+
+def _speed_row(name: str, turns: list[tuple[float, float]], against: str) -> Row:
+    speeds = [speed for speed, _ in turns]
+    return _row(name, speeds, "tokens/s", [speed / yard for speed, yard in turns], against)
 
 
 def _row(name: str, values: list[float], unit: str, ratios: list[float], against: str) -> Row:
