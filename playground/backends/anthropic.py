@@ -30,8 +30,6 @@ __all__ = ["AnthropicBackend", "list_anthropic_models"]
 _FACTS_S: Final = 15.0
 """Seconds to wait for what a server tells about a model; without that everything works, but less is known."""
 _COUNT_S: Final = 20.0
-_AFTER_END_S: Final = 0.5
-"""Seconds an answer may go on behind its closing event; a connection that is read to its end is used again."""
 _OWN_SERVER_PATIENCE: Final = 10
 """Other servers than Anthropic's send no byte while they read a long prompt: the first one may take longer there."""
 
@@ -55,15 +53,15 @@ class _Watch:
     def stop(self) -> None:
         """The person wants no more of it."""
         self.stopped = True
-        self._end_in(0.0)
-        self._over = True
+        self.end()
 
     def fail(self, failure: PlaygroundError) -> None:
-        """The answer is of no more use.
-
-        The limit ends its reading, as an exception in the middle would leave generators of httpx2 behind.
-        """
+        """The rest of the answer is of no use."""
         self.failure = failure
+        self.end()
+
+    def end(self) -> None:
+        """Read no further. An exception in the middle of it would leave generators of httpx2 behind."""
         self._end_in(0.0)
         self._over = True
 
@@ -130,7 +128,7 @@ class AnthropicBackend(Backend):
         finally:
             del self._running[request.stream]
             watch.ended.set()
-        if reply.done:  # whatever happened behind the closing event
+        if reply.done:
             return
         if watch.stopped or watch.failure is None:
             reply.cancel()
@@ -180,10 +178,8 @@ class AnthropicBackend(Backend):
             self._check_kind(response)
             async for piece in response.aiter_bytes():
                 watch.alive()
-                if watch.failure is None:
+                if watch.failure is None and not reply.done:
                     self._take(piece, reader, reply, watch, response)
-                if reply.done:
-                    watch.alive(_AFTER_END_S)
         if not reply.done and watch.failure is None:
             raise cut_off(self._endpoint, began=reply.began)
 
@@ -197,6 +193,9 @@ class AnthropicBackend(Backend):
         try:
             for data in reader.feed(piece):
                 reply.take(data)
+                if reply.done:
+                    watch.end()
+                    return
         except ValueError as error:
             watch.fail(bad_reply(self._endpoint, self._client.safe(str(error)), began=reply.began))
         if (said := reply.error) is not None:

@@ -62,7 +62,7 @@ class AnthropicClient:
             return sdk
 
     async def close(self) -> None:
-        """Close the connections that wait for more."""
+        """Give everything back."""
         sdk, self._sdk = self._sdk, None
         if sdk is not None:
             await sdk.close()
@@ -91,7 +91,7 @@ class AnthropicClient:
 
     @asynccontextmanager
     async def stream(self, body: Mapping[str, object], headers: Mapping[str, str]) -> AsyncIterator[httpx2.Response]:
-        """The answer to a streaming call, its body not read yet; leaving closes the connection unless it was read.
+        """The answer to a streaming call, its body not read yet; leaving closes the connection.
 
         The SDK's own reading of events is left out: it builds models for each one, twice. Raises `failures`.
         """
@@ -162,8 +162,10 @@ def _make(endpoint: Endpoint, key: Secret | None) -> tuple[AsyncAnthropic, tuple
     for name in ("anthropic", "httpx2"):  # ANTHROPIC_LOG makes them write prompts to the terminal, which is ours
         logging.getLogger(name).setLevel(logging.WARNING)
     timeout = httpx2.Timeout(None, connect=CONNECT_S)
+    # llama.cpp's server closes a connection behind a stream without saying so; the next request would meet that.
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
     try:  # the SDK's own default takes proxies even on the way to this machine
-        http = httpx2.AsyncClient(timeout=timeout, trust_env=not _on_this_machine(address.host))
+        http = httpx2.AsyncClient(timeout=timeout, limits=limits, trust_env=not _on_this_machine(address.host))
     except (ImportError, ValueError):
         raise ConfigError(
             "The proxy that the environment names cannot be used.", "It must be an http:// or https:// address."

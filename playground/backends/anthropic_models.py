@@ -57,24 +57,29 @@ class ModelFacts(msgspec.Struct):
     """One model as a server describes it; of the fields only `id` is in every server's list."""
 
     id: str
-    type: str = ""
-    object: str = ""
-    owned_by: str = ""
+    type: str | None = None
+    owned_by: str | None = None
     max_input_tokens: int | None = None
     max_tokens: int | None = None
     max_model_len: int | None = None
     """vLLM's name for the context window."""
-    lifecycle: str = ""
+    lifecycle: str | None = None
     retires_at: str | None = None
-    capabilities: dict[str, Any] | None = None
-    meta: dict[str, Any] | None = None
+    capabilities: Any = None
+    """A table by name; other servers put other things there."""
+    meta: Any = None
     """llama.cpp's."""
 
     @property
     def window(self) -> int | None:
         """Context window in tokens."""
-        n_ctx = (self.meta or {}).get("n_ctx")
+        n_ctx = self.meta.get("n_ctx") if isinstance(self.meta, dict) else None
         return self.max_input_tokens or self.max_model_len or (n_ctx if isinstance(n_ctx, int) else None) or None
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What Claude's API says about the model's abilities."""
+        return self.capabilities if isinstance(self.capabilities, dict) else {}
 
 
 class _List(msgspec.Struct):
@@ -128,7 +133,7 @@ def capabilities_of(endpoint: Endpoint, model: str, facts: ModelFacts | None, *,
             continue_reply=continues,
             reasons=_OTHER_REASONS | uncounted,
         )
-    told = (facts.capabilities if facts else None) or {}
+    told = facts.told if facts else {}
     return Capabilities(
         params=_PARAMS,
         logprobs="none",

@@ -92,10 +92,12 @@ def _end(events: list[Event]) -> Event:
     return events[-1]
 
 
-async def stopped_when(made: AnthropicBackend, reached: Callable[[Sink], Any]) -> list[Event]:
+async def stopped_when(
+    made: AnthropicBackend, reached: Callable[[Sink], Any], request: GenerationRequest | None = None
+) -> list[Event]:
     """Events of a request that is stopped as soon as `reached` has happened; it awaits that."""
     sink = Sink()
-    running = asyncio.create_task(made.generate(ask(), sink))
+    running = asyncio.create_task(made.generate(request or ask(), sink))
     await reached(sink)
     await made.stop(1)
     await running

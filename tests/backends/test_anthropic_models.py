@@ -131,6 +131,7 @@ async def test_a_server_that_tells_nothing_leaves_it_unknown(answers: dict[str, 
     [
         ({"id": "m", "object": "model", "owned_by": "vllm", "max_model_len": 4096}, 4096, False),
         ({"id": "m", "object": "model", "owned_by": "library"}, None, False),
+        ({"id": "m", "object": "model", "owned_by": None, "capabilities": ["chat"], "meta": 1}, None, False),
         ({"id": "other.gguf", "object": "model", "owned_by": "llamacpp", "meta": {"n_ctx": 1024}}, 1024, True),
     ],
 )
@@ -197,7 +198,7 @@ def test_which_claude_goes_on_from_the_beginning_of_a_reply(model: str, takes: b
 
 
 def test_claude_behind_a_server_of_another_kind_keeps_its_rules() -> None:
-    listed = ModelFacts(id="claude-sonnet-5", object="model", owned_by="litellm")
+    listed = ModelFacts(id="claude-sonnet-5", owned_by="litellm")
     can = capabilities_of(OWN, "claude-sonnet-5", listed)
     assert can.params == {"max_tokens", "stop"}
     assert can.cache
