@@ -171,6 +171,10 @@ _NAMED: Final = {
     TokenStyle.CUT: ("stage-cut", "strike"),
     TokenStyle.SPECIAL: ("token-special", "italic"),
     TokenStyle.NOTE: ("note", "italic"),
+    TokenStyle.THINKING: ("note", ""),
+    TokenStyle.AGREES: ("note", ""),
+    TokenStyle.DIFFERS: ("token-foreground", "bold underline"),
+    TokenStyle.DIVERGED: ("mark", "bold reverse"),
 }
 
 

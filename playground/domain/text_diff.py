@@ -6,15 +6,18 @@ import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
 from playground.domain.tokens import TextDecoder, Token, join_text
 
 DiffKind = Literal["same", "only_left", "only_right"]
-TokenDiff = dict[int, Literal["same", "differs"]]
-"""By index of a token in its reply; what is not in here was not compared."""
+Verdict = Literal["same", "differs"]
+TokenDiff = dict[int, tuple[Verdict, ...]]
+"""By index of a token in its reply: a verdict, or of a chunk one for each of its `words_of`.
+
+What is not in here was not compared.
+"""
 
 MOST_WORK: Final = 200_000
 """What one comparison may cost: the square of the pairs of equal words, over the words. Above it, from about 1,000
@@ -71,8 +74,14 @@ def word_diff(left: str, right: str) -> list[DiffSpan]:
     return spans
 
 
+def words_of(text: str) -> list[str]:
+    """A text in words, each with the spaces before it, the last one with those behind it, too."""
+    words = _words(text)
+    return [text[start:end] for start, end in pairwise(words.starts)]
+
+
 def token_spans(spans: Sequence[DiffSpan], tokens: Sequence[Token], side: int) -> TokenDiff:
-    """Say for each token of a reply whether its text is in the other one.
+    """Say for each token of a reply whether its text is in the other one; of a chunk, for each of its words.
 
     Args:
         spans: The diff of this reply's text and another one's.
@@ -91,14 +100,18 @@ def token_spans(spans: Sequence[DiffSpan], tokens: Sequence[Token], side: int) -
             if token.piece:  # a part of a character goes with the token that completes it
                 halves.append(token.index)
             continue
-        while waiting < len(differing) and differing[waiting][1] <= at + _indent(text):
-            waiting += 1
-        # A space at the end of a token is the beginning of the next word and says nothing about this one.
-        inside = waiting < len(differing) and differing[waiting][0] < at + (len(text.rstrip()) or len(text))
-        for index in (*halves, token.index) if at < end else ():
-            told[index] = "differs" if inside else "same"
+        verdicts: list[Verdict] = []
+        for piece in words_of(text) if token.chunk else (text,):
+            while waiting < len(differing) and differing[waiting][1] <= at + _indent(piece):
+                waiting += 1
+            # A space at the end of a token is the beginning of the next word and says nothing about this one.
+            reach = at + (len(piece.rstrip()) or len(piece))
+            if at < end:
+                verdicts.append("differs" if waiting < len(differing) and differing[waiting][0] < reach else "same")
+            at += len(piece)
+        if verdicts:
+            told |= {index: tuple(verdicts) for index in (*halves, token.index)}
         halves.clear()
-        at += len(text)
     return told
 
 
@@ -123,6 +136,8 @@ def _words(text: str) -> _Words:
 
 def _matches(a: Sequence[str], b: Sequence[str]) -> Iterator[_Match]:
     """Equal stretches in their order, possibly several that touch."""
+    from difflib import SequenceMatcher  # the screen needs this file for its first paint, and not yet this
+
     todo = [(0, len(a), 0, len(b))]
     while todo:
         low_a, high_a, low_b, high_b = todo.pop()

@@ -46,6 +46,8 @@ class Turn:
     """Milliseconds from submit to the first and the last piece of the thinking; None without any."""
     notes: list[str] = field(default_factory=list)
     """What happened on the way: retries, another model that took over."""
+    continued_at: int = 0
+    """How many tokens were there when the last run on this reply began."""
     model: str = ""
     """Name of the model that answered; empty for what a person said."""
     raw: bool = False

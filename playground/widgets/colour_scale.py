@@ -47,6 +47,14 @@ class TokenStyle(IntEnum):
     """The name of a special token, which is not part of the text."""
     NOTE = LEVELS + 7
     """A remark of ours, e.g. why a reply ended."""
+    THINKING = LEVELS + 8
+    """What a model thought before it answered."""
+    AGREES = LEVELS + 9
+    """A token of a stretch that another reply has as well."""
+    DIFFERS = LEVELS + 10
+    """A token that only this reply has."""
+    DIVERGED = LEVELS + 11
+    """The place from which on a reply is another than those beside it."""
 
 
 PALETTE_SIZE: Final = LEVELS + len(TokenStyle)
@@ -72,7 +80,12 @@ def level_of_rank(rank: int | None) -> int:
 
 
 def level_of_token(token: Token, mode: ColourMode) -> int:
-    """Style index of a token; in probability mode it is the model's own probability that counts."""
+    """Style index of a token; in probability mode it is the model's own probability that counts.
+
+    A chunk, as a server sends text, is no token: whatever was measured about it, no colour is right for all of it.
+    """
+    if token.chunk:
+        return TokenStyle.PLAIN
     match mode:
         case ColourMode.PROBABILITY:
             return level_of_probability(None if token.logprob is None else math.exp(token.logprob))

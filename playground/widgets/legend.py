@@ -11,6 +11,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
+from playground.widgets.bars import fit
 from playground.widgets.colour_scale import (
     CEILING_BITS,
     CEILING_RANK,
@@ -71,6 +72,14 @@ class Legend(Widget):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._palette: list[Style] = []
+        self._remark = ""
+        self._with_scale = True
+
+    def explain(self, remark: str, *, scale: bool) -> None:
+        """Say something beside the scale, or instead of it; cheap when it is what is said already."""
+        if (remark, scale) != (self._remark, self._with_scale):
+            self._remark, self._with_scale = remark, scale
+            self.refresh()
 
     def set_palette(self, styles: Sequence[Style]) -> None:
         """Draw the scale with the first `LEVELS` of these styles: the palette of the token view."""
@@ -82,6 +91,8 @@ class Legend(Widget):
         width = self.size.width
         name = self.get_component_rich_style("legend--name")
         end = self.get_component_rich_style("legend--end")
+        if not self._with_scale:
+            return self._line([Segment(fit(self._remark, width).rstrip(), end)])
         if self.mode is ColourMode.OFF or len(self._palette) < LEVELS:
             return self._line([Segment(f"colours {ColourMode.OFF}", end)])
         low, high = _ENDS[self.mode]
@@ -90,8 +101,11 @@ class Legend(Widget):
             around = [Segment(f"{self.mode} ", name)]
         if width - _cells(around) < MIN_SCALE:
             around = []
-        scale = self._scale(min(MAX_SCALE, width - _cells(around)))
-        return self._line([*around[:2], *scale, *around[2:]])
+        remark = f" · {self._remark}" if self._remark else ""
+        if len(remark) > width - _cells(around) - MIN_SCALE:
+            remark = ""
+        scale = self._scale(min(MAX_SCALE, width - _cells(around) - len(remark)))
+        return self._line([*around[:2], *scale, *around[2:], Segment(remark, end)])
 
     def _scale(self, cells: int) -> list[Segment]:
         text = _written(_TICKS[self.mode], cells)

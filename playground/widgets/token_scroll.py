@@ -61,6 +61,19 @@ class TokenScroll(TokenCanvas):
         self._resized(len(self.wrapping.lines) - 1)
         self.refresh()
 
+    def replace_from(self, count: int, items: Iterable[Item]) -> None:
+        """Show other items from index `count` on; the window stays where it is, unless it follows the end."""
+        if count >= len(self.store):
+            self.extend(items)
+            return
+        self.dropping(count)
+        self.store.truncate(count)
+        self.wrapping.truncate(count)
+        first_changed = len(self.wrapping.lines) - 1
+        self.extend(items)
+        # What stood there may have been longer.
+        self._refresh_from(first_changed, self.scroll_offset.y + self.size.height)
+
     def restyle(self, styles: Sequence[int]) -> None:
         """A new style index for every item; ValueError when their number differs. Nothing is wrapped anew."""
         if len(styles) != len(self.store):

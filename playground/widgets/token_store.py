@@ -46,8 +46,8 @@ class TokenStore:
     def truncate(self, count: int) -> None:
         """Drop every item from index `count` on."""
         del self.texts[count:], self.styles[count:], self.refs[count:]
-        for index in [index for index in self._copies if index >= count]:
-            del self._copies[index]
+        while self._copies and next(reversed(self._copies)) >= count:  # they came in the order of their indexes
+            self._copies.popitem()
 
     def restyle(self, start: int, styles: Sequence[int]) -> None:
         """New styles for the items from `start` on; ValueError when they reach past the end."""

@@ -71,6 +71,9 @@ class TokenView(TokenScroll, can_focus=True):
     class Selected(TokenMessage):
         """The cursor moved; item and ref are None when it was dropped."""
 
+    class Pressed(TokenMessage):
+        """Something was clicked that is no token."""
+
     class Activated(TokenMessage):
         """Enter was pressed on the cursor."""
 
@@ -92,7 +95,7 @@ class TokenView(TokenScroll, can_focus=True):
         if self._selected_items.stop > count:
             self._selection, self._selected_items = None, range(0)
 
-    def move_to(self, item_index: int) -> None:
+    def move_to(self, item_index: int, *, reveal: bool = True) -> None:
         """Put the cursor on the token nearest to an item and bring it into sight; does nothing without a token."""
         item_index = max(0, min(item_index, len(self.store) - 1))
         token = self.store.token_near(item_index, 1)
@@ -100,7 +103,8 @@ class TokenView(TokenScroll, can_focus=True):
         if token is not None:
             self._set_cursor(token)
             self.follow = False
-            self.reveal(self.wrapping.line_of(token))
+            if reveal:
+                self.reveal(self.wrapping.line_of(token))
 
     def clear_cursor(self) -> None:
         """Drop the cursor; the view stays where it is."""
@@ -151,9 +155,13 @@ class TokenView(TokenScroll, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """Put the cursor on the token under the mouse, unless the click was the end of selecting text."""
-        token = token_at(self.store, self.wrapping, event.y + self.scroll_offset.y, event.x)
-        if token is not None and not self._selected_items:
-            self.move_to(token)
+        item = self.wrapping.item_at(event.y + self.scroll_offset.y, event.x)
+        if item is None or self._selected_items:
+            return
+        if self.store.refs[item] is None:
+            self.post_message(self.Pressed(self, item, None))
+        else:
+            self.move_to(item)
 
     def action_move(self, step: int) -> None:
         """Move the cursor `step` tokens along; without a cursor, put it on the last token in sight."""

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
 from typing import Final
 
+from playground.domain.display import display_text
 from playground.domain.messages import Role
+from playground.domain.text_diff import words_of
 from playground.domain.tokens import TextDecoder, Token
 from playground.domain.transcript import Mark, Turn
 from playground.widgets.bars import UNKNOWN
 from playground.widgets.colour_scale import ColourMode, TokenStyle, level_of_token
+from playground.widgets.status_bar import dollars
 from playground.widgets.token_store import Item
 
 _TELLING: Final = re.compile(r"error|fail|assert|abort|exception|invalid|unable|cannot|out of", re.IGNORECASE)
 
+FOLDED: Final = "▸"
+UNFOLDED: Final = "▾"
+
 TokenRef = tuple[int, int]
 """Turn id and index of the token in the turn."""
+
+
+def has_ended(turn: Turn) -> bool:
+    """True when nothing more comes of a reply."""
+    return turn.finished is not None or turn.problem is not None
 
 
 def heading(turn: Turn, name: str, place: tuple[int, int]) -> list[Item]:
@@ -24,7 +34,7 @@ def heading(turn: Turn, name: str, place: tuple[int, int]) -> list[Item]:
     style = TokenStyle.HEADING_USER if turn.role is Role.USER else TokenStyle.HEADING_MODEL
     number, count = place
     versions = [Item(f"  ‹ {number} of {count} ›", TokenStyle.NOTE, None, "")] if count > 1 else []
-    return [Item(name, style), *versions, Item("\n", style)]
+    return [Item(_one_line(name), style), *versions, Item("\n", style)]
 
 
 def user_items(turn: Turn) -> list[Item]:
@@ -32,25 +42,69 @@ def user_items(turn: Turn) -> list[Item]:
     return [Item(line, TokenStyle.USER) for line in turn.text.splitlines(keepends=True)]
 
 
-def token_items(
-    turn: Turn, tokens: Sequence[Token], marks: Sequence[Mark], decoder: TextDecoder, mode: ColourMode
-) -> Iterator[Item]:
-    """Tokens in their colours, with marks where parameters changed."""
-    by_place: dict[int, list[str]] = {}
-    for mark in marks:
-        by_place.setdefault(mark.at, []).append(mark.text)
-    for token in tokens:
-        for text in by_place.get(token.index, ()):
-            yield Item(f"◆ {text} ", TokenStyle.MARK, None, "")
-        yield token_item(turn.id, token, decoder, mode)
+def note_items(turn: Turn) -> list[Item]:
+    """What happened on the way to a reply, a line each."""
+    return [Item(f"↻ {_one_line(note)}\n", TokenStyle.NOTE, None, "") for note in turn.notes]
 
 
-def token_item(turn_id: int, token: Token, decoder: TextDecoder, mode: ColourMode) -> Item:
-    """One token; half a character has no text yet, the token that completes it shows it."""
-    ref = (turn_id, token.index)
+def is_thinking(turn: Turn) -> bool:
+    """True while the newest that came of a reply is what the model thinks, and not yet what it says."""
+    return len(turn.tokens) <= turn.continued_at and not has_ended(turn)
+
+
+def thinking_items(turn: Turn, unfolded: bool) -> list[Item]:
+    """What the model thought before it answered: one line to click on, and the text under it when it is unfolded."""
+    live = is_thinking(turn)
+    if live and unfolded:
+        text = f"{UNFOLDED} thinking …"  # a figure here would mean drawing everything below it with every word
+    else:
+        seconds = _thinking_seconds(turn)
+        words = "thinking … " if live else "thought for "
+        text = f"{UNFOLDED if unfolded else FOLDED} {words}{len(turn.thinking):,} characters"
+        text += f" · {seconds:,.1f} s" if seconds is not None else ""
+    head = Item(f"{text}\n", TokenStyle.NOTE, None, "")
+    if not unfolded:
+        return [head]
+    thought = turn.thinking if live else f"{turn.thinking.rstrip()}\n\n"
+    return [head, *(Item(line, TokenStyle.THINKING) for line in thought.splitlines(keepends=True))]
+
+
+def waiting_item(turn: Turn, waited_s: float) -> Item:
+    """What stands for a reply that is held back until it is complete."""
+    count = len(turn.tokens) - turn.continued_at
+    so_far = f"{count:,} {'token' if count == 1 else 'tokens'} so far"
+    return Item(f"waiting … {waited_s:,.1f} s, {so_far}", TokenStyle.NOTE, None, "")
+
+
+def divergence_item() -> Item:
+    """The place from which on a reply is not that of the other panes; one word, so that it is never torn apart."""
+    return Item("╎≠╎", TokenStyle.DIVERGED, None, "")
+
+
+def divergence_note(index: int) -> str:
+    """What that mark means."""
+    return f"≠ parts from the other panes at token {index + 1:,}"
+
+
+def mark_item(mark: Mark) -> Item:
+    """A place where parameters changed."""
+    return Item(f"◆ {_one_line(mark.text)} ", TokenStyle.MARK, None, "")
+
+
+def pieces(token: Token, decoder: TextDecoder) -> list[str]:
+    """The texts a token is drawn in: a chunk goes word by word, any other token is one.
+
+    Half a character has no text yet, the token that completes it shows it.
+    """
     if token.special:
-        return Item(token.special, TokenStyle.SPECIAL, ref, "")
-    return Item(decoder.feed(token.piece), token_style(token, mode), ref)
+        return [token.special]
+    text = decoder.feed(token.piece)
+    return (words_of(text) or [text]) if token.chunk else [text]
+
+
+def token_item(turn_id: int, token: Token, text: str, style: int) -> Item:
+    """A token, or a piece of one."""
+    return Item(text, style, (turn_id, token.index), "" if token.special else None)
 
 
 def token_style(token: Token, mode: ColourMode) -> int:
@@ -58,23 +112,41 @@ def token_style(token: Token, mode: ColourMode) -> int:
     return TokenStyle.SPECIAL if token.special else level_of_token(token, mode)
 
 
-def end_note(turn: Turn) -> str:
-    """Why a reply ended and what it took; empty while it is written."""
+def end_note(turn: Turn, *, buffered: bool = False) -> str:
+    """Why a reply ended and what it took; empty while it is written.
+
+    Args:
+        turn: The reply.
+        buffered: Tell what waiting for the whole of it cost, compared with seeing it grow.
+    """
     if turn.problem is not None:
         logged = telling_line(turn.problem.detail)
-        return f"✗ {turn.problem}" + (f"\n  {logged}" if logged else "")
+        return f"✗ {_one_line(str(turn.problem))}" + (f"\n  {logged}" if logged else "")
     if turn.finished is None:
         return ""
-    finished, timings = turn.finished, turn.finished.timings
+    finished, timings, usage = turn.finished, turn.finished.timings, turn.finished.usage
     reason = finished.reason.sentence
     if finished.stop_string:
         reason += f" {finished.stop_string!r}"
-    ttft = f"{timings.ttft_ms:,.0f} ms" if timings.ttft_ms is not None else UNKNOWN
-    speed = f"{timings.tokens_per_second:.0f} tok/s" if timings.tokens_per_second is not None else UNKNOWN
-    seed = f" · seed {turn.started.seed}" if turn.started and turn.started.seed is not None else ""
-    cached = finished.usage.cached_tokens
-    reuse = f" · {cached:,} of {finished.usage.prompt_tokens:,} prompt tokens from cache" if cached else ""
-    return f"■ {reason} · {finished.usage.completion_tokens:,} tokens · TTFT {ttft} · {speed}{reuse}{seed}"
+    if finished.detail:
+        reason += f": {_one_line(finished.detail)}"
+    about = "≈" if usage.estimate else ""
+    facts = [
+        f"{about}{usage.completion_tokens:,} tokens"
+        + (f", {usage.thinking_tokens:,} of them thinking" if usage.thinking_tokens else ""),
+        f"TTFT {_milliseconds(timings.ttft_ms)}",
+        f"{UNKNOWN if timings.tokens_per_second is None else f'{timings.tokens_per_second:.0f}'} tok/s",
+    ]
+    if buffered and timings.ttft_ms is not None and timings.total_ms is not None:
+        facts[1] = f"seen whole after {timings.total_ms / 1000:,.1f} s, growing from {timings.ttft_ms / 1000:,.1f} s"
+    if usage.cost:
+        facts.append(about + dollars(usage.cost))
+    if usage.cached_tokens:
+        whole = UNKNOWN if usage.prompt_tokens is None else f"{usage.prompt_tokens:,}"
+        facts.append(f"{usage.cached_tokens:,} of {whole} prompt tokens from cache")
+    if turn.started is not None and turn.started.seed is not None:
+        facts.append(f"seed {turn.started.seed}")
+    return " · ".join([f"■ {reason}", *facts])
 
 
 def telling_line(log: str) -> str:
@@ -92,3 +164,22 @@ def cut_tokens(turn: Turn) -> int:
         bytes_left -= len(token.piece)
         count += 1
     return count
+
+
+def _thinking_seconds(turn: Turn) -> float | None:
+    """How long the model thought, as far as anything came that tells."""
+    if turn.thinking_ms is None:
+        return None
+    began_ms, ended_ms = turn.thinking_ms
+    first = turn.tokens[turn.continued_at : turn.continued_at + 1]
+    ended_ms = max(ended_ms, first[0].time_ms if first else 0.0)
+    return (ended_ms - began_ms) / 1000 if ended_ms > began_ms else None
+
+
+def _milliseconds(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:,.0f} ms"
+
+
+def _one_line(text: str) -> str:
+    """Foreign text on one line; the view makes it safe again, but a newline would be kept."""
+    return " ".join(display_text(text).split())

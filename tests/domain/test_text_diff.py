@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from playground.domain.text_diff import DiffSpan, diff_replies, token_spans, word_diff
+from playground.domain.text_diff import DiffSpan, diff_replies, token_spans, word_diff, words_of
 from playground.domain.tokens import Token
 
 
@@ -116,18 +116,30 @@ def test_tokens_are_told_by_the_words_they_touch() -> None:
         tokens("The", " cap", "ital", " is", " Paris", "."),
         tokens("The", " capital", " is", " Ro", "me", "."),
     )
-    assert diff_replies(left, right) == (
-        {0: "same", 1: "same", 2: "same", 3: "same", 4: "differs", 5: "same"},
-        {0: "same", 1: "same", 2: "same", 3: "differs", 4: "differs", 5: "same"},
-    )
+    told_of = diff_replies(left, right)
+    assert [verdicts for (verdicts,) in told_of[0].values()] == ["same", "same", "same", "same", "differs", "same"]
+    assert [verdicts for (verdicts,) in told_of[1].values()] == ["same", "same", "same", "differs", "differs", "same"]
+
+
+def test_chunks_are_told_word_by_word() -> None:
+    chunks = [Token(0, None, b"The capital is", None, None, None, None, chunk=True)]
+    chunks.append(Token(1, None, b" Rome. ", None, None, None, None, chunk=True))
+    told_of = diff_replies(tokens("The capital", " is", " Paris", "."), chunks)[1]
+    assert told_of == {0: ("same", "same", "same"), 1: ("differs", "same")}
+    assert [len(words_of(token.piece.decode())) for token in chunks] == [3, 2]
 
 
 def test_halves_of_a_character_go_with_the_token_that_completes_it() -> None:
     smile = "😀".encode()
     told_of = diff_replies(tokens("so ", smile[:2], smile[2:], " good"), tokens("so good"))[0]
-    assert told_of == {0: "same", 1: "differs", 2: "differs", 3: "same"}
+    assert told_of == {0: ("same",), 1: ("differs",), 2: ("differs",), 3: ("same",)}
 
 
 def test_tokens_behind_the_text_that_was_compared_are_not_told_of() -> None:
     spans = word_diff("one two", "one three")
-    assert token_spans(spans, tokens("one", " two", " STOP"), 0) == {0: "same", 1: "differs"}
+    assert token_spans(spans, tokens("one", " two", " STOP"), 0) == {0: ("same",), 1: ("differs",)}
+
+
+@given(st.text("ab ,.\n漢é", max_size=40))
+def test_the_words_of_a_text_are_the_text(text: str) -> None:
+    assert "".join(words_of(text)) == text
