@@ -77,6 +77,7 @@ class PlaygroundApp(App[None]):
         super().__init__()
         self.settings = settings
         self._errors = [*errors, *theme_errors]
+        """Mistakes in the person's files."""
         self._main = PlaygroundScreen(settings, model=model, presets=presets, preset=preset, params=params)
         for theme in self._themes.values():
             self.register_theme(theme)
@@ -126,10 +127,13 @@ class PlaygroundApp(App[None]):
 
     def _settled(self) -> None:
         """After the first paint: what lives now lives long, so the collector need not look at it again."""
+        from playground.services.endpoints import endpoint_problems
+
         gc.enable()
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 20, 100)
+        self._errors += endpoint_problems(self.settings) if self.settings.endpoints else []
         if self._errors:
             self._show_mistakes()
 
@@ -158,6 +162,15 @@ class PlaygroundApp(App[None]):
         except ConfigError as error:
             self.notify(display_text(str(error)), severity="warning", markup=False)
 
+    def _fatal_error(self) -> None:
+        """A crash is shown without the values of variables, one of which may be a key."""
+        from rich.segment import Segments
+        from rich.traceback import Traceback
+
+        traceback = Traceback(show_locals=False, width=None)
+        self._exit_renderables.append(Segments(self.console.render(traceback, self.console.options)))
+        self._close_messages_no_wait()
+
     def action_help(self) -> None:
         """Show all keys, or leave them again."""
         from playground.screens.help import HelpScreen
@@ -169,21 +182,26 @@ class PlaygroundApp(App[None]):
 
     async def action_quit(self) -> None:
         """Leave; the model's process goes first."""
-        await self._main.host.close()
+        await self._main.pool.close_all()
         self.exit()
 
 
 def sections() -> list[Section]:
     """Every binding of the program by the part of it where it works: for the help, and to check a key map."""
+    from playground.screens.choice_dialog import ChoiceDialog
     from playground.screens.help import HelpScreen
     from playground.screens.model_picker import ModelPicker
     from playground.screens.preset_picker import PresetPicker
     from playground.screens.prompt_view import PromptScreen
+    from playground.screens.race_dialog import RaceDialog
     from playground.screens.text_dialog import TextDialog
     from playground.widgets.candidates import CandidateList
+    from playground.widgets.compare_table import CompareTable
     from playground.widgets.controls import Controls
+    from playground.widgets.option_rows import CycleRow
     from playground.widgets.order_list import OrderList
-    from playground.widgets.rows import ActionRow, SeedInput
+    from playground.widgets.pane_tabs import PaneTabs
+    from playground.widgets.rows import SeedInput
     from playground.widgets.slider import ParamSlider
     from playground.widgets.token_view import TokenView
 
@@ -192,9 +210,13 @@ def sections() -> list[Section]:
         Section("Prompt", own_bindings(PromptEditor)),
         Section("Transcript", own_bindings(TokenView)),
         Section("Sliders", own_bindings(ParamSlider)),
-        Section("Rows of the controls", [*own_bindings(Controls), *own_bindings(ActionRow), *own_bindings(SeedInput)]),
+        Section("Rows of the controls", [*own_bindings(Controls), *own_bindings(CycleRow), *own_bindings(SeedInput)]),
         Section("Order of the stages", own_bindings(OrderList)),
         Section("Candidates", own_bindings(CandidateList)),
+        Section("Table of all panes", own_bindings(CompareTable)),
+        Section("Tabs of panes", own_bindings(PaneTabs)),
+        Section("Setting up a race", own_bindings(RaceDialog)),
+        Section("Questions", own_bindings(ChoiceDialog)),
         Section("Choosing a model", own_bindings(ModelPicker)),
         Section("Choosing a preset", own_bindings(PresetPicker)),
         Section("Exact prompt", own_bindings(PromptScreen)),

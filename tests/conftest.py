@@ -11,7 +11,10 @@ from playground.services.models import starter_model
 from playground.services.paths import HOME_VARIABLE
 from tests.tiny_models import write_tiny_model
 
-_PREFIXES = ("HF_", "HUGGINGFACE_", "OLLAMA_", "LLAMA_", "XDG_", "LLM_PLAYGROUND_")
+_PREFIXES = (
+    *("HF_", "HUGGINGFACE_", "OLLAMA_", "LLAMA_", "XDG_", "LLM_PLAYGROUND_", "ANTHROPIC_", "OPENAI_", "OPENROUTER_"),
+    *("GROQ_", "MISTRAL_", "DEEPSEEK_", "TOGETHER_", "FIREWORKS_", "CEREBRAS_", "XAI_"),
+)
 
 TinyModels = Callable[[str], Path]
 

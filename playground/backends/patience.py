@@ -23,33 +23,23 @@ class Patience:
         self._stall_s = stall_s
         self._limit_s = FIRST * stall_s
         self._heard_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._scope: asyncio.Timeout | None = None
         self._left = asyncio.Event()
 
     @asynccontextmanager
     async def waiting(self) -> AsyncIterator[None]:
         """The block that is ended early."""
-        loop = asyncio.get_running_loop()
-        timer: asyncio.TimerHandle | None = None
-
-        def check() -> None:
-            nonlocal timer
-            due = self._heard_at + self._limit_s
-            if loop.time() >= due:
-                self._expire()
-            else:
-                timer = loop.call_at(due, check)
-
         try:
             async with asyncio.timeout(0 if self.ended else None) as self._scope:
-                self._heard_at = loop.time()
-                check()
+                self.heard()
+                self._check()
                 yield
         finally:
             self._scope = None
             self._left.set()
-            if timer is not None:
-                timer.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
 
     def heard(self) -> None:
         """Something came."""
@@ -57,7 +47,11 @@ class Patience:
 
     def first_word(self) -> None:
         """From now on silence is suspicious sooner."""
-        self._limit_s = self._stall_s
+        if self._limit_s != self._stall_s:
+            self._limit_s = self._stall_s
+            if self._timer is not None:
+                self._timer.cancel()
+                self._check()
 
     def end(self) -> None:
         """Stop waiting now."""
@@ -67,6 +61,15 @@ class Patience:
     async def left(self) -> None:
         """Wait until the block was left."""
         await self._left.wait()
+
+    def _check(self) -> None:
+        """Look whether the silence is too long by now, and else when to look again."""
+        loop = asyncio.get_running_loop()
+        due = self._heard_at + self._limit_s
+        if loop.time() >= due:
+            self._expire()
+        else:
+            self._timer = loop.call_at(due, self._check)
 
     def _expire(self) -> None:
         if self._scope is not None and not self._scope.expired():

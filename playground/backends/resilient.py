@@ -91,6 +91,7 @@ class ResilientBackend(Backend):
         attempts: int = 4,
         retry_limit_s: float = 60.0,
         fallback: Opener | None = None,
+        close_fallback: Callable[[Backend], Awaitable[None]] | None = None,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
         pause: Callable[[asyncio.Event, float], Awaitable[bool]] = stopped_within,
@@ -102,6 +103,7 @@ class ResilientBackend(Backend):
             attempts: How often a request is tried at most, the first time included.
             retry_limit_s: The longest wait between two attempts; a server that asks for more is not waited for.
             fallback: Opens the model that takes over on overload or outage, when it is first needed.
+            close_fallback: Gives that model back; by default it is closed.
             clock: Gives the time as `Retrying.resume_at` counts it.
             chance: Gives a number from 0 to 1, for waits that differ from pane to pane.
             pause: Waits for seconds, or until the event is set; True when it is.
@@ -110,6 +112,7 @@ class ResilientBackend(Backend):
         self._attempts = attempts
         self._retry_limit_s = retry_limit_s
         self._open_fallback = fallback
+        self._close_fallback = close_fallback
         self._fallback: Backend | None = None
         self._opening = asyncio.Lock()
         self._clock, self._chance, self._pause = clock, chance, pause
@@ -171,7 +174,7 @@ class ResilientBackend(Backend):
             run.stop()
         await self._primary.close()
         if self._fallback is not None:
-            await self._fallback.close()
+            await (self._close_fallback(self._fallback) if self._close_fallback else self._fallback.close())
 
     async def _persist(self, run: _Run) -> Problem | None:
         """Try until the request ended, one way or another (None), or until trying again is of no use (why)."""
@@ -239,7 +242,7 @@ class ResilientBackend(Backend):
         run.active = backend
         # Token ids are those of the first model's vocabulary.
         run.request = msgspec.structs.replace(request, reply_ids=())
-        run.sink(FellBack(stream=request.stream, model=backend.card.short_name, problem=problem))
+        run.sink(FellBack(stream=request.stream, card=backend.card, problem=problem))
         return await self._persist(run)
 
     async def _opened(self, run: _Run, opener: Opener) -> Backend | None:

@@ -8,34 +8,31 @@ import os
 import signal
 import sys
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 import msgspec
 
-from playground.domain.display import display_text
-from playground.domain.errors import BadInput, PlaygroundError, Problem, as_error
-from playground.domain.events import Event, Failed, Finished, Started, StopReason, TokenGenerated
-from playground.domain.messages import ChatPrompt, GenerationRequest, Message, Prompt, RawPrompt, Role
-from playground.domain.models import LoadOptions
+from playground.cli.run_output import INTERRUPTED, JsonOutput, TextOutput, say, write_json
+from playground.domain.errors import BadInput, PlaygroundError
+from playground.domain.messages import CallOptions, ChatPrompt, GenerationRequest, Message, Prompt, RawPrompt, Role
 from playground.domain.params import replace
 from playground.domain.sampling import SamplingParams
-from playground.domain.stop_strings import held_back
-from playground.domain.tokens import TextDecoder
 from playground.services.json_events import JsonEvents
 
-_INTERRUPTED = 130
+if TYPE_CHECKING:
+    from playground.domain.endpoints import ModelRef
+    from playground.services.model_pool import ModelPool
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
     """What was asked for, checked."""
 
-    model: str
-    options: LoadOptions
+    model: ModelRef
+    pool: ModelPool
+    options: CallOptions
     prompt: Prompt
     params: SamplingParams
     as_json: bool
@@ -43,7 +40,13 @@ class _Plan:
 
 @click.command("run")
 @click.option("--prompt", "-p", metavar="TEXT|-", required=True, help="The prompt; - reads standard input.")
-@click.option("--model", "-m", metavar="PATH|NAME", default="", help="GGUF file, or part of the name of one on disk.")
+@click.option(
+    "--model",
+    "-m",
+    metavar="PATH|NAME",
+    default="",
+    help="GGUF file, part of the name of one on disk, or ENDPOINT/MODEL.",
+)
 @click.option("--system", metavar="TEXT", default=None, help="System prompt.")
 @click.option("--raw", is_flag=True, help="Send the text as it is: special tokens parsed, no chat template.")
 @click.option("--preset", metavar="NAME", default="", help="Sampling preset.")
@@ -53,6 +56,11 @@ class _Plan:
 @click.option("--stop", "stops", metavar="TEXT", multiple=True, help="End the reply before this text; repeatable.")
 @click.option("--top", type=int, default=None, help="Candidates kept for each token (10).")
 @click.option("--context", type=int, default=None, help="Context window in tokens.")
+@click.option("--effort", default="", metavar="LEVEL", help="How hard a hosted model works, e.g. low or high.")
+@click.option("--thinking", default="", metavar="MODE", help="Whether a hosted model thinks first, e.g. off.")
+@click.option(
+    "--cache", type=click.Choice(["off", "5m", "1h"]), default="off", help="Let the provider keep the prompt."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with everything captured.")
 def run_command(as_json: bool, **given: Any) -> None:
     """Send one prompt and stream the reply.
@@ -62,6 +70,7 @@ def run_command(as_json: bool, **given: Any) -> None:
       llm-playground run --prompt "Why is the sky blue?"
       llm-playground run --prompt - --preset deterministic --json < question.txt
       llm-playground run --raw --prompt "Once upon a time" --set temperature=1.2 --seed 7
+      llm-playground run --model anthropic/claude-haiku-4-5 --effort low --prompt "Hello"
     """  # noqa: D301 - \b is click's mark for text that is not to be re-wrapped
     try:
         status = _status(as_json, given)
@@ -70,7 +79,7 @@ def run_command(as_json: bool, **given: Any) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except KeyboardInterrupt:
-        status = _INTERRUPTED
+        status = INTERRUPTED
     sys.exit(status)
 
 
@@ -78,15 +87,10 @@ def _status(as_json: bool, given: dict[str, Any]) -> int:
     try:
         return asyncio.run(_run(_plan(as_json=as_json, **given)))
     except PlaygroundError as error:
-        _say(error)
+        say(error)
         if as_json:
-            _write_json({"event": "failed", **msgspec.to_builtins(error.problem)})
+            write_json({"event": "failed", **msgspec.to_builtins(error.problem)})
         return error.exit_status
-
-
-def _say(what: object) -> None:
-    """One line on standard error."""
-    click.echo(f"llm-playground: {display_text(' '.join(str(what).split()))}", err=True)
 
 
 def _plan(
@@ -100,7 +104,7 @@ def _plan(
     as_json: bool,
     **limits: Any,
 ) -> _Plan:
-    from playground.services.models import resolve_model
+    from playground.services.model_pool import ModelPool
     from playground.services.presets import load_presets
     from playground.services.settings import load_settings
     from playground.services.start import DEFAULT_PRESET, find_preset, starting_params
@@ -108,7 +112,7 @@ def _plan(
     settings, errors = load_settings()
     presets, preset_errors = load_presets()
     for error in (*errors, *preset_errors):
-        _say(error)
+        say(error)
     chosen = find_preset(presets, preset or settings.preset or DEFAULT_PRESET)
     params = starting_params(chosen, assignments)
     changes = {name: limits[name] for name in ("seed", "max_tokens", "top") if limits[name] is not None}
@@ -124,9 +128,11 @@ def _plan(
         if limits["context"] < 1:
             raise BadInput("--context must be at least 1 token.")
         options = msgspec.structs.replace(options, context=limits["context"])
+    pool = ModelPool(msgspec.structs.replace(settings, load=options))
     return _Plan(
-        model=str(resolve_model(model or settings.model, settings)),
-        options=options,
+        model=pool.find(model),
+        pool=pool,
+        options=CallOptions(effort=limits["effort"], thinking=limits["thinking"], cache=limits["cache"]),
         prompt=RawPrompt(text) if raw else _chat(text, settings.system if system is None else system),
         params=replace(params, **changes),
         as_json=as_json,
@@ -154,25 +160,33 @@ def _read_stdin() -> str:
 
 
 async def _run(plan: _Plan) -> int:
-    from playground.backends.local import LocalBackend
-    from playground.services.paths import log_dir
+    from playground.services.accounts import Accounts
 
     stop_now = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop_now.set)
-    loading = asyncio.ensure_future(LocalBackend.load(plan.model, plan.options, log_dir(), _Progress(sys.stderr).show))
+    loading = asyncio.ensure_future(plan.pool.open(plan.model, _Progress(sys.stderr).show))
     stopped = asyncio.ensure_future(stop_now.wait())
     await asyncio.wait({loading, stopped}, return_when=asyncio.FIRST_COMPLETED)
     if not loading.done():
         loading.cancel()
         await asyncio.wait({loading})
-        return _INTERRUPTED
+        return INTERRUPTED
     backend = await loading
     try:
-        output = _JsonOutput(JsonEvents(backend.info)) if plan.as_json else _TextOutput(sys.stdout, plan.params.stop)
+        known = getattr(backend, "info", None) or backend.card
+        output = JsonOutput(JsonEvents(known)) if plan.as_json else TextOutput(sys.stdout, plan.params.stop)
+        output.answering = backend.card
+        output.price = Accounts(plan.pool.settings, lambda: plan.pool.endpoints).price
         output.when_broken = stop_now.set
-        request = GenerationRequest(stream=1, prompt=plan.prompt, params=plan.params, submitted_at=time.monotonic())
+        request = GenerationRequest(
+            stream=1,
+            prompt=plan.prompt,
+            params=plan.params,
+            options=plan.options,
+            submitted_at=time.monotonic(),
+        )
         running = asyncio.ensure_future(backend.generate(request, output.take))
         await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if not running.done():
@@ -181,7 +195,7 @@ async def _run(plan: _Plan) -> int:
         return output.close()
     finally:
         stopped.cancel()
-        await backend.close()
+        await plan.pool.close(backend)
 
 
 class _Progress:
@@ -198,86 +212,4 @@ class _Progress:
             self._out.write("\r\x1b[K")
         elif next(self._ticks) % 5 == 0:
             self._out.write(f"\rloading the model … {fraction:4.0%}")
-        self._out.flush()
-
-
-class _Output(ABC):
-    """Takes events; an error in writing is kept and raised at the end, outside the backend."""
-
-    def __init__(self) -> None:
-        self.when_broken: Callable[[], None] = lambda: None
-        """Called once when nobody reads the output any more."""
-        self._status = 0
-        self._problem: Problem | None = None
-        self._broken: BrokenPipeError | None = None
-
-    def take(self, event: Event) -> None:
-        if isinstance(event, Failed):
-            self._problem = event.problem
-        if isinstance(event, Finished) and event.reason is StopReason.CANCELLED:
-            self._status = _INTERRUPTED
-        if self._broken is None:
-            try:
-                self.write(event)
-            except BrokenPipeError as error:
-                self._broken = error
-                self.when_broken()
-
-    @abstractmethod
-    def write(self, event: Event) -> None:
-        """Put one event out; may raise BrokenPipeError."""
-
-    def close(self) -> int:
-        """Exit status; raises what went wrong."""
-        if self._broken is not None:
-            raise self._broken
-        if self._problem is not None:
-            raise as_error(self._problem)
-        return self._status
-
-
-class _JsonOutput(_Output):
-    def __init__(self, events: JsonEvents) -> None:
-        super().__init__()
-        self._events = events
-
-    def write(self, event: Event) -> None:
-        if isinstance(event, Started | TokenGenerated | Finished):
-            _write_json(self._events.convert(event))
-
-
-def _write_json(value: dict[str, Any]) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
-    sys.stdout.buffer.flush()
-
-
-class _TextOutput(_Output):
-    """The reply as text. What could become a stop string is held back; a terminal never gets control characters."""
-
-    def __init__(self, out: TextIO, stops: tuple[str, ...]) -> None:
-        super().__init__()
-        self._out = out
-        self._safe = out.isatty()
-        self._stops = stops
-        self._decoder = TextDecoder()
-        self._held = ""
-        self._printed = 0
-
-    def write(self, event: Event) -> None:
-        if isinstance(event, Started) and event.note:
-            _say(event.note)
-        elif isinstance(event, TokenGenerated):
-            self._held += self._decoder.feed(event.token.piece)
-            ready = len(self._held) - held_back(self._held, self._stops)
-            if not any(stop in self._held for stop in self._stops):
-                self._print(self._held[:ready])
-                self._held = self._held[ready:]
-        elif isinstance(event, Finished):
-            self._print(event.text[self._printed :] + "\n")
-        elif isinstance(event, Failed) and (self._printed or self._held):
-            self._print(self._held + self._decoder.finish() + "\n")
-
-    def _print(self, text: str) -> None:
-        self._printed += len(text)
-        self._out.write(display_text(text) if self._safe else text)
         self._out.flush()

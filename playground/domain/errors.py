@@ -26,6 +26,7 @@ PlaygroundError
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, Final
 
 import msgspec
@@ -46,6 +47,11 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """Worth trying again as it is."""
     retry_after_s: float | None = None
     """Seconds the server asks to wait before that; None when it does not say."""
+
+    @property
+    def kind_in_words(self) -> str:
+        """Such as "rate limited", for places where a sentence does not fit."""
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", self.kind).lower()
 
     def __str__(self) -> str:
         """The sentence and the next step on one line."""

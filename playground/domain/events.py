@@ -8,6 +8,7 @@ import msgspec
 
 from playground.domain.errors import Problem
 from playground.domain.messages import PromptParts
+from playground.domain.models import ModelCard
 from playground.domain.sampling import SamplingParams
 from playground.domain.tokens import Token
 from playground.domain.usage import Timings, Usage
@@ -141,8 +142,8 @@ class FellBack(msgspec.Struct, frozen=True, kw_only=True, tag="fell back"):
     """Another model takes over, because the pane's own is overloaded or out of reach."""
 
     stream: int
-    model: str
-    """Name of the one that takes over."""
+    card: ModelCard
+    """The one that takes over."""
     problem: Problem
     """Why."""
 

@@ -80,6 +80,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
             n_ctx=self.n_ctx,
             n_vocab=self.n_vocab,
             note=self.context_note,
+            recommended=self.recommended,
         )
 
     @property
@@ -103,6 +104,8 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     n_vocab: int | None = None
     note: str = ""
     """One sentence about the context window or the server; may be empty."""
+    recommended: dict[str, float | int] = {}
+    """Sampling parameters that the model's own file recommends."""
 
     @property
     def local(self) -> bool:

@@ -103,18 +103,18 @@ class Session:
         """Leave the branch on screen and begin at an empty one; what was said stays in the tree."""
         self._check_idle()
         self.transcript.head = None
-        self.figures = self.figures.anew()
+        self.figures = Figures()
 
     def show_branch(self, leaf: Turn) -> None:
         """Put another branch on screen, with the figures of its last reply. Raises BadInput while one is written."""
         self._check_idle()
         self.transcript.head = leaf.id
         self.mode = "raw" if self.transcript.path()[0].raw else "chat"
-        self.figures = self.figures.anew()
+        self.figures = Figures()
         reply = self.transcript.last(Role.ASSISTANT)
         if reply is not None and reply.started is not None:
             self.figures.started(reply.started)
-            self.figures.reply_tokens = len(reply.tokens)
+            self.figures.reply_tokens = len(reply.tokens) - reply.continued_at
         if reply is not None and reply.finished is not None:
             self.figures.ttft_ms = reply.finished.timings.ttft_ms
             self.figures.finished(reply.finished)
@@ -141,7 +141,8 @@ class Session:
         reply.params = self._in_force = self.params
         reply.model = self.model
         self._new_tokens = 0
-        self.figures.ttft_ms = self.figures.tokens_per_second = None
+        reply.continued_at = len(reply.tokens)
+        self.figures.sent()
         ids = [token.id for token in reply.tokens]
         return GenerationRequest(
             stream=self.stream,
@@ -185,8 +186,8 @@ class Session:
             case Retrying():
                 self._retrying(turn, event)
             case FellBack():
-                turn.notes.append(f"{event.model} took over: {event.problem.message}")
-                turn.model = event.model
+                turn.notes.append(f"{event.card.short_name} took over: {event.problem.message}")
+                turn.model = event.card.short_name
             case ParamsChanged():
                 self._params_changed(turn, event)
             case Finished():
@@ -205,7 +206,7 @@ class Session:
         turn.tokens.append(event.token)
         self.phase = Phase.WRITING
         self._new_tokens += 1
-        self.figures.token(self._new_tokens, event.token.time_ms)
+        self.figures.token(self._new_tokens, event.token.time_ms, chunk=event.token.chunk)
 
     def _retrying(self, turn: Turn, event: Retrying) -> None:
         self.retrying, self.phase = event, Phase.RETRYING
@@ -216,7 +217,6 @@ class Session:
         turn.finished = event
         turn.trimmed_bytes = event.trimmed_bytes
         self.figures.finished(event)
-        self.figures.charge(event.usage.cost)
         self._end(turn, None)
 
     def _params_changed(self, turn: Turn, event: ParamsChanged) -> None:

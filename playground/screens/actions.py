@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import ClassVar
+from collections.abc import Callable, Coroutine, Sequence
+from typing import ClassVar, Literal
 
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -66,7 +66,15 @@ class ConversationScreen(Screen[None]):
         _key("f9", "system", "System", "Edit the system prompt"),
     ]
 
-    pane: Pane
+    @property
+    def pane(self) -> Pane:
+        """The conversation that keys act upon; the subclass says which."""
+        raise NotImplementedError
+
+    @property
+    def targets(self) -> Sequence[Pane]:
+        """The conversations that a prompt goes to; the subclass that has several says which."""
+        return (self.pane,)
 
     def attempt(self, action: Callable[[], None]) -> None:
         """Do something that may be refused; a refusal is a notice, nothing more."""
@@ -100,10 +108,12 @@ class ConversationScreen(Screen[None]):
         return self.query_one(PromptEditor)
 
     async def action_stop(self) -> None:
-        """End the reply; when nothing runs, go back to the prompt."""
+        """End the replies; when nothing runs, go back to the prompt."""
         pane = self.pane
-        if pane.session.busy:
-            await pane.runner.stop()
+        busy = [target for target in self.targets if target.session.busy]
+        for target in busy:
+            await target.runner.stop()
+        if busy:
             return
         if pane.editing is not None:
             pane.editing = None
@@ -114,7 +124,8 @@ class ConversationScreen(Screen[None]):
 
     def action_regenerate(self) -> None:
         """Another reply to the last message."""
-        self.attempt(self.pane.regenerate)
+        for pane in self.targets:
+            self.attempt(pane.regenerate)
 
     def action_continue_reply(self) -> None:
         """More of the last reply."""
@@ -139,18 +150,23 @@ class ConversationScreen(Screen[None]):
             title = "Raw text, no template · F7 leads back to chat"
         else:
             title = "Prompt, with a system prompt" if self.pane.session.system.strip() else "Prompt"
-        self.editor.border_title = title
+        self.editor.border_title = f"{title}{self.addressees}"
+
+    @property
+    def addressees(self) -> str:
+        """Where a prompt goes, for the editor's border; empty when that goes without saying."""
+        return ""
 
     def action_new(self) -> None:
         """Begin anew; the branch on screen stays in the tree."""
         self.attempt_later(self._begin_anew(), "conversation")
 
     async def _begin_anew(self) -> None:
-        pane = self.pane
-        await pane.end_reply()
-        pane.session.new_conversation()
-        pane.editing = None
-        pane.sync()
+        for pane in self.targets:
+            await pane.end_reply()
+            pane.session.new_conversation()
+            pane.editing = None
+            pane.sync()
         self.show_editing()
         self.editor.focus()
 
@@ -177,7 +193,8 @@ class ConversationScreen(Screen[None]):
 
     def set_colour(self, mode: ColourMode) -> None:
         """Colour the tokens by something else, now and the next time."""
-        self.pane.transcript.set_mode(mode)
+        for pane in self.targets:
+            pane.transcript.set_mode(mode)
         self.post_message(SettingChanged("colour", mode.value))
 
     def action_raw(self) -> None:
@@ -186,9 +203,11 @@ class ConversationScreen(Screen[None]):
 
     async def _switch_mode(self) -> None:
         session = self.pane.session
+        mode: Literal["chat", "raw"] = "chat" if session.mode == "raw" else "raw"
         await self._begin_anew()
-        session.mode = "chat" if session.mode == "raw" else "raw"
-        self.pane.sync()
+        for pane in self.targets:
+            pane.session.mode = mode
+            pane.sync()
         self.show_editing()
         raw = "Raw completion: the text goes to the model as it is, special tokens and all."
         self.notify(raw if session.mode == "raw" else "Chat: the model's template goes around the text.", timeout=3)
@@ -204,7 +223,7 @@ class ConversationScreen(Screen[None]):
         view = await backend.view_prompt(prompt)
         from playground.screens.prompt_view import PromptScreen
 
-        self.app.push_screen(PromptScreen(view, pane.info.n_ctx if pane.info else None))
+        self.app.push_screen(PromptScreen(view, pane.card.n_ctx if pane.card else None))
 
     def action_system(self) -> None:
         """Edit the system prompt."""

@@ -17,4 +17,9 @@ ANSWERED: Final = (
     *("view.controls", "preset.choose", "chat.earlier", "chat.new", "chat.colour", "model.choose", "view.inspector"),
     *("chat.view_prompt", "app.quit"),
 )
+SEVERAL: Final = (
+    *("app.help", "panes.next", "panes.to_all", "chat.regenerate", "panes.add_pane", "panes.maximise_pane"),
+    *("app.actions", "compare.difference", "preset.choose", "panes.link", "panes.close_pane", "compare.table"),
+    *("chat.tokens", "model.choose", "app.quit"),
+)
 LOST: Final = ("app.help", "model.reload", "model.choose", "app.actions", "app.quit")

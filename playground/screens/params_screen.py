@@ -1,16 +1,17 @@
-"""The main screen's dealings with presets and parameters."""
+"""The main screen's dealings with presets, parameters and call options."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
 
 from playground.domain.display import display_text
 from playground.domain.errors import PlaygroundError
-from playground.domain.models import ModelInfo
 from playground.domain.sampling import SamplingParams
 from playground.screens.model_screen import ModelScreen
+from playground.screens.pane import Pane
 from playground.screens.tuning import Tuning
 from playground.services.presets import Preset
 from playground.services.settings import Settings
@@ -36,25 +37,53 @@ class ParamsScreen(ModelScreen):
 
     controls: Controls
     """The panel of sliders; there once the screen is furnished."""
+    linked = False
+    """True while a slider that is moved moves in all panes."""
 
     def __init__(self, settings: Settings, model: str, presets: dict[str, Preset], preset: Preset) -> None:
         super().__init__(settings, model)
-        self.tuning = Tuning(presets, preset)
+        self.first_tuning = Tuning(presets, preset)
+
+    @property
+    def tuning(self) -> Tuning:
+        """Presets as they are in the active pane."""
+        return self.pane.tuning if hasattr(self, "pane") else self.first_tuning
+
+    @property
+    def all_panes(self) -> Sequence[Pane]:
+        """Every pane; the subclass that has several says which."""
+        return (self.pane,)
 
     def take_changes(self) -> None:
         """Put in force what was changed since the last frame; once a frame is enough, however fast a slider moves."""
-        if self.tuning.pending is not None:
-            params, self.tuning.pending = self.tuning.pending, None
-            self.attempt_later(self._use(params), "params")
+        for pane in self.all_panes:
+            if pane.tuning.pending is not None:
+                params, pane.tuning.pending = pane.tuning.pending, None
+                self.attempt_later(self._use(pane, params), "params")
 
     def show_params(self) -> None:
-        """Bring the controls in line with the parameters in force."""
-        params = self.pane.session.params
-        self.controls.show(params, self.tuning.defaults(params), self.tuning.name)
+        """Bring the controls in line with the active pane: parameters, options, and what its model takes."""
+        pane = self.pane
+        params, backend = pane.session.params, pane.runner.backend
+        if backend is not None:
+            able = backend.capabilities
+            reasons = {name: able.why_not(name) for name in SamplingParams.__struct_fields__ if name not in able.params}
+            if pane.session.options.legacy_sampling:
+                reasons = {name: reason for name, reason in reasons.items() if name not in able.legacy_sampling}
+            self.controls.set_available(reasons)
+            self.controls.set_options(
+                pane.session.options,
+                effort=able.effort,
+                thinking=able.thinking,
+                cache=able.cache,
+                legacy=bool(able.legacy_sampling),
+            )
+        preset = pane.tuning.preset
+        self.controls.show(params, pane.tuning.defaults(params), preset.name, tuple(preset.sampling))
 
-    async def _use(self, params: SamplingParams) -> None:
+    async def _use(self, pane: Pane, params: SamplingParams) -> None:
         try:
-            await self.pane.runner.set_params(params)
+            await pane.runner.set_params(params)
         finally:
             self.show_params()
 
@@ -66,13 +95,19 @@ class ParamsScreen(ModelScreen):
         """A stage was moved in the order."""
         self._change(order=event.order)
 
+    def on_controls_options_changed(self, event: Controls.OptionsChanged) -> None:
+        """Effort, thinking or caching was chosen."""
+        self.pane.session.options = event.options
+        self.show_params()
+
     def on_controls_rejected(self, event: Controls.Rejected) -> None:
         """A typed value cannot be taken."""
         self.notify(display_text(event.reason), title=event.name, severity="warning", markup=False)
 
     def _change(self, **changes: Any) -> None:
         try:
-            self.tuning.change(self.pane.session.params, changes)
+            for pane in self.all_panes if self.linked else (self.pane,):
+                pane.tuning.change(pane.session.params, changes)
         except PlaygroundError as error:
             self.tell(error)
 
@@ -88,12 +123,13 @@ class ParamsScreen(ModelScreen):
         """Choose a preset."""
         self.tuning.choose(self, self.use_preset)
 
-    def use_preset(self, preset: Preset) -> None:
-        """Put a preset in force, from the next token on if one is being written."""
-        self.tuning.take(preset, self.pane.session.params)
-        if self.tuning.pending is not None:
-            self.pane.session.name_change(self.tuning.pending, f"preset {display_text(preset.name)}")
-        if preset.watch:
+    def use_preset(self, preset: Preset, pane: Pane | None = None) -> None:
+        """Put a preset in force in a pane, from the next token on if one is being written."""
+        pane = pane or self.pane
+        pane.tuning.take(preset, pane.session.params)
+        if pane.tuning.pending is not None:
+            pane.session.name_change(pane.tuning.pending, f"preset {display_text(preset.name)}")
+        if preset.watch and pane is self.pane:
             title = f"{preset.name}: watch for"
             self.notify(display_text(preset.watch), title=display_text(title), timeout=12, markup=False)
 
@@ -101,9 +137,11 @@ class ParamsScreen(ModelScreen):
         """Save the sliders as a preset."""
         self.tuning.save(self, self.pane.session.params)
 
-    def model_ready(self, info: ModelInfo) -> None:
+    def model_ready(self, pane: Pane) -> None:
         """Offer what the model's file recommends."""
-        recommended = self.tuning.recommend(info)
-        if recommended is not None and not self.settings.preset:
-            self.use_preset(recommended)
-        super().model_ready(info)
+        assert pane.card is not None, "the model is there"
+        recommended = pane.tuning.recommend(pane.card)
+        if recommended is not None and not self.settings.preset and not pane.tuning.chosen:
+            self.use_preset(recommended, pane)
+        self.show_params()
+        super().model_ready(pane)

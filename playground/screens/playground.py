@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from msgspec import structs
-from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.timer import Timer
 
 from playground.domain.display import display_text
-from playground.domain.errors import BadInput, PlaygroundError
-from playground.domain.events import Event, Failed, Started
+from playground.domain.events import Event, Failed, Finished, Started
 from playground.domain.messages import Role
-from playground.domain.models import ModelInfo
 from playground.domain.sampling import SamplingParams
 from playground.domain.session import Session
 from playground.screens import key_order
+from playground.screens.compare_screen import CompareScreen
 from playground.screens.model_screen import WELCOME
 from playground.screens.pane import REFUSALS, Pane
-from playground.screens.params_screen import ParamsScreen
+from playground.screens.pane_figures import status_of
 from playground.services.presets import Preset
 from playground.services.settings import Settings
 from playground.theming import token_palette
@@ -39,8 +37,6 @@ if TYPE_CHECKING:
 
 _DETAIL_SECONDS: Final = 1 / 8
 """How often inspector and status bar are drawn anew while tokens stream; the eye reads no faster."""
-_COUNT_SECONDS: Final = 0.15
-"""Pause in typing after which the draft is counted."""
 
 
 _HIGH: Final = 50
@@ -48,7 +44,7 @@ _MANY_CANDIDATES: Final = 25
 """How many candidates are kept where the screen is high enough to show them all."""
 
 
-class PlaygroundScreen(ParamsScreen):
+class PlaygroundScreen(CompareScreen):
     """Everything on one screen. It folds: narrow terminals show controls and inspector one at a time."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (88, "-medium"), (112, "-normal"), (160, "-wide")]  # noqa: RUF012 - Textual's interface
@@ -83,7 +79,6 @@ class PlaygroundScreen(ParamsScreen):
         self._params = params
         self._hovered: object = None
         self._detail_due = 0.0
-        self._count_timer: Timer | None = None
         self._last_note = ""
         self.furnished = False
         """True once all panels are there, a moment after the first paint."""
@@ -104,28 +99,33 @@ class PlaygroundScreen(ParamsScreen):
     async def _furnish(self) -> None:
         """Controls at the left, transcript and inspector over the prompt; then the model loads behind them."""
         # Imported here because all this comes after the first paint.
+        from playground.screens.deck import Deck
         from playground.widgets.controls import Controls
         from playground.widgets.inspector import Inspector
-        from playground.widgets.transcript import TranscriptPane
+        from playground.widgets.pane_grid import PaneGrid
 
-        transcript = TranscriptPane(id="transcript")
-        self.controls = Controls(self._params, preset=self.tuning.name, id="controls")
+        grid = PaneGrid(id="panes")
+        self.controls = Controls(self._params, preset=self.first_tuning.name, id="controls")
         self.inspector = Inspector(id="inspector")
+        self.furnish_sending()
+        self.deck = Deck(grid, self.pool, self.progress_of, self._pane_changed)
         with self.app.batch_update():
             await self.query_one("#body").mount(self.controls, before=0)
-            await self.query_one("#upper").mount(transcript, self.inspector)
-        session = Session(self._params_for(self.size.height), self.settings.system)
-        self.pane = Pane(session, transcript)
+            await self.query_one("#upper").mount(grid, self.inspector)
+            session = Session(self._params_for(self.size.height), self.settings.system)
+            pane = await self.deck.add(session, self.first_tuning)
         self.furnished = True
+        pane.transcript.set_mode(ColourMode(self.settings.colour))
+        pane.transcript.set_welcome(WELCOME)
         self.apply_theme()
-        transcript.set_welcome(WELCOME)
-        transcript.set_mode(ColourMode(self.settings.colour))
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self.apply_theme())
         self.show_editing()
         self.show_params()
         self.refresh_bindings()
         self.set_interval(1 / self.settings.frames_per_second, self._frame)
-        self.begin_loading()
+        pane.detach("looking for a model", opening=True)
+        self.begin_loading(pane)
+        self.send_waiting()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """No action has anything to act on before the screen is furnished."""
@@ -140,39 +140,72 @@ class PlaygroundScreen(ParamsScreen):
 
     def apply_theme(self) -> None:
         """Draw tokens in the colours of the theme in force."""
-        self.pane.transcript.set_palette(token_palette(self.app.theme_variables))
+        for pane in self.all_panes:
+            self.dress(pane)
+
+    def dress(self, pane: Pane) -> None:
+        """The same for one pane."""
+        pane.transcript.set_palette(token_palette(self.app.theme_variables))
+
+    def _pane_changed(self) -> None:
+        """Another pane is active, or there is one more or less."""
+        if self.furnished:
+            self._hovered = None
+            self.set_class(self.deck.several, "-several")
+            self.set_class(len(self.deck.panes) > 2, "-many")
+            self.show_params()
+            self.show_editing()
+            self._show_details()
+            self.count_draft()
+            self.attempt_later(self.fit_table(), "table")
 
     # -- the frame ---------------------------------------------------------------------------------------------
 
     def _frame(self) -> None:
         """Take what came from the model since the last frame; one pass, however much came."""
-        events = self.pane.drain()
         now = time.monotonic()
-        for event in events:
-            if isinstance(event, Started):
-                self._show_note(event.note)
-        if events and not self.pane.session.busy:
-            self._run_ended(events)
+        for pane in self.all_panes:
+            events = pane.drain()
+            for event in events:
+                if isinstance(event, Started):
+                    self._show_note(event.note)
+                elif isinstance(event, Finished):
+                    self.settle(pane, event)
+            if events and not pane.session.busy:
+                self._run_ended(pane, events)
+        self.comparison.follow(self.all_panes)
         if now >= self._detail_due:
             self._detail_due = now + _DETAIL_SECONDS
             self._show_details()
         self.take_changes()
 
     def _show_details(self) -> None:
-        info = self.pane.info
-        self.query_one(StatusBar).show(self.pane.status(self.model_state))
+        card = self.pane.card
+        spent = self.accounts.spending
+        status = replace(
+            status_of(self.pane),
+            session_cost=spent.session.usd,
+            session_unknown=spent.session.unknown,
+            day_cost=spent.day.usd,
+            price_note=self.price_note,
+        )
+        self.query_one(StatusBar).show(status)
         self.query_one(KeyBar).show(self._keys())
+        self.show_headings()
         transcript = self.pane.transcript
         token = transcript.token_at(self._shown_ref()) or self.pane.last_token()
-        self.inspector.show(token, info.n_vocab if info is not None else None, transcript.view.cursor is not None)
+        self.inspector.show(token, card.n_vocab if card is not None else None, transcript.view.cursor is not None)
 
     def _keys(self) -> tuple[str, ...]:
         """What one is likely to want now, the likeliest first."""
-        if self.pane.session.busy:
+        pane = self.pane
+        if pane.session.busy:
             return key_order.BUSY
-        if self.pane.runner.backend is None and not self.host.loading:
-            return key_order.LOST if self.host.path is not None else key_order.EMPTY
-        return key_order.ANSWERED if self.pane.session.transcript.head is not None else key_order.EMPTY
+        if pane.runner.backend is None and not pane.opening:
+            return key_order.LOST if pane.slot.ref is not None else key_order.EMPTY
+        if self.deck.several:
+            return key_order.SEVERAL
+        return key_order.ANSWERED if pane.session.transcript.head is not None else key_order.EMPTY
 
     def _shown_ref(self) -> object:
         view = self.pane.transcript.view
@@ -180,16 +213,15 @@ class PlaygroundScreen(ParamsScreen):
             return view.store.refs[view.cursor]
         return self._hovered
 
-    def _run_ended(self, events: list[Event]) -> None:
+    def _run_ended(self, pane: Pane, events: list[Event]) -> None:
         last = events[-1]
         if isinstance(last, Failed) and last.problem.kind in REFUSALS:
-            text = self.pane.take_back(last.problem)
+            text = pane.take_back(last.problem)
             self.tell_problem(last.problem)
             if text:
-                self.editor.load_text(text)
-                self.editor.move_cursor(self.editor.document.end)
+                self.give_back(text)
             self.show_editing()
-        self._count_draft()
+        self.count_draft()
 
     def _show_note(self, note: str) -> None:
         """What the model's template could not take; once, not with every message."""
@@ -222,48 +254,6 @@ class PlaygroundScreen(ParamsScreen):
         self._detail_due = 0.0
 
     # -- the prompt --------------------------------------------------------------------------------------------
-
-    @on(PromptEditor.Submitted)
-    def _submitted(self, event: PromptEditor.Submitted) -> None:
-        pressed = time.monotonic()
-        if not self.furnished:
-            self.send_when_ready = pressed
-            return
-        if self.pane.session.busy:
-            self.tell(BadInput("A reply is still being written.", "Stop it with Esc, or wait for its end."))
-            return
-        self.submit(event.text, pressed)
-
-    @on(PromptEditor.Edited)
-    def _edited(self) -> None:
-        if self._count_timer is not None:
-            self._count_timer.stop()
-        self._count_timer = self.set_timer(_COUNT_SECONDS, self._count_draft)
-
-    def _count_draft(self) -> None:
-        if not self.furnished:
-            return
-        self.run_worker(self._count(), group="count", exclusive=True)
-
-    async def _count(self) -> None:
-        text, backend, info = self.editor.text, self.pane.runner.backend, self.pane.info
-        if backend is None or info is None or not text:
-            self.pane.draft_tokens = 0
-            self.editor.show_count("")
-            return
-        try:
-            self.pane.draft_tokens = count = (await backend.count_tokens(text)).tokens
-        except PlaygroundError:
-            return  # the model is lost; whoever watches it says so
-        used = self.pane.status("").parts.total
-        over = used >= info.n_ctx
-        fits = f" · {used:,} of {info.n_ctx:,}: too long by {used - info.n_ctx + 1:,}" if over else ""
-        self.editor.show_count(f"{count:,} tokens{fits}", over)
-
-    def model_ready(self, info: ModelInfo) -> None:
-        """Count what was written meanwhile."""
-        super().model_ready(info)
-        self._count_draft()
 
     # -- folding -----------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from textual.screen import Screen
 
 from playground.domain.display import display_text
 from playground.domain.errors import BadInput, PlaygroundError
-from playground.domain.models import ModelInfo
+from playground.domain.models import ModelCard
 from playground.domain.params import replace
 from playground.domain.sampling import SamplingParams
 from playground.services.paths import user_config_dir
@@ -31,6 +31,8 @@ class Tuning:
     def __init__(self, presets: Mapping[str, Preset], preset: Preset) -> None:
         self.presets = dict(presets)
         self.preset = preset
+        self.chosen = False
+        """True once a person, and not a model's file, chose the preset."""
         self.pending: SamplingParams | None = None
         """Parameters to put in force with the next frame: however fast a slider moves, once a frame is enough."""
 
@@ -50,11 +52,12 @@ class Tuning:
     def take(self, preset: Preset, params: SamplingParams) -> None:
         """Put a preset in force with the next frame."""
         self.preset = preset
+        self.chosen = self.chosen or preset.name != RECOMMENDED
         self.pending = preset.apply(self.pending or params)
 
-    def recommend(self, info: ModelInfo) -> Preset | None:
+    def recommend(self, card: ModelCard) -> Preset | None:
         """Add what a model's file recommends to the list, or take the last model's recommendation off it."""
-        recommended = recommended_preset(info)
+        recommended = recommended_preset(card)
         self.presets.pop(RECOMMENDED, None)
         if recommended is not None:
             self.presets[recommended.name] = recommended

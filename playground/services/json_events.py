@@ -18,7 +18,7 @@ from playground.domain.events import (
     ThinkingGenerated,
     TokenGenerated,
 )
-from playground.domain.models import ModelInfo
+from playground.domain.models import ModelCard, ModelInfo
 from playground.domain.sampling import SamplingParams
 from playground.domain.tokens import Candidate, TextDecoder, Token, piece_text
 
@@ -26,7 +26,7 @@ from playground.domain.tokens import Candidate, TextDecoder, Token, piece_text
 class JsonEvents:
     """Turns the events of one stream into dictionaries; `text` of a token is what became complete with it."""
 
-    def __init__(self, model: ModelInfo | None) -> None:
+    def __init__(self, model: ModelInfo | ModelCard | None) -> None:
         self._model = model
         self._decoder = TextDecoder()
 
@@ -48,7 +48,7 @@ class JsonEvents:
                 problem = msgspec.to_builtins(event.problem)
                 return {"event": "retrying", "attempt": event.attempt, "attempts": event.attempts, **problem}
             case FellBack():
-                return {"event": "fell_back", "model": event.model, **msgspec.to_builtins(event.problem)}
+                return {"event": "fell_back", "model": event.card.id, **msgspec.to_builtins(event.problem)}
             case Finished():
                 return _finished(event)
             case Failed():

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from playground.domain.errors import BadInput, ConfigError
-from playground.domain.models import ModelInfo
+from playground.domain.models import ModelCard
 from playground.domain.params import replace
 from playground.domain.sampling import NEUTRAL, SamplingParams
 from playground.services.paths import locked, shipped, user_config_dir, write_text_atomic
@@ -141,15 +141,15 @@ def save_preset(folder: Path, name: str, params: SamplingParams, summary: str, w
     return path
 
 
-def recommended_preset(info: ModelInfo) -> Preset | None:
+def recommended_preset(card: ModelCard) -> Preset | None:
     """What the model's file recommends, as a preset; None when it recommends nothing."""
-    if not info.recommended:
+    if not card.recommended:
         return None
     return Preset(
         name=RECOMMENDED,
         summary="What the makers of this model recommend, read from its file.",
         watch="Compare it with neutral: the difference is what the makers thought their model needs.",
-        sampling=dict(info.recommended),
+        sampling=dict(card.recommended),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol
 
 from playground.backends.base import Backend
 from playground.domain.endpoints import REPLAY, Endpoint, ModelRef, parse_model_ref
@@ -24,11 +24,25 @@ def read_reference(text: str, settings: Settings) -> ModelRef:
     return parse_model_ref(text, {*load_endpoints(settings), REPLAY}) if text != REPLAY else ModelRef("", text)
 
 
-async def open_reference(ref: ModelRef, settings: Settings, *, speed: float = 1.0, fallback: str = "") -> Backend:
+class Files(Protocol):
+    """Opens and closes models on this machine, which several may share."""
+
+    async def open_file(self, name: str) -> Backend:
+        """A model by its path or a part of its name."""
+        ...
+
+    async def close(self, backend: Backend) -> None:
+        """Give one back."""
+        ...
+
+
+async def open_reference(
+    ref: ModelRef, settings: Settings, *, speed: float = 1.0, fallback: str = "", files: Files | None = None
+) -> Backend:
     """A backend for a recording or a hosted model, the latter with retries and perhaps a second model behind it.
 
     Nothing is sent. `speed` is that of a recording. `fallback` names the second model; empty: the one that settings
-    name, if any. What it needs is looked at when it is needed.
+    name, if any. What it needs is looked at when it is needed. `files` opens one that is on this machine.
 
     Raises:
         KeyMissing: an endpoint wants a key and there is none; the hint says where to put it.
@@ -48,7 +62,8 @@ async def open_reference(ref: ModelRef, settings: Settings, *, speed: float = 1.
         hosted,
         attempts=settings.hosted.attempts,
         retry_limit_s=settings.hosted.retry_limit_s,
-        fallback=_opener(second, settings) if second.name and second != ref else None,
+        fallback=_opener(second, settings, files) if second.name and second != ref else None,
+        close_fallback=files.close if files is not None else None,
     )
 
 
@@ -81,12 +96,14 @@ async def _open_plain(ref: ModelRef, settings: Settings) -> tuple[Endpoint, Back
     return endpoint, open_hosted(endpoint, ref.name, key, stall_s=settings.hosted.stall_s)
 
 
-def _opener(ref: ModelRef, settings: Settings) -> Callable[[], Awaitable[Backend]]:
+def _opener(ref: ModelRef, settings: Settings, files: Files | None) -> Callable[[], Awaitable[Backend]]:
     """Opens a fallback, which has none of its own: it is patient in the wrapper that called for it."""
 
     async def open_it() -> Backend:
         if ref.endpoint == REPLAY:
             return await open_reference(ref, settings)
+        if not ref.endpoint and files is not None:
+            return await files.open_file(ref.name)
         _, backend = await _open_plain(ref, settings)
         try:
             await backend.prepare()

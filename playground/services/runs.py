@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
+
+from msgspec import structs
 
 from playground.backends.base import Backend
 from playground.domain.errors import BadInput
-from playground.domain.events import Event
+from playground.domain.events import Event, FellBack, Finished
 from playground.domain.messages import GenerationRequest
+from playground.domain.models import ModelCard
 from playground.domain.sampling import SamplingParams
 from playground.domain.session import Session
+from playground.domain.usage import Usage
 
 
 class Runner:
@@ -19,6 +24,10 @@ class Runner:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.backend: Backend | None = None
+        self.price: Callable[[ModelCard, Usage], float | None] = lambda _card, _usage: None
+        """What a call to a model cost in US dollars; None when the price is unknown."""
+        self.answering: ModelCard | None = None
+        """The model of the run under way, or of the last one: another one may have taken over."""
         self._inbox: deque[Event] = deque()
         self._task: asyncio.Task[None] | None = None
 
@@ -26,6 +35,7 @@ class Runner:
         """Send a request that the session made. Raises BadInput without a model."""
         if self.backend is None:
             raise BadInput("No model is loaded.", "Choose one first.")
+        self.answering = self.backend.card
         self._task = asyncio.create_task(self.backend.generate(request, self._inbox.append), name="run")
 
     def drain(self) -> list[Event]:
@@ -33,6 +43,11 @@ class Runner:
         events: list[Event] = []
         while self._inbox:
             event = self._inbox.popleft()
+            if isinstance(event, FellBack):
+                self.answering = event.card
+            elif isinstance(event, Finished) and self.answering is not None and not self.answering.local:
+                usage = structs.replace(event.usage, cost=self.price(self.answering, event.usage))
+                event = structs.replace(event, usage=usage)
             self.session.apply(event)
             events.append(event)
         return events

@@ -94,7 +94,7 @@ class Player:
 
     async def ready(self) -> None:
         """Wait for the model."""
-        await self.until(lambda: self.pane.info and self.pane.runner.backend, "model loaded")
+        await self.until(lambda: self.pane.card and self.pane.runner.backend, "model loaded")
 
     async def write(self, text: str) -> None:
         """Put a prompt into the editor."""
@@ -129,9 +129,9 @@ class Player:
 
     async def attach(self, backend: FakeBackend) -> None:
         """Give the app a fake model in place of one of its own."""
-        await self.until(lambda: self.screen.model_state == "no model", "search for a model ended")
-        self.pane.runner.backend, self.pane.info = backend, INFO
-        self.screen.model_state = ""
+        await self.until(lambda: self.pane.model_state == "no model", "search for a model ended")
+        self.pane.attach(backend)
+        self.screen.show_params()
 
 
 @asynccontextmanager
@@ -140,10 +140,10 @@ async def playing(app: PlaygroundApp, size: tuple[int, int] = (120, 40)) -> Asyn
     async with app.run_test(size=size, notifications=True) as pilot:
         player = Player(app, pilot)
         try:
-            await player.until(lambda: hasattr(player.screen, "pane"), "furnished")
+            await player.until(lambda: player.screen.furnished, "furnished")
             yield player
         finally:
-            await player.screen.host.close()
+            await player.screen.pool.close_all()
 
 
 INFO = ModelInfo(

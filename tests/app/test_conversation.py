@@ -6,6 +6,7 @@ import pytest
 from textual.widgets import TextArea
 
 from playground.domain.messages import Role
+from playground.screens.pane_figures import status_of
 from playground.screens.prompt_view import PromptScreen
 from playground.screens.text_dialog import TextDialog
 from playground.widgets.token_list import TokenList
@@ -119,7 +120,7 @@ async def test_a_second_message_pays_for_its_own_tokens_alone() -> None:
         assert started is not None
         assert started.cached_tokens
         assert started.parts.history > 0
-        assert player.pane.status("").parts.history > 0
+        assert status_of(player.pane).parts.history > 0
 
 
 async def test_the_system_prompt_goes_first_with_every_call() -> None:
@@ -138,7 +139,7 @@ async def test_the_system_prompt_goes_first_with_every_call() -> None:
         assert "Answer" in player.text
         await player.press("escape")
         await player.run("enter")
-        assert player.pane.status("").parts.system > 0
+        assert status_of(player.pane).parts.system > 0
 
 
 async def test_the_exact_prompt_lists_every_token_with_its_id() -> None:

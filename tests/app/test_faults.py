@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from playground.backends.local import LocalBackend
+from playground.domain.endpoints import ModelRef
 from playground.domain.events import StopReason
 from playground.domain.messages import Role
+from playground.screens.choice_dialog import ChoiceDialog
 from playground.services.paths import user_config_dir
 from playground.widgets.prompt_editor import PromptEditor
 from tests.app.support import Player, make_app, playing
@@ -60,7 +62,7 @@ async def test_a_model_killed_while_it_streams_leaves_the_transcript_and_one_key
         await player.answered()
 
 
-async def test_a_prompt_too_long_is_refused_with_counts_and_stays_in_the_editor(starter_gguf: Path) -> None:
+async def test_a_prompt_too_long_is_told_with_counts_and_nothing_is_cut_unasked(starter_gguf: Path) -> None:
     settings("[load]\ncontext = 256\n")
     async with playing(make_app("max_tokens=3")) as player:
         await player.ready()
@@ -71,15 +73,37 @@ async def test_a_prompt_too_long_is_refused_with_counts_and_stays_in_the_editor(
         await player.until(lambda: "too long by" in player.text, "said before sending")
         assert player.screen.editor.has_class("-over")
         await player.press("enter")
-        await player.until(lambda: "context window holds 256" in player.notices, "refused")
-        assert player.screen.editor.text == long
+        await player.until(lambda: isinstance(player.app.screen, ChoiceDialog), "asked")
+        assert "context window of 256" in " ".join(player.text.split())
+        await player.press("escape")
+        await player.until(lambda: player.screen.editor.text == long, "left")
         assert player.transcript == before
         await player.press("ctrl+b")
         await player.write(long)
         await player.press("enter")
-        await player.until(lambda: player.screen.editor.text == long, "refused again")
+        await player.until(lambda: isinstance(player.app.screen, ChoiceDialog), "asked again")
+        await player.press("escape")
+        await player.until(lambda: player.screen.editor.text == long, "left again")
         assert player.transcript == before
         assert "Edit and send again" in player.text
+
+
+async def test_a_long_message_is_cut_in_the_middle_when_the_person_says_so(starter_gguf: Path) -> None:
+    settings("[load]\ncontext = 256\n")
+    async with playing(make_app("max_tokens=3")) as player:
+        await player.ready()
+        await player.write("word " * 300)
+        await player.press("enter")
+        await player.until(lambda: isinstance(player.app.screen, ChoiceDialog), "asked")
+        assert "from the middle" in player.text
+        await player.press("enter")
+        await player.answered()
+        turn = player.pane.session.transcript.last(Role.ASSISTANT)
+        assert turn is not None
+        assert turn.started is not None
+        assert turn.started.prompt_tokens is not None
+        assert turn.started.prompt_tokens < 256
+        assert "Left out" in " ".join(turn.notes)
 
 
 async def test_a_context_that_fills_up_ends_the_reply_and_says_so(starter_gguf: Path) -> None:
@@ -101,13 +125,13 @@ async def test_a_file_that_is_no_model_says_why_and_the_app_goes_on(starter_gguf
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF\x03\0\0\0" + b"\xff" * 64)
     async with playing(make_app("max_tokens=2", model=str(broken))) as player:
-        await player.until(lambda: player.screen.model_state == "no model", "load failed")
+        await player.until(lambda: player.pane.model_state == "no model", "load failed")
         assert "broken.gguf" in player.transcript
         assert "F5 lists" in player.transcript
         await player.say("Hello")
         assert "No model is loaded" in player.notices
         assert player.screen.editor.text == "Hello"
-        player.screen.load_model(starter_gguf)
+        player.screen.load_model(player.pane, ModelRef("", str(starter_gguf)))
         await player.ready()
         await player.run("enter")
         assert "■" in player.transcript
@@ -115,9 +139,9 @@ async def test_a_file_that_is_no_model_says_why_and_the_app_goes_on(starter_gguf
 
 async def test_a_load_can_be_cancelled(starter_gguf: Path) -> None:
     async with playing(make_app()) as player:
-        await player.until(lambda: player.screen.host.loading, "loading")
+        await player.until(lambda: player.pane.slot.loading, "loading")
         await player.press("escape")
-        await player.until(lambda: player.screen.model_state == "load cancelled", "cancelled")
+        await player.until(lambda: player.pane.model_state == "load cancelled", "cancelled")
         assert player.focus_is(PromptEditor)
         await player.press("ctrl+l")
         await player.ready()
@@ -154,7 +178,7 @@ async def test_two_instances_have_a_model_each(starter_gguf: Path) -> None:
 @pytest.mark.usefixtures("no_model")
 async def test_without_any_model_the_app_opens_and_says_what_to_do() -> None:
     async with playing(make_app()) as player:
-        await player.until(lambda: player.screen.model_state == "no model", "looked for one")
+        await player.until(lambda: player.pane.model_state == "no model", "looked for one")
         assert "There is no model on this machine yet." in player.transcript
         assert "pip install 'llm-playground-tui[starter]'" in player.transcript
         await player.say("Hello")

@@ -48,7 +48,7 @@ async def test_hostile_text_never_reaches_the_terminal_raw() -> None:
     output = ""
     async with playing(make_app()) as player:
         await player.attach(backend)
-        player.pane.info = structs.replace(INFO, path="/m/[red]\x1b]0;x\x07.gguf")
+        player.pane.card = structs.replace(INFO.card, short_name="[red]\x1b]0;x\x07")
         await player.ask("[/red] \x1b[2J and \x9b1m")
         view = player.pane.transcript.view
         await player.press("ctrl+t", "ctrl+home")

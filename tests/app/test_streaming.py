@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from playground.domain.endpoints import ModelRef
 from playground.domain.events import StopReason
 from playground.domain.messages import Role
 from playground.screens.actions import ConversationScreen
+from playground.screens.pane_figures import cost_of
 from playground.widgets.candidates import CandidateList, chosen_index
 from playground.widgets.colour_scale import LEVELS
 from playground.widgets.inspector import Inspector
@@ -22,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("starter_gguf")
 
 async def test_typing_works_while_the_model_loads_and_enter_waits_for_it() -> None:
     async with playing(make_app("max_tokens=4")) as player:
-        assert player.pane.info is None
+        assert player.pane.card is None
         assert "Write a prompt below" in player.text
         await player.press(*"Hey")
         assert player.screen.editor.text == "Hey"
@@ -53,7 +55,7 @@ async def test_a_reply_streams_in_colours_and_says_why_it_ended() -> None:
         await player.until(lambda: "■ length limit" in player.text, "the end in the status bar")
         assert bar._view.tokens_per_second
         assert bar._view.ttft_ms
-        assert player.pane.session.figures.cost == 0.0
+        assert cost_of(player.pane) == 0.0
 
 
 async def test_the_inspector_follows_and_stays_where_the_cursor_is() -> None:
@@ -156,9 +158,9 @@ async def test_a_model_chosen_in_mid_stream_ends_the_reply_in_good_order(starter
         first = player.pane.runner.backend
         await player.say("Count to a thousand.")
         await player.tokens(2)
-        player.screen.load_model(starter_gguf)
+        player.screen.load_model(player.pane, ModelRef("", str(starter_gguf)))
         await player.until(
-            lambda: player.pane.info and player.pane.runner.backend not in (None, first), "other model loaded"
+            lambda: player.pane.card and player.pane.runner.backend not in (None, first), "other model loaded"
         )
         assert "■ stopped" in player.transcript
         assert "✗" not in player.transcript

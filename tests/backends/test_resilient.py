@@ -325,7 +325,7 @@ async def test_an_overloaded_model_is_replaced_at_once() -> None:
     ]
     fell = sink.events[1]
     assert isinstance(fell, FellBack)
-    assert (fell.model, fell.problem.kind) == ("b", "Overloaded")
+    assert (fell.card.short_name, fell.problem.kind) == ("b", "Overloaded")
 
 
 @pytest.mark.parametrize("error", [ServerUnreachable("no"), ServerFailed("x")])

@@ -26,8 +26,8 @@ def test_json_has_everything_that_was_seen() -> None:
     assert (started["prompt_tokens"] > 0, started["cached_tokens"]) == (True, 0)
     for index, token in enumerate(tokens):
         assert list(token) == [
-            "event", "index", "id", "text", "bytes", "special", "logprob", "prob", "rank", "entropy", "time_ms", "top",
-            "stages",
+            "event", "index", "id", "text", "bytes", "special", "chunk", "logprob", "prob", "rank", "entropy",
+            "time_ms", "top", "stages",
         ]  # fmt: skip
         assert (token["event"], token["index"]) == ("token", index)
         assert bytes(token["bytes"]).decode() == token["text"]

@@ -239,12 +239,13 @@ def test_a_new_conversation_leaves_the_old_one_in_the_tree() -> None:
     assert len(session.transcript.turns) == 4
 
 
-def test_cost_adds_up_and_an_unknown_price_is_not_zero() -> None:
+def test_the_cost_of_a_call_is_that_of_the_last_one_and_an_unknown_price_is_not_zero() -> None:
+    def charged() -> list[float | None]:
+        return [usage.cost for usage in [session.figures.usage] if usage is not None]
+
     session = Session()
-    for cost in (0.25, 0.5):
+    for cost in (0.25, 0.5, None):
         session.send("Hi")
+        assert charged() == []
         end(session, cost=cost)
-    assert (session.figures.cost, session.figures.cost_known) == (0.75, True)
-    session.send("Hi")
-    end(session, cost=None)
-    assert (session.figures.cost, session.figures.cost_known) == (0.75, False)
+        assert charged() == [cost]

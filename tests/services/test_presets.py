@@ -187,8 +187,8 @@ def test_what_cannot_be_saved(tmp_path: Path) -> None:
 
 
 def test_what_a_model_recommends() -> None:
-    assert recommended_preset(info({})) is None
-    preset = recommended_preset(info({"temperature": 0.6, "top_k": 20}))
+    assert recommended_preset(info({}).card) is None
+    preset = recommended_preset(info({"temperature": 0.6, "top_k": 20}).card)
     assert preset is not None
     assert preset.params == replace(NEUTRAL, temperature=0.6, top_k=20)
 

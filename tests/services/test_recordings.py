@@ -30,6 +30,7 @@ from playground.domain.events import (
     TokenGenerated,
 )
 from playground.domain.messages import ChatPrompt, GenerationRequest, Message, PromptParts, Role
+from playground.domain.models import ModelCard
 from playground.domain.sampling import SamplingParams
 from playground.domain.tokens import Candidate, Stage, Token
 from playground.domain.usage import Timings, Usage
@@ -81,7 +82,7 @@ def every_event(stream: int, now: float) -> list[Event]:
     usage = Usage(prompt_tokens=9, cached_tokens=None, cache_write_1h_tokens=4, thinking_tokens=2, cost=0.012856)
     return [
         Retrying(stream=stream, problem=PROBLEM, attempt=1, attempts=4, resume_at=now + 2.5, change="without top_p"),
-        FellBack(stream=stream, model="b", problem=PROBLEM),
+        FellBack(stream=stream, card=ModelCard(id="b", short_name="b", provider="local"), problem=PROBLEM),
         Started(
             stream=stream, prompt_tokens=None, cached_tokens=3, params=PARAMS, seed=2**63, parts=PromptParts(1, 2, 3)
         ),

@@ -113,7 +113,7 @@ async def test_the_fallback_of_a_pane_stands_before_that_of_the_settings() -> No
         backend = await open_reference(ModelRef("box", "any:529"), settings, fallback="box/fake-2")
         events = await answer(backend)
         await backend.close()
-    assert [event.model for event in events if isinstance(event, FellBack)] == ["fake-2"]
+    assert [event.card.short_name for event in events if isinstance(event, FellBack)] == ["fake-2"]
 
 
 async def test_a_fallback_that_is_the_model_itself_or_none_at_all() -> None:

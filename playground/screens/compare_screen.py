@@ -1,0 +1,182 @@
+"""The main screen's dealings with panes as competitors: races, differences, the table, what streaming is worth."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from msgspec import structs
+from textual.binding import Binding, BindingType
+
+from playground.domain.compare_rows import CompareRow, as_csv, as_markdown
+from playground.domain.errors import BadInput
+from playground.screens.comparing import Comparison
+from playground.screens.pane_figures import compare_row
+from playground.screens.sending_screen import SendingScreen
+from playground.services.presets import Preset
+from playground.services.settings import Settings
+
+if TYPE_CHECKING:
+    from playground.screens.race_dialog import Race
+    from playground.widgets.compare_table import CompareTable
+
+_HIGH: Final = 30
+"""Rows a screen must have for the table to come by itself."""
+
+
+def _key(keys: str, action: str, label: str, tooltip: str, *, id: str = "") -> Binding:
+    return Binding(keys, action, label, id=id or f"compare.{action}", tooltip=tooltip, priority=True)
+
+
+class CompareScreen(SendingScreen):
+    """Sets panes against each other and shows how they did."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        _key("alt+r", "race", "Race", "Race presets: one prompt, one seed, a pane for each preset"),
+        _key("alt+t", "table", "Table", "Show or hide the table of all panes; in it c copies Markdown, v CSV"),
+        _key("alt+d", "difference", "Diff", "Show where this pane's reply and the next pane's agree and differ"),
+        _key("alt+b", "buffered", "Buffered", "Show replies only when they are complete, as without streaming"),
+        _key("alt+h", "thinking", "Thinking", "Unfold or fold what the model thought before it answered"),
+    ]
+
+    _table_wanted: bool | None = None
+    """None: shown as soon as there are several panes and enough rows."""
+
+    def __init__(self, settings: Settings, model: str, presets: dict[str, Preset], preset: Preset) -> None:
+        super().__init__(settings, model, presets, preset)
+        self.comparison = Comparison()
+
+    # -- the table ---------------------------------------------------------------------------------------------
+
+    @property
+    def table(self) -> CompareTable | None:
+        """The table, when it is on screen."""
+        from playground.widgets.compare_table import CompareTable
+
+        return next(iter(self.query(CompareTable)), None)
+
+    def action_table(self) -> None:
+        """Show or hide the table."""
+        self._table_wanted = self.table is None
+        self.attempt_later(self.fit_table(), "table")
+
+    async def fit_table(self) -> None:
+        """Put the table under the panes, or take it away, as the person and the room want it."""
+        from playground.widgets.compare_table import CompareTable
+
+        wanted = self._table_wanted
+        if wanted is None:
+            wanted = self.deck.several and self.size.height >= _HIGH
+        table = self.table
+        if wanted and table is None:
+            await self.query_one("#right").mount(CompareTable(id="compare"), before="#prompt")
+            self.show_table()
+        elif not wanted and table is not None:
+            await table.remove()
+
+    def show_table(self) -> None:
+        """Bring the table up to date."""
+        table = self.table
+        if table is not None:
+            table.show(self.rows())
+
+    def show_headings(self) -> None:
+        """Bring everything up to date that tells the panes apart."""
+        grid = self.deck.grid
+        if not self.deck.several:
+            self.pane.view.show_heading(None)
+            return
+        rows = self.rows()
+        for pane, row in zip(self.all_panes, rows, strict=True):
+            pane.view.show_heading(row)
+        if grid.tabbed:
+            grid.tabs.show(rows, self.deck.number(self.pane))
+        table = self.table
+        if table is not None:
+            table.show(rows)
+
+    def rows(self) -> list[CompareRow]:
+        """One row for each pane."""
+        return [compare_row(pane, number) for number, pane in enumerate(self.all_panes, 1)]
+
+    def on_compare_table_row_chosen(self, event: CompareTable.RowChosen) -> None:
+        """The person chose a pane by its row."""
+        self.action_pick_pane(event.number)
+
+    def on_compare_table_copy_requested(self, event: CompareTable.CopyRequested) -> None:
+        """Put the table into the clipboard."""
+        text = as_markdown(self.rows()) if event.format == "markdown" else as_csv(self.rows())
+        self.app.copy_to_clipboard(text)
+        name = "Markdown" if event.format == "markdown" else "CSV"
+        self.notify(f"The table is in the clipboard as {name}.", timeout=3)
+
+    # -- races and differences ---------------------------------------------------------------------------------
+
+    def action_race(self) -> None:
+        """Set up a preset race."""
+        from playground.screens.race_dialog import RaceDialog
+
+        chosen = {pane.tuning.name for pane in self.all_panes}
+        presets = list(self.tuning.presets.values())
+        self.app.push_screen(RaceDialog(presets, chosen, self.pane.session.params.seed), self._race)
+
+    def _race(self, race: Race | None) -> None:
+        if race is not None:
+            self.attempt_later(self._set_up(race), "panes")
+
+    async def _set_up(self, race: Race) -> None:
+        """One pane for each preset, all with the active pane's model, prompt and seed."""
+        first = self.pane
+        for pane in [pane for pane in self.deck.panes if pane is not first]:
+            await self.deck.close(pane)
+        for number, preset in enumerate(race.presets):
+            pane = first if number == 0 else await self.open_pane_like(first)
+            params = structs.replace(preset.apply(pane.session.params), seed=race.seed)
+            pane.tuning.take(preset, params)
+            pane.tuning.pending = None
+            await pane.runner.set_params(params)
+        self.deck.activate(first)
+        self.deck.to_all = True
+        self.show_params()
+        self.show_editing()
+        self.editor.focus()
+        if text := self.editor.text:
+            self.submit(text, time.monotonic())
+        else:
+            self.notify("Write a prompt: it goes to all panes at once.", title="The race is set up", timeout=5)
+
+    def action_difference(self) -> None:
+        """What two replies share, and where they differ."""
+        if self.comparison.diff_shown:
+            self.comparison.hide_diff(self.all_panes)
+            return
+        if not self.deck.several:
+            self.tell(BadInput("There is only one pane.", "Alt+N opens another one."))
+            return
+        panes = self.deck.panes
+        other = panes[(panes.index(self.pane) + 1) % len(panes)]
+        refusal = self.comparison.show_diff(self.pane, other)
+        if refusal:
+            self.tell(BadInput(refusal, "Send a prompt to both first."))
+            return
+        which = f"Pane {self.deck.number(self.pane)} and pane {self.deck.number(other)}"
+        self.notify(f"{which}: bright is what only one of them says. Alt+D goes back.", timeout=5)
+
+    # -- how replies are shown ---------------------------------------------------------------------------------
+
+    def action_buffered(self) -> None:
+        """What a person would see without streaming."""
+        self.buffered = not self.buffered
+        for pane in self.all_panes:
+            pane.transcript.set_buffered(self.buffered)
+            pane.sync()
+        if self.buffered:
+            text = "Replies appear when they are complete; both waiting times stand below them. Alt+B goes back."
+        else:
+            text = "Replies stream again."
+        self.notify(text, timeout=5)
+
+    def action_thinking(self) -> None:
+        """What the model thought."""
+        for pane in self.targets:
+            pane.transcript.toggle_thinking()

@@ -1,0 +1,84 @@
+"""What several panes have to do with each other: where their replies part, how they differ, one row for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from playground.domain.comparison import Divergence, RaceAligner, reply_state
+from playground.domain.messages import Role
+from playground.domain.transcript import Turn
+from playground.screens.pane import Pane
+
+
+class Comparison:
+    """Follows the last replies of all panes, as long as they answer the same prompt."""
+
+    def __init__(self) -> None:
+        self._aligner: RaceAligner | None = None
+        self._racers: list[tuple[Pane, Turn]] = []
+        self._marked = False
+        self.diff_shown = False
+        """True while agreeing and differing stretches are shown in place of probabilities."""
+
+    @property
+    def divergence(self) -> Divergence | None:
+        """Where the replies part; None when they do not, or not yet."""
+        return self._aligner.found if self._aligner is not None else None
+
+    def follow(self, panes: Sequence[Pane]) -> None:
+        """Look at what came since the last frame; costs what is new."""
+        racers = _racers(panes)
+        if [(pane, id(turn)) for pane, turn in racers] != [(pane, id(turn)) for pane, turn in self._racers]:
+            self._begin(racers)
+        if self._aligner is None or self._marked:
+            return
+        turns = [turn for _, turn in self._racers]
+        found = self._aligner.update([turn.tokens for turn in turns], [reply_state(turn) for turn in turns])
+        if found is not None:
+            self._marked = True
+            for (pane, turn), index in zip(self._racers, found.indexes, strict=True):
+                if index is not None:
+                    pane.transcript.mark_divergence(turn.id, index)
+
+    def _begin(self, racers: list[tuple[Pane, Turn]]) -> None:
+        for pane, _turn in self._racers:
+            if pane.view.is_attached:
+                pane.transcript.clear_divergence()
+        self._racers, self._marked = racers, False
+        self._aligner = None
+        if len(racers) > 1:
+            models = {(pane.card.id if pane.card is not None else "") for pane, _ in racers}
+            self._aligner = RaceAligner(len(racers), by_text=len(models) > 1)
+
+    def show_diff(self, left: Pane, right: Pane) -> str:
+        """Show what the last replies of two panes share and where they differ; returns what to tell."""
+        from playground.domain.text_diff import token_spans, word_diff
+
+        replies = [pane.session.transcript.last(Role.ASSISTANT) for pane in (left, right)]
+        if replies[0] is None or replies[1] is None:
+            return "There are not two replies to compare yet."
+        spans = word_diff(replies[0].content, replies[1].content)
+        for pane, turn, side in zip((left, right), replies, (0, 1), strict=True):
+            assert turn is not None
+            pane.transcript.show_diff({turn.id: token_spans(spans, turn.tokens, side)})
+        self.diff_shown = True
+        return ""
+
+    def hide_diff(self, panes: Sequence[Pane]) -> None:
+        """Back to the colours of probabilities."""
+        for pane in panes:
+            pane.transcript.show_diff(None)
+        self.diff_shown = False
+
+
+def _racers(panes: Sequence[Pane]) -> list[tuple[Pane, Turn]]:
+    """The panes' last replies, when there are several and all answer the same text."""
+    found: list[tuple[Pane, Turn]] = []
+    for pane in panes:
+        turn = pane.session.transcript.last(Role.ASSISTANT)
+        if turn is not None:
+            found.append((pane, turn))
+    asked = [pane.session.transcript.turns[turn.parent].text for pane, turn in found if turn.parent is not None]
+    same = len(found) > 1 and len(asked) == len(found) and all(a == b for a, b in pairwise(asked))
+    return found if same else []

@@ -1,0 +1,112 @@
+"""Setting up a preset race: which presets run against each other, and from which seed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import ClassVar, Final, NamedTuple
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, SelectionList, Static
+from textual.widgets.selection_list import Selection
+
+from playground.domain.display import display_text
+from playground.domain.errors import PlaygroundError
+from playground.domain.params import parse_assignment
+from playground.domain.sampling import SamplingParams
+from playground.services.presets import Preset
+from playground.widgets.pane_layout import MOST_PANES
+
+FIRST_SEED: Final = 42
+
+
+class Race(NamedTuple):
+    """What was chosen."""
+
+    presets: tuple[Preset, ...]
+    seed: int | None
+    """The seed of every pane; None gives each its own, and then differences prove nothing."""
+
+
+class RaceDialog(ModalScreen[Race | None]):
+    """Two to six presets and one seed; each preset gets a pane with the active pane's model."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s,f10", "accept", "Race", id="race.accept", tooltip="Open a pane for each chosen preset"),
+        Binding("escape", "leave", "Leave", id="race.leave", tooltip="Leave the panes as they are"),
+    ]
+    DEFAULT_CSS = """
+    RaceDialog {
+        align: center middle;
+        & > Vertical {
+            width: 80%; max-width: 84; height: auto; max-height: 90%;
+            border: round $border; background: $surface; padding: 0 1;
+        }
+        & SelectionList, & SelectionList:focus {
+            height: auto; max-height: 14; border: none; background: $surface; padding: 0; margin: 1 0;
+            text-wrap: nowrap; text-overflow: ellipsis;
+        }
+        & Input, & Input:focus { height: 1; border: none; background: $panel; }
+        & .dialog--help { color: $text-muted; }
+        & .dialog--reason { color: $error; }
+    }
+    """
+
+    def __init__(self, presets: Sequence[Preset], chosen: Collection[str], seed: int | None) -> None:
+        super().__init__()
+        self._presets = list(presets)
+        self._chosen = chosen
+        self._seed = FIRST_SEED if seed is None else seed
+
+    def compose(self) -> ComposeResult:
+        """The presets over the seed."""
+        help_text = (
+            "Each preset gets a pane of its own: same model, same prompt, same seed. The prompt is computed once for "
+            "all of them, and the first token at which they part is marked. Space chooses."
+        )
+        with Vertical() as box:
+            box.border_title = Content("Preset race")
+            box.border_subtitle = Content("ctrl+s begins · esc leaves everything as it was")
+            yield Static(Content(help_text), classes="dialog--help", markup=False)
+            yield SelectionList[int](
+                *(
+                    Selection(self._line(preset), number, preset.name in self._chosen)
+                    for number, preset in enumerate(self._presets)
+                )
+            )
+            yield Static("Seed for all of them (empty: another one for each)", classes="dialog--help", markup=False)
+            yield Input(str(self._seed), id="race-seed")
+            yield Static("", classes="dialog--reason", markup=False)
+
+    def _line(self, preset: Preset) -> Content:
+        name = Content.styled(display_text(preset.name).ljust(16), "bold")
+        return Content.assemble(name, Content(display_text(preset.summary)))
+
+    def on_mount(self) -> None:
+        """Begin in the list."""
+        self.query_one(SelectionList).focus()
+
+    @on(Input.Submitted)
+    def action_accept(self) -> None:
+        """Begin, unless there are too few or too many presets, or the seed is none."""
+        numbers = sorted(self.query_one(SelectionList).selected)
+        if not 2 <= len(numbers) <= MOST_PANES:
+            self._refuse(f"Choose 2 to {MOST_PANES} presets; these are {len(numbers)}.")
+            return
+        try:
+            seed = parse_assignment(SamplingParams(), f"seed={self.query_one(Input).value}").seed
+        except PlaygroundError as error:
+            self._refuse(str(error))
+            return
+        self.dismiss(Race(tuple(self._presets[number] for number in numbers), seed))
+
+    def _refuse(self, reason: str) -> None:
+        self.query_one(".dialog--reason", Static).update(Content(display_text(reason)))
+
+    def action_leave(self) -> None:
+        """Leave everything as it was."""
+        self.dismiss(None)

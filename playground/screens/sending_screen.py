@@ -1,0 +1,178 @@
+"""The main screen's dealings with the prompt: counting it while it is written, and sending it to one pane or all."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from textual import on
+from textual.timer import Timer
+
+from playground.domain.errors import BadInput, PlaygroundError
+from playground.domain.events import Finished
+from playground.screens.pane import Pane
+from playground.screens.pane_figures import status_of
+from playground.screens.panes_screen import PanesScreen
+from playground.widgets.prompt_editor import PromptEditor
+
+if TYPE_CHECKING:
+    from playground.screens.choice_dialog import Question
+    from playground.screens.sending import Sender
+    from playground.services.accounts import Accounts
+    from playground.services.counting import TokenCounter
+
+_COUNT_SECONDS: Final = 0.15
+"""Pause in typing after which the draft is counted."""
+
+
+class SendingScreen(PanesScreen):
+    """Takes what was written to where it is answered."""
+
+    furnished = False
+    """True once all panels are there, a moment after the first paint."""
+    _submitted_early: tuple[str, float] | None = None
+    """What was sent before there was a pane, and when."""
+    accounts: Accounts
+    """What replies cost and how long they took; there once the screen is furnished."""
+    counter: TokenCounter
+    sender: Sender
+    price_note = ""
+    """Where prices come from, once they were needed."""
+    _count_timer: Timer | None = None
+
+    @property
+    def targets(self) -> list[Pane]:
+        """The panes that the next prompt goes to."""
+        return self.deck.targets
+
+    @property
+    def addressees(self) -> str:
+        """Which panes get what is written, when there are several."""
+        if not self.deck.several or self.pane.editing is not None:
+            return ""
+        if self.deck.to_all:
+            return f" to all {len(self.deck.panes)} panes"
+        return f" to pane {self.deck.number(self.pane)} alone · Alt+A sends to all"
+
+    @on(PromptEditor.Submitted)
+    def _submitted(self, event: PromptEditor.Submitted) -> None:
+        pressed = time.monotonic()
+        if self.furnished:
+            self.submit(event.text, pressed)
+        else:
+            self._submitted_early = (event.text, pressed)
+
+    def send_waiting(self) -> None:
+        """Send what was sent before the screen was furnished."""
+        early, self._submitted_early = self._submitted_early, None
+        if early is not None:
+            self.submit(*early)
+
+    def submit(self, text: str, pressed_at: float) -> None:
+        """Send what was written; a pane whose model still loads gets it as soon as the model is there."""
+        targets = [self.pane] if self.pane.editing is not None else self.targets
+        try:
+            for pane in targets:
+                self._check_can_take(pane)
+        except PlaygroundError as error:
+            self.tell(error)
+            return
+        self.editor.remember(text)
+        self.editor.load_text("")
+        ready = [pane for pane in targets if not pane.opening]
+        for pane in targets:
+            if pane.opening:
+                pane.waiting = (text, pressed_at)
+        if len(ready) < len(targets):
+            self.notify("The model is still loading: the prompt goes as soon as it is there.", timeout=3)
+        if ready:
+            self.run_worker(self._send(ready, text, pressed_at), group="send")
+
+    async def _send(self, panes: list[Pane], text: str, pressed_at: float) -> None:
+        """Look whether it fits and what it costs, ask where that has to be asked, and send."""
+        plan = await self.sender.plan(panes, text)
+        if plan is None:
+            self.give_back(text)
+            return
+        for pane, cut in plan.items():
+            try:
+                pane.send(text, pressed_at, cut)
+            except PlaygroundError as error:
+                self.tell(error)
+                self.give_back(text)
+        self.show_editing()
+
+    def _check_can_take(self, pane: Pane) -> None:
+        where = f" in pane {self.deck.number(pane)}" if self.deck.several else ""
+        if pane.session.busy:
+            raise BadInput(f"A reply is still being written{where}.", "Stop it with Esc, or wait for its end.")
+        if pane.waiting is not None:
+            raise BadInput(f"A prompt is waiting for the model already{where}.", "Esc takes it back.")
+        if not pane.opening:
+            pane.need_model()
+
+    @on(PromptEditor.Edited)
+    def _edited(self) -> None:
+        if self._count_timer is not None:
+            self._count_timer.stop()
+        self._count_timer = self.set_timer(_COUNT_SECONDS, self.count_draft)
+
+    def count_draft(self) -> None:
+        """Count what is in the editor, by the active pane's model."""
+        if self.furnished:
+            self.run_worker(self._count(), group="count", exclusive=True)
+
+    def furnish_sending(self) -> None:
+        """What is needed from the first prompt on, and not before the first paint."""
+        from playground.screens.sending import Sender
+        from playground.services.accounts import Accounts
+        from playground.services.counting import TokenCounter
+
+        self.accounts = Accounts(self.settings, lambda: self.pool.endpoints)
+        self.counter = TokenCounter(self.pool.endpoints)
+        self.sender = Sender(self.accounts, self.counter, self._ask)
+
+    async def _ask(self, question: Question) -> int | None:
+        from playground.screens.choice_dialog import ChoiceDialog
+
+        return await self.app.push_screen_wait(ChoiceDialog(question))
+
+    async def _count(self) -> None:
+        text, pane = self.editor.text, self.pane
+        if not text or pane.card is None or pane.runner.backend is None:
+            pane.draft_tokens = 0
+            self.editor.show_count("")
+            self.editor.show_send_estimate("")
+            return
+        try:
+            drafts = [await self.sender.measure(other, text) for other in self.targets if other.card is not None]
+            draft = await self.sender.measure(pane, text)
+        except PlaygroundError:
+            return  # the model is lost; whoever watches it says so
+        pane.draft_tokens = draft.tokens.tokens
+        about, window = "" if draft.tokens.exact else "≈", pane.card.n_ctx
+        used = status_of(pane).parts.total
+        over = window is not None and used >= window
+        fits = f" · {about}{used:,} of {window:,}: too long by {used - window + 1:,}" if over and window else ""
+        self.editor.show_count(f"{about}{draft.tokens.tokens:,} tokens{fits}", over)
+        from playground.screens.sending import cost_text
+
+        self.editor.show_send_estimate(cost_text([other.cost for other in drafts]))
+
+    async def _load_prices(self) -> None:
+        await self.accounts.load()
+        self.price_note = self.accounts.prices.date
+
+    def settle(self, pane: Pane, finished: Finished) -> None:
+        """Enter a finished reply into the books."""
+        if pane.runner.answering is not None:
+            self.run_worker(self.accounts.settle(pane.runner.answering, finished), group="books")
+
+    def model_ready(self, pane: Pane) -> None:
+        """Learn its price, and count what was written meanwhile."""
+        assert pane.card is not None, "the model is there"
+        pane.runner.price = self.accounts.price
+        if not pane.card.local:
+            self.run_worker(self._load_prices(), group="prices", exclusive=True)
+        super().model_ready(pane)
+        self.count_draft()

@@ -1,0 +1,183 @@
+"""Where panes get their models: a worker for each local file, however many use it; a line to each hosted one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from playground.domain.endpoints import REPLAY, Endpoint, ModelRef, parse_model_ref
+from playground.domain.errors import BadInput, OutOfMemory
+from playground.services.paths import log_dir
+from playground.services.settings import Settings
+
+if TYPE_CHECKING:
+    from playground.backends.base import Backend
+    from playground.backends.local import LocalBackend
+
+Progress = Callable[[float], None]
+
+
+@dataclass(eq=False)
+class _Shared:
+    """A worker, or one that is being started, and how many panes want it."""
+
+    path: Path
+    loading: asyncio.Task[LocalBackend]
+    users: int = 0
+    listeners: list[Progress] = field(default_factory=list)
+
+    @property
+    def backend(self) -> LocalBackend | None:
+        """The worker's backend once it is there."""
+        done = self.loading.done() and not self.loading.cancelled() and self.loading.exception() is None
+        return self.loading.result() if done else None
+
+    @property
+    def usable(self) -> bool:
+        """False when loading failed, or the process ended."""
+        if not self.loading.done():
+            return True
+        return self.backend is not None and not self.backend.died.done()
+
+
+class ModelPool:
+    """Opens models and gives them up with the last pane that used them. All methods belong to one event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._workers: list[_Shared] = []
+        self._endpoints: dict[str, Endpoint] | None = None
+
+    @property
+    def endpoints(self) -> dict[str, Endpoint]:
+        """Every endpoint by name."""
+        if self._endpoints is None:
+            from playground.services.endpoints import load_endpoints
+
+            self._endpoints = load_endpoints(self.settings)
+        return self._endpoints
+
+    def find(self, text: str) -> ModelRef:
+        """The model that a text names; empty: the one to begin with. Reads folders, so it belongs in a thread.
+
+        Raises BadInput when no model has that name.
+        """
+        wanted = text or self.settings.model
+        ref = parse_model_ref(wanted, {*self.endpoints, REPLAY})
+        if ref.endpoint:
+            return ref
+        from playground.services.models import resolve_model
+
+        return ModelRef("", str(resolve_model(wanted, self.settings)))
+
+    async def check(self, ref: ModelRef) -> None:
+        """Look at what can be seen of a model before anything is given up for it. Raises ModelFileError, BadInput."""
+        if ref.endpoint:
+            if ref.endpoint not in self.endpoints and ref.endpoint != REPLAY:
+                known = ", ".join(sorted(self.endpoints))
+                raise BadInput(f"There is no endpoint {ref.endpoint!r}.", f"Known: {known}.")
+            return
+        from playground.engine.gguf_checks import check_model_file
+
+        await asyncio.to_thread(check_model_file, Path(ref.name))
+
+    async def open(self, ref: ModelRef, progress: Progress) -> Backend:
+        """A model ready to be asked; a local one is loaded unless another pane has it already.
+
+        Raises:
+            ModelFileError, OutOfMemory, EngineDied: see `LocalBackend.load`.
+            KeyMissing, KeyRefused, HostedError: see `Backend.prepare`.
+        """
+        if ref.endpoint:
+            return await self._open_hosted(ref)
+        return await self._open_local(Path(ref.name), progress)
+
+    async def close(self, backend: Backend) -> None:
+        """Give a model back that `open` gave; the last pane's leave ends a worker."""
+        for shared in self._workers:
+            if shared.backend is backend:
+                await self._leave(shared)
+                return
+        await backend.close()
+
+    async def close_all(self) -> None:
+        """End every worker, however many panes still use it."""
+        for shared in list(self._workers):
+            shared.users = 1
+            await self._leave(shared)
+
+    async def _open_local(self, path: Path, progress: Progress) -> Backend:
+        shared = next((shared for shared in self._workers if shared.path == path and shared.usable), None)
+        if shared is None:
+            await self._check_room(path)
+            shared = _Shared(path, asyncio.create_task(self._load(path), name="load model"))
+            self._workers.append(shared)
+        shared.users += 1
+        shared.listeners.append(progress)
+        try:
+            return await asyncio.shield(shared.loading)
+        except BaseException:
+            await self._leave(shared)
+            raise
+        finally:
+            shared.listeners.remove(progress)
+
+    async def _load(self, path: Path) -> LocalBackend:
+        from playground.backends.local import LocalBackend
+        from playground.services.recent_models import remember_model
+
+        def tell(fraction: float) -> None:
+            for shared in self._workers:
+                if shared.path == path and not shared.loading.done():
+                    for listener in shared.listeners:
+                        listener(fraction)
+
+        backend = await LocalBackend.load(str(path), self.settings.load, log_dir(), tell)
+        remember_model(path)
+        return backend
+
+    async def _leave(self, shared: _Shared) -> None:
+        shared.users -= 1
+        if shared.users > 0:
+            return
+        if shared in self._workers:
+            self._workers.remove(shared)
+        if not shared.loading.done():
+            shared.loading.cancel()
+            await asyncio.wait({shared.loading})
+        if shared.backend is not None:
+            await shared.backend.close()
+
+    async def _check_room(self, path: Path) -> None:
+        """A second model must fit beside the first; alone, the loader itself finds out. Raises OutOfMemory."""
+        if not any(shared.usable for shared in self._workers):
+            return
+        from playground.engine.memory import estimate_memory
+
+        estimate = await asyncio.to_thread(estimate_memory, str(path), self.settings.load)
+        if not estimate.enough:
+            need = (estimate.weights_bytes + estimate.kv_bytes) / 1e9
+            raise OutOfMemory(
+                f"{path.name} needs about {need:.1f} GB beside what is loaded, and {estimate.free_bytes / 1e9:.1f} GB "
+                "are free.",
+                "Close a pane with another model first, or choose a smaller model or context.",
+            )
+
+    async def _open_hosted(self, ref: ModelRef) -> Backend:
+        from playground.services.references import open_reference
+
+        backend = await open_reference(ref, self.settings, files=self)
+        try:
+            await backend.prepare()
+        except BaseException:
+            await backend.close()
+            raise
+        return backend
+
+    async def open_file(self, name: str) -> Backend:
+        """A model on this machine by a part of its name, or its path, as a stand-in for a hosted one."""
+        ref = await asyncio.to_thread(self.find, name)
+        return await self.open(ref, lambda _fraction: None)
