@@ -38,7 +38,7 @@ def status_of(pane: Pane) -> StatusView:
         inter_token_p95_ms=figures.inter_token_p95_ms,
         memory_bytes=figures.memory_bytes,
         cost=cost,
-        cost_estimate=cost is not None and (figures.usage is None or figures.usage.estimate),
+        cost_estimate=bool(cost) and (figures.usage is None or figures.usage.estimate),
         price_unknown=figures.usage is not None and figures.usage.cost is None,
         state=state_of(pane),
         busy=session.busy,
