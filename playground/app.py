@@ -189,6 +189,7 @@ class PlaygroundApp(App[None]):
 def sections() -> list[Section]:
     """Every binding of the program by the part of it where it works: for the help, and to check a key map."""
     from playground.screens.choice_dialog import ChoiceDialog
+    from playground.screens.figures_screen import FiguresScreen
     from playground.screens.help import HelpScreen
     from playground.screens.model_picker import ModelPicker
     from playground.screens.preset_picker import PresetPicker
@@ -216,6 +217,7 @@ def sections() -> list[Section]:
         Section("Table of all panes", own_bindings(CompareTable)),
         Section("Tabs of panes", own_bindings(PaneTabs)),
         Section("Setting up a race", own_bindings(RaceDialog)),
+        Section("Figures of the session", own_bindings(FiguresScreen)),
         Section("Questions", own_bindings(ChoiceDialog)),
         Section("Choosing a model", own_bindings(ModelPicker)),
         Section("Choosing a preset", own_bindings(PresetPicker)),

@@ -36,6 +36,8 @@ _CAPABILITIES: Final = Capabilities(
 _counted: Final = partial(TokenCount, exact=True, method="tokenizer")
 _LOADING: Final = 0
 """Ticket of the load; the others count from 1."""
+_computing: Final[set[LocalBackend]] = set()
+"""Backends with a run under way. Their workers divide the cores among themselves."""
 
 
 class LocalBackend(Backend):
@@ -48,6 +50,8 @@ class LocalBackend(Backend):
         self._tickets = itertools.count(1)
         self._progress: Callable[[float], None] = lambda _: None
         self._closing = False
+        self._sharing = 1
+        """How many workers compute, as this one was told."""
         self.info: ModelInfo | None = None
         self.died: asyncio.Future[EngineDied] = asyncio.get_running_loop().create_future()
         """Resolves when the worker ends by itself."""
@@ -107,6 +111,8 @@ class LocalBackend(Backend):
             return
         done = asyncio.get_running_loop().create_future()
         self._sinks[request.stream] = (sink, done)
+        _computing.add(self)
+        _share_cores()
         try:
             self._send(protocol.Generate(request))
             await done
@@ -117,6 +123,9 @@ class LocalBackend(Backend):
             raise
         finally:
             self._sinks.pop(request.stream, None)
+            if not self._sinks:
+                _computing.discard(self)
+                _share_cores()
 
     async def stop(self, stream: int) -> None:
         """See Backend."""
@@ -145,6 +154,12 @@ class LocalBackend(Backend):
         self._closing = True
         if self._worker is not None:
             await self._worker.close()
+
+    def share_cores(self, workers: int) -> None:
+        """Tell the worker how many of them compute at the moment, unless it knows."""
+        if self._sharing != workers:
+            self._sharing = workers
+            self._send(protocol.ShareCores(workers))
 
     def _send(self, request: protocol.Request) -> None:
         assert self._worker is not None
@@ -217,3 +232,8 @@ class LocalBackend(Backend):
             self._refuse(ticket, error)
         if not self._closing:
             self.died.set_result(error)
+
+
+def _share_cores() -> None:
+    for backend in _computing:
+        backend.share_cores(len(_computing))

@@ -198,6 +198,15 @@ class Context:
             view = self._views[address] = np.ctypeslib.as_array(buffer)
         return view
 
+    def set_threads(self, threads: int, threads_batch: int) -> None:
+        """Use as many threads for decode and for prefill from the next batch on."""
+        lib.llama_set_n_threads(self.pointer, threads, threads_batch)
+
+    @property
+    def threads(self) -> tuple[int, int]:
+        """Threads for decode and for prefill."""
+        return int(lib.llama_n_threads(self.pointer)), int(lib.llama_n_threads_batch(self.pointer))
+
     def remove(self, sequence: int, start: int) -> bool:
         """Drop a sequence's cells from `start` on; False where this kind of memory cannot."""
         return bool(lib.llama_memory_seq_rm(self.memory, sequence, start, -1))

@@ -43,6 +43,12 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
     stream: int
 
 
+class ShareCores(msgspec.Struct, frozen=True, tag="share"):
+    """Say how many workers compute at the moment, this one among them; each takes its part of the cores. No answer."""
+
+    workers: int
+
+
 class SetParams(msgspec.Struct, frozen=True, tag="set_params"):
     """Change a stream's parameters; answered by ParamsChanged, and by Answered or Refused."""
 
@@ -66,7 +72,7 @@ class CountTokens(msgspec.Struct, frozen=True, tag="count"):
     text: str
 
 
-Request = Load | Generate | Stop | SetParams | ViewPrompt | CountTokens
+Request = Load | Generate | Stop | ShareCores | SetParams | ViewPrompt | CountTokens
 
 
 class Loading(msgspec.Struct, frozen=True, tag="loading"):

@@ -27,6 +27,7 @@ from playground.engine.protocol import (
     Refused,
     Request,
     SetParams,
+    ShareCores,
     Stop,
     ViewPrompt,
     encode,
@@ -103,6 +104,8 @@ class Worker:
                 self._need().submit(request.request)
             case Stop():
                 self._need().request_stop(request.stream)
+            case ShareCores():
+                self._need().model.share_cores(request.workers)
             case SetParams() | ViewPrompt() | CountTokens():
                 try:
                     self._emit(Answered(request.ticket, self._answer(request)))

@@ -10,7 +10,8 @@ from textual.message import Message
 from textual.screen import Screen
 
 from playground.domain.display import display_text
-from playground.domain.errors import PlaygroundError, Problem, as_error
+from playground.domain.errors import PlaygroundError, Problem, Unsupported, as_error
+from playground.domain.messages import Prompt
 from playground.screens.pane import Pane
 from playground.widgets.colour_scale import ColourMode
 from playground.widgets.prompt_editor import PromptEditor
@@ -220,10 +221,18 @@ class ConversationScreen(Screen[None]):
         pane = self.pane
         backend = pane.need_model()
         prompt = pane.session.prompt(pane.session.transcript.head, draft=self.editor.text)
-        view = await backend.view_prompt(prompt)
+        try:
+            view = await backend.view_prompt(prompt)
+        except Unsupported as error:
+            await self.tell_count(pane, prompt, error)
+            return
         from playground.screens.prompt_view import PromptScreen
 
         self.app.push_screen(PromptScreen(view, pane.card.n_ctx if pane.card else None))
+
+    async def tell_count(self, pane: Pane, prompt: Prompt, error: Unsupported) -> None:
+        """The exact prompt cannot be shown; a subclass that can count says at least how long it is."""
+        raise error
 
     def action_system(self) -> None:
         """Edit the system prompt."""

@@ -36,6 +36,8 @@ class CompareScreen(SendingScreen):
         _key("alt+t", "table", "Table", "Show or hide the table of all panes; in it c copies Markdown, v CSV"),
         _key("alt+d", "difference", "Diff", "Show where this pane's reply and the next pane's agree and differ"),
         _key("alt+b", "buffered", "Buffered", "Show replies only when they are complete, as without streaming"),
+        _key("alt+j", "parting", "Parting", "Go to the token at which the replies part, in all panes"),
+        _key("alt+f", "figures", "Figures", "Waiting times, speeds and costs of the session, by model"),
         _key("alt+h", "thinking", "Thinking", "Unfold or fold what the model thought before it answered"),
     ]
 
@@ -144,6 +146,17 @@ class CompareScreen(SendingScreen):
             self.submit(text, time.monotonic())
         else:
             self.notify("Write a prompt: it goes to all panes at once.", title="The race is set up", timeout=5)
+
+    def action_parting(self) -> None:
+        """Bring the places at which the replies part into sight, side by side."""
+        if not self.comparison.show_parting():
+            self.tell(BadInput("The replies do not part, or not yet.", "Alt+R races presets on one prompt."))
+
+    def action_figures(self) -> None:
+        """Percentiles and sums of the session."""
+        from playground.screens.figures_screen import FiguresScreen
+
+        self.app.push_screen(FiguresScreen(self.accounts, self.price_note))
 
     def action_difference(self) -> None:
         """What two replies share, and where they differ."""

@@ -18,6 +18,8 @@ class Comparison:
         self._aligner: RaceAligner | None = None
         self._racers: list[tuple[Pane, Turn]] = []
         self._marked = False
+        self._strangers = False
+        """True when not all racers run on the same model."""
         self.diff_shown = False
         """True while agreeing and differing stretches are shown in place of probabilities."""
 
@@ -37,6 +39,8 @@ class Comparison:
         found = self._aligner.update([turn.tokens for turn in turns], [reply_state(turn) for turn in turns])
         if found is not None:
             self._marked = True
+            if self._strangers and found.text_offset == 0:
+                return  # that two models begin differently is no news
             for (pane, turn), index in zip(self._racers, found.indexes, strict=True):
                 if index is not None:
                     pane.transcript.mark_divergence(turn.id, index)
@@ -49,7 +53,17 @@ class Comparison:
         self._aligner = None
         if len(racers) > 1:
             models = {(pane.card.id if pane.card is not None else "") for pane, _ in racers}
-            self._aligner = RaceAligner(len(racers), by_text=len(models) > 1)
+            self._strangers = len(models) > 1
+            self._aligner = RaceAligner(len(racers), by_text=self._strangers)
+
+    def show_parting(self) -> bool:
+        """Scroll all panes to where their replies part; False when they do not."""
+        if self.divergence is None:
+            return False
+        for (pane, turn), index in zip(self._racers, self.divergence.indexes, strict=True):
+            if index is not None:
+                pane.transcript.show_token(turn.id, index)
+        return True
 
     def show_diff(self, left: Pane, right: Pane) -> str:
         """Show what the last replies of two panes share and where they differ; returns what to tell."""

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Final
 from textual import on
 from textual.timer import Timer
 
-from playground.domain.errors import BadInput, PlaygroundError
+from playground.domain.display import display_text
+from playground.domain.errors import BadInput, PlaygroundError, Unsupported
 from playground.domain.events import Finished
+from playground.domain.messages import Prompt
 from playground.screens.pane import Pane
 from playground.screens.pane_figures import status_of
 from playground.screens.panes_screen import PanesScreen
@@ -158,6 +160,18 @@ class SendingScreen(PanesScreen):
         from playground.screens.sending import cost_text
 
         self.editor.show_send_estimate(cost_text([other.cost for other in drafts]))
+
+    async def tell_count(self, pane: Pane, prompt: Prompt, error: Unsupported) -> None:
+        """Say how long the prompt is, by whoever can count it best."""
+        if pane.card is None:
+            raise error
+        count = await self.counter.count_prompt(pane.runner.backend, pane.card, prompt)
+        about = "" if count.exact else "≈"
+        how = {"server": "counted by the server", "tokenizer": "counted by its tokenizer"}.get(
+            count.method, "estimated"
+        )
+        text = f"It has {about}{count.tokens:,} tokens, {how}. {error.hint}"
+        self.notify(display_text(text), title=display_text(error.message), markup=False)
 
     async def _load_prices(self) -> None:
         await self.accounts.load()
