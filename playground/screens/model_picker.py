@@ -43,8 +43,9 @@ class ModelPicker(ModalScreen[ModelRef | None]):
     }
     """
 
-    def __init__(self, pool: ModelPool, current: ModelRef | None) -> None:
+    def __init__(self, pool: ModelPool, current: ModelRef | None, *, title: str = "Models") -> None:
         super().__init__()
+        self._title = title
         self._pool = pool
         self._current = current
         self._recent = {str(path) for path in recent_models()}
@@ -56,7 +57,7 @@ class ModelPicker(ModalScreen[ModelRef | None]):
     def compose(self) -> ComposeResult:
         """A field for a name or path over the list."""
         with Vertical() as box:
-            box.border_title = Content("Models")
+            box.border_title = Content(self._title)
             box.border_subtitle = Content("enter loads · esc keeps the present one")
             yield Input(placeholder="part of a name, the path of a .gguf file, or ENDPOINT/MODEL", id="model-name")
             yield DataTable(cursor_type="row", id="model-list")

@@ -42,6 +42,14 @@ class ModelScreen(ConversationScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5", "choose_model", "Model", id="model.choose", tooltip="Choose another model", priority=True),
         Binding(
+            "alt+o",
+            "stand_in",
+            "Stand-in",
+            id="model.stand_in",
+            tooltip="Choose the model that takes over when this pane's hosted one is overloaded or out of reach",
+            priority=True,
+        ),
+        Binding(
             "ctrl+l",
             "reload_model",
             "Reload",
@@ -172,6 +180,22 @@ class ModelScreen(ConversationScreen):
             self.tell(BadInput("There is no model to load again.", "Choose one with F5."))
             return
         self.load_model(self.pane, ref)
+
+    def action_stand_in(self) -> None:
+        """Choose which model takes over in this pane when its own, a hosted one, fails."""
+        pane = self.pane
+        if pane.slot.ref is None or not pane.slot.ref.endpoint:
+            self.tell(BadInput("Only a hosted model can have a stand-in.", "F5 chooses one."))
+            return
+
+        def chosen(ref: ModelRef | None) -> None:
+            if ref is not None and pane.slot.ref is not None:
+                pane.slot.stand_in = ref
+                self.load_model(pane, pane.slot.ref)
+
+        from playground.screens.model_picker import ModelPicker
+
+        self.app.push_screen(ModelPicker(self.pool, pane.slot.stand_in, title="Stand-in"), chosen)
 
     def action_choose_model(self) -> None:
         """Choose among the models on this machine and the hosted ones."""

@@ -50,6 +50,11 @@ class RaceDialog(ModalScreen[Race | None]):
             height: auto; max-height: 14; border: none; background: $surface; padding: 0; margin: 1 0;
             text-wrap: nowrap; text-overflow: ellipsis;
         }
+        & SelectionList > .selection-list--button { color: $surface; background: $surface; }
+        & SelectionList > .selection-list--button-highlighted {
+            color: $block-cursor-background; background: $block-cursor-background;
+        }
+        & SelectionList > .selection-list--button-selected { color: $success; background: $surface; }
         & Input, & Input:focus { height: 1; border: none; background: $panel; }
         & .dialog--help { color: $text-muted; }
         & .dialog--reason { color: $error; }

@@ -167,9 +167,7 @@ class SendingScreen(PanesScreen):
             raise error
         count = await self.counter.count_prompt(pane.runner.backend, pane.card, prompt)
         about = "" if count.exact else "≈"
-        how = {"server": "counted by the server", "tokenizer": "counted by its tokenizer"}.get(
-            count.method, "estimated"
-        )
+        how = f"counted by the {count.method}" if count.exact else "estimated"
         text = f"It has {about}{count.tokens:,} tokens, {how}. {error.hint}"
         self.notify(display_text(text), title=display_text(error.message), markup=False)
 

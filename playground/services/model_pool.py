@@ -84,15 +84,17 @@ class ModelPool:
 
         await asyncio.to_thread(check_model_file, Path(ref.name))
 
-    async def open(self, ref: ModelRef, progress: Progress) -> Backend:
+    async def open(self, ref: ModelRef, progress: Progress, stand_in: ModelRef | None = None) -> Backend:
         """A model ready to be asked; a local one is loaded unless another pane has it already.
+
+        `stand_in` takes over when a hosted one is overloaded or out of reach; None: the one that settings name.
 
         Raises:
             ModelFileError, OutOfMemory, EngineDied: see `LocalBackend.load`.
             KeyMissing, KeyRefused, HostedError: see `Backend.prepare`.
         """
         if ref.endpoint:
-            return await self._open_hosted(ref)
+            return await self._open_hosted(ref, stand_in)
         return await self._open_local(Path(ref.name), progress)
 
     async def close(self, backend: Backend) -> None:
@@ -166,10 +168,10 @@ class ModelPool:
                 "Close a pane with another model first, or choose a smaller model or context.",
             )
 
-    async def _open_hosted(self, ref: ModelRef) -> Backend:
+    async def _open_hosted(self, ref: ModelRef, stand_in: ModelRef | None) -> Backend:
         from playground.services.references import open_reference
 
-        backend = await open_reference(ref, self.settings, files=self)
+        backend = await open_reference(ref, self.settings, files=self, fallback=stand_in.text if stand_in else "")
         try:
             await backend.prepare()
         except BaseException:

@@ -21,6 +21,8 @@ class ModelSlot:
         self.backend: Backend | None = None
         self.ref: ModelRef | None = None
         """The model last asked for, whether or not it could be opened."""
+        self.stand_in: ModelRef | None = None
+        """Takes over when a hosted model is overloaded or out of reach; None: what settings say."""
         self._on_progress = on_progress
         self._opening: asyncio.Task[Backend] | None = None
 
@@ -40,7 +42,9 @@ class ModelSlot:
         """
         await self.close()
         self.ref = ref
-        self._opening = task = asyncio.create_task(self.pool.open(ref, self._on_progress), name="open model")
+        self._opening = task = asyncio.create_task(
+            self.pool.open(ref, self._on_progress, self.stand_in), name="open model"
+        )
         try:
             self.backend = await task
         finally:
