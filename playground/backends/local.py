@@ -155,12 +155,6 @@ class LocalBackend(Backend):
         if self._worker is not None:
             await self._worker.close()
 
-    def share_cores(self, workers: int) -> None:
-        """Tell the worker how many of them compute at the moment, unless it knows."""
-        if self._sharing != workers:
-            self._sharing = workers
-            self._send(protocol.ShareCores(workers))
-
     def _send(self, request: protocol.Request) -> None:
         assert self._worker is not None
         self._worker.send(request)
@@ -235,5 +229,9 @@ class LocalBackend(Backend):
 
 
 def _share_cores() -> None:
+    """Tell every worker that computes how many of them do, unless it knows."""
+    workers = len(_computing)
     for backend in _computing:
-        backend.share_cores(len(_computing))
+        if backend._sharing != workers:
+            backend._sharing = workers
+            backend._send(protocol.ShareCores(workers))

@@ -132,8 +132,8 @@ class LoadedModel:
     def share_cores(self, workers: int) -> None:
         """Take no more threads than an equal part of the cores, while as many workers compute.
 
-        Threads wait for one another hundreds of times a token. With more of them than cores, each time one of them is
-        waiting for a core: two workers with two threads each wrote 57 tokens/s together on two cores, with one each 155.
+        Threads wait for one another hundreds of times a token. With more of them than cores, one of them always waits
+        for a core: on two cores, two workers with two threads each wrote 57 tokens/s together, with one each 155.
         """
         physical, logical = _cores()
         threads, threads_batch = max(1, physical // workers), max(1, logical // workers)

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from playground.backends.local import LocalBackend
+from playground.backends.worker_process import WorkerProcess
 from playground.domain.events import Event, Finished, PromptProgress, Started, StopReason
 from playground.domain.messages import GenerationRequest
 from playground.domain.sampling import NEUTRAL, SamplingParams
+from playground.engine.protocol import Request, ShareCores
 from tests.backends.conftest import Load
 from tests.backends.support import Sink
 from tests.conftest import TinyModels
@@ -160,3 +162,33 @@ async def test_more_runs_than_sequences_wait_for_their_turn(load: Load, starter_
             assert len(running) <= 2
         elif isinstance(event, Finished):
             running.discard(event.stream)
+
+
+async def test_two_models_at_work_divide_the_cores_until_one_is_done(
+    load: Load, tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, int]] = []
+    send = WorkerProcess.send
+
+    def listened(worker: WorkerProcess, wanted: Request) -> None:
+        if isinstance(wanted, ShareCores):
+            told.append((worker.pid, wanted.workers))
+        send(worker, wanted)
+
+    monkeypatch.setattr(WorkerProcess, "send", listened)
+    one, two = await load(tiny_models("base"), context=2048), await load(tiny_models("chat"))
+    alone = Pane(one, request(0, STORY))
+    await alone.end()
+    assert told == [], "one model has all cores"
+    long = Pane(one, request(1, STORY, GREEDY, max_tokens=-1, ignore_eos=True))
+    await long.until(lambda: len(long.ids) >= 2)
+    short = Pane(two, request(2, STORY))
+    await short.until(lambda: bool(short.events))
+    assert sorted(told) == sorted([(one.pid, 2), (two.pid, 2)])
+    await short.end()
+    assert told[2:] == [(one.pid, 1)]
+    await one.stop(1)
+    await long.end()
+    again = Pane(two, request(3, STORY))
+    await again.end()
+    assert told[3:] == [(two.pid, 1)]

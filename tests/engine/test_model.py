@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from playground.domain.errors import OutOfMemory
@@ -118,3 +119,21 @@ def test_weights_that_do_not_fit_are_refused_before_they_are_read(
     monkeypatch.setattr(memory, "available_bytes", lambda: 50 * MIB)
     with pytest.raises(OutOfMemory, match="only 50 MiB"), opened(starter_gguf, mmap=False):
         pass
+
+
+def test_workers_that_compute_at_the_same_time_divide_the_cores(
+    tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical=True: 16 if logical else 8)
+    with opened(tiny_models("base"), context=256) as model:
+        model.share_cores(2)
+        assert model.context.threads == (4, 8)
+        model.share_cores(100)
+        assert model.context.threads == (1, 1)
+        model.share_cores(1)
+        assert model.context.threads == (8, 16)
+    with opened(tiny_models("base"), context=256, threads=3, threads_batch=5) as model:
+        model.share_cores(2)
+        assert model.context.threads == (3, 5), "what was set is little enough"
+        model.share_cores(4)
+        assert model.context.threads == (2, 4)
