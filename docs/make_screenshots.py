@@ -31,6 +31,8 @@ class Shot(NamedTuple):
     height: int
     preset: str
     keys: tuple[str, ...]
+    against: tuple[str, ...] = ()
+    """Presets of further panes, in a picture of a race."""
 
 
 SHOTS: Final = (
@@ -38,6 +40,7 @@ SHOTS: Final = (
     Shot("parchment", 120, 40, "min-p", ("ctrl+t", *["left"] * 14)),
     Shot("meridian", 80, 24, "balanced", ("ctrl+t", *["left"] * 6)),
     Shot("lagoon", 200, 60, "creative", ("ctrl+t", *["left"] * 12)),
+    Shot("ember", 120, 40, "balanced", (), ("min-p", "deterministic")),
 )
 
 
@@ -51,19 +54,25 @@ async def take(shot: Shot) -> None:
     async with app.run_test(size=(shot.width, shot.height)) as pilot:
         screen = app.screen
         assert isinstance(screen, PlaygroundScreen)
-        while not screen.furnished or screen.pane.info is None:
+        while not screen.furnished or screen.pane.card is None:
+            await pilot.pause(0.1)
+        for name in shot.against:
+            await pilot.press("alt+n")
+            await pilot.pause(0.2)
+            screen.use_preset(find_preset(presets, name))
+        while any(pane.runner.backend is None for pane in screen.all_panes):
             await pilot.pause(0.1)
         screen.editor.load_text(PROMPT)
         await pilot.press("enter")
         await pilot.pause(0.2)
-        while screen.pane.session.busy:
+        while any(pane.session.busy for pane in screen.all_panes):
             await pilot.pause(0.1)
         app.clear_notifications()
         await pilot.press(*shot.keys)
         await pilot.pause(0.3)
-        name = f"{shot.theme}-{shot.width}x{shot.height}.svg"
+        name = f"{'race' if shot.against else shot.theme}-{shot.width}x{shot.height}.svg"
         await asyncio.to_thread((FOLDER / name).write_text, app.export_screenshot(title="llm-playground"), "utf-8")
-        await screen.host.close()
+        await screen.pool.close_all()
 
 
 async def main() -> None:

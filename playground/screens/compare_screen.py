@@ -129,6 +129,11 @@ class CompareScreen(SendingScreen):
     async def _set_up(self, race: Race) -> None:
         """One pane for each preset, all with the active pane's model, prompt and seed."""
         first = self.pane
+        if first.session.transcript.head is not None or first.session.busy:  # the others know nothing of what was said
+            await first.end_reply()
+            first.session.new_conversation()
+            first.editing = None
+            first.sync()
         for pane in [pane for pane in self.deck.panes if pane is not first]:
             await self.deck.close(pane)
         for number, preset in enumerate(race.presets):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from playground.domain.errors import BadInput
+from playground.domain.events import Event
 from playground.domain.session import Session
 from playground.screens.pane import Pane
 from playground.screens.tuning import Tuning
@@ -14,6 +17,8 @@ from playground.services.model_slot import ModelSlot
 from playground.widgets.pane_grid import PaneGrid
 from playground.widgets.pane_layout import MOST_PANES
 from playground.widgets.pane_view import PaneView
+
+_PATIENCE_S: Final = 2.0
 
 
 class Progress(Protocol):
@@ -25,9 +30,19 @@ class Progress(Protocol):
 
 
 class Deck:
-    """One to six panes. What is to be done when another one becomes active is told by `on_change`."""
+    """One to six panes.
 
-    def __init__(self, grid: PaneGrid, pool: ModelPool, progress: Progress, on_change: Callable[[], None]) -> None:
+    `on_change` is told that another one is active, `on_last` what still came for one that was closed.
+    """
+
+    def __init__(
+        self,
+        grid: PaneGrid,
+        pool: ModelPool,
+        progress: Progress,
+        on_change: Callable[[], None],
+        on_last: Callable[[Pane, list[Event]], None],
+    ) -> None:
         self.grid = grid
         self.panes: list[Pane] = []
         self.to_all = True
@@ -35,6 +50,9 @@ class Deck:
         self._pool = pool
         self._progress = progress
         self._on_change = on_change
+        self._on_last = on_last
+        self._opening = asyncio.Lock()
+        """Held while a pane is opened: two key presses must not open a seventh."""
         self._active: Pane | None = None
 
     @property
@@ -59,14 +77,15 @@ class Deck:
 
     async def add(self, session: Session, tuning: Tuning) -> Pane:
         """Open another pane behind the others and make it the active one. Raises BadInput when there are six."""
-        if len(self.panes) >= MOST_PANES:
-            raise BadInput(f"There are {MOST_PANES} panes already.", "Close one with Alt+W first.")
-        view = PaneView()
-        slot = ModelSlot(self._pool, lambda fraction: self._progress(pane, fraction))
-        pane = Pane(session, view, slot, tuning)
-        await self.grid.add(view)
-        self.panes.append(pane)
-        self.activate(pane)
+        async with self._opening:
+            if len(self.panes) >= MOST_PANES:
+                raise BadInput(f"There are {MOST_PANES} panes already.", "Close one with Alt+W first.")
+            view = PaneView()
+            slot = ModelSlot(self._pool, lambda fraction: self._progress(pane, fraction))
+            pane = Pane(session, view, slot, tuning)
+            await self.grid.add(view)
+            self.panes.append(pane)
+            self.activate(pane)
         return pane
 
     async def close(self, pane: Pane) -> None:
@@ -81,8 +100,11 @@ class Deck:
             self.activate(self.panes[min(place, len(self.panes) - 1)])
         pane.load_number += 1  # whatever still loads for it is for nobody
         await self.grid.take_away(pane.view)
-        await pane.runner.stop()
+        with contextlib.suppress(TimeoutError):  # a model that does not answer is left
+            await pane.runner.stop()
+            await asyncio.wait_for(asyncio.shield(pane.runner.settle()), _PATIENCE_S)
         await pane.slot.close()
+        self._on_last(pane, pane.runner.drain())
         self._on_change()
 
     def activate(self, pane: Pane) -> None:

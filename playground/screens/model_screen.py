@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar, Final
 
@@ -12,9 +13,9 @@ from textual.binding import Binding, BindingType
 
 from playground.domain.display import display_text
 from playground.domain.endpoints import ModelRef
-from playground.domain.errors import BadInput, PlaygroundError
+from playground.domain.errors import BadInput, EngineDied, PlaygroundError
 from playground.screens.actions import ConversationScreen
-from playground.screens.pane import Pane
+from playground.screens.pane import NO_MODEL_HINT, Pane
 from playground.services.model_pool import ModelPool
 from playground.services.settings import Settings
 from playground.widgets.transcript_items import telling_line
@@ -64,6 +65,13 @@ class ModelScreen(ConversationScreen):
         self.settings = settings
         self.wanted_model = model
         self.pool = ModelPool(settings)
+        self._told: EngineDied | None = None
+        """The loss that was told last: several panes may have lost the same process."""
+
+    @property
+    def all_panes(self) -> Sequence[Pane]:
+        """Every pane; the subclass that has several says which."""
+        return (self.pane,)
 
     @work(group="find model")
     async def begin_loading(self, pane: Pane) -> None:
@@ -126,10 +134,15 @@ class ModelScreen(ConversationScreen):
             self.notify(display_text(pane.card.note), title=title, timeout=5, markup=False)
         waiting, pane.waiting = pane.waiting, None
         if waiting is not None:
-            self.attempt(partial(pane.send, *waiting))
+            self.send_late(pane, *waiting)
+
+    def send_late(self, pane: Pane, text: str, pressed_at: float) -> None:
+        """Send a prompt that waited for the model; the subclass that knows the limits looks at them first."""
+        self.attempt(partial(pane.send, text, pressed_at))
 
     def _load_failed(self, pane: Pane, error: PlaygroundError) -> None:
-        pane.detach("no model")
+        hosted = pane.slot.ref is not None and pane.slot.ref.endpoint
+        pane.detach("no model", error.hint if hosted and error.hint else NO_MODEL_HINT)
         if pane.waiting is not None:
             self.give_back(pane.waiting[0])
             pane.waiting = None
@@ -151,9 +164,12 @@ class ModelScreen(ConversationScreen):
     async def _watch_model(self, pane: Pane) -> None:
         number = pane.load_number
         error = await pane.slot.lost()
-        if number != pane.load_number:
+        if error is None or number != pane.load_number:
             return
         pane.detach("model lost", "Ctrl+L loads it again, F5 another one.")
+        if error is self._told:
+            return
+        self._told = error
         self.notify(
             "What was written stays. Ctrl+L loads the model again, Ctrl+G lets the reply go on.",
             title=display_text(error.message),
@@ -163,23 +179,27 @@ class ModelScreen(ConversationScreen):
         )
 
     async def action_stop(self) -> None:
-        """Esc also ends a load."""
-        pane = self.pane
-        if pane.opening and not pane.session.busy:
+        """Esc also takes back a prompt that waits for its model, and ends a load when no reply is being written."""
+        targets = list(self.targets)
+        for pane in targets:
             waiting, pane.waiting = pane.waiting, None
             if waiting is not None:
                 self.give_back(waiting[0])
-            await pane.slot.cancel()
+        opening = [pane for pane in targets if pane.opening]
+        if opening and not any(pane.session.busy for pane in targets):
+            for pane in opening:
+                await pane.slot.cancel()
             return
         await super().action_stop()
 
     def action_reload_model(self) -> None:
-        """Load the same model again, e.g. after its process was killed; all panes that lost it get it back."""
-        ref = self.pane.slot.ref
-        if ref is None:
-            self.tell(BadInput("There is no model to load again.", "Choose one with F5."))
-            return
-        self.load_model(self.pane, ref)
+        """Load the same model again, e.g. after its process was killed; all panes that lost theirs get it back."""
+        lost = [pane for pane in self.all_panes if pane.runner.backend is None and not pane.opening and pane.slot.ref]
+        for pane in lost or [self.pane]:
+            if pane.slot.ref is None:
+                self.tell(BadInput("There is no model to load again.", "Choose one with F5."))
+                return
+            self.load_model(pane, pane.slot.ref)
 
     def action_stand_in(self) -> None:
         """Choose which model takes over in this pane when its own, a hosted one, fails."""

@@ -223,6 +223,12 @@ class Pane:
         tree = self.session.transcript
         self.transcript.sync(tree.path(), raw=self.session.mode == "raw", model=name, place=tree.place)
 
+    @property
+    def has_words(self) -> bool:
+        """True when the last run brought something before it ended."""
+        turn = self.session.transcript.last(Role.ASSISTANT)
+        return turn is not None and (len(turn.tokens) > turn.continued_at or bool(turn.thinking))
+
     def last_token(self) -> Token | None:
         """The newest token of the branch on screen."""
         turn = self.session.transcript.last(Role.ASSISTANT)

@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 
 from playground.domain.errors import BadInput
 from playground.domain.session import Session
+from playground.screens.model_screen import TRY_ANOTHER
 from playground.screens.pane import Pane
 from playground.screens.params_screen import ParamsScreen
 from playground.screens.tuning import Tuning
@@ -74,8 +75,12 @@ class PanesScreen(ParamsScreen):
         pane.transcript.set_mode(other.transcript.mode)
         pane.transcript.set_buffered(self.buffered)
         self.dress(pane)
+        pane.slot.stand_in = other.slot.stand_in
         if other.slot.ref is not None:
             self.load_model(pane, other.slot.ref)
+        else:
+            pane.detach("no model")
+            pane.transcript.set_welcome(TRY_ANOTHER)
         return pane
 
     def dress(self, pane: Pane) -> None:

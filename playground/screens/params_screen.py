@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from msgspec import structs
 from textual.binding import Binding, BindingType
 
+from playground.backends.base import Capabilities
 from playground.domain.display import display_text
 from playground.domain.errors import PlaygroundError
 from playground.domain.sampling import SamplingParams
@@ -18,6 +19,9 @@ from playground.services.settings import Settings
 
 if TYPE_CHECKING:
     from playground.widgets.controls import Controls
+
+_UNKNOWN: Final = Capabilities(params=frozenset(SamplingParams.__struct_fields__), logprobs="maybe")
+"""Without a model nothing is known to be out of its reach."""
 
 
 class ParamsScreen(ModelScreen):
@@ -49,37 +53,41 @@ class ParamsScreen(ModelScreen):
         """Presets as they are in the active pane."""
         return self.pane.tuning if hasattr(self, "pane") else self.first_tuning
 
-    @property
-    def all_panes(self) -> Sequence[Pane]:
-        """Every pane; the subclass that has several says which."""
-        return (self.pane,)
-
     def take_changes(self) -> None:
         """Put in force what was changed since the last frame; once a frame is enough, however fast a slider moves."""
         for pane in self.all_panes:
             if pane.tuning.pending is not None:
-                params, pane.tuning.pending = pane.tuning.pending, None
-                self.attempt_later(self._use(pane, params), "params")
+                self.attempt_later(self.take_change(pane), "params")
+
+    async def take_change(self, pane: Pane) -> None:
+        """The same for one pane; a prompt that is sent right after a change goes with it."""
+        params, pane.tuning.pending = pane.tuning.pending, None
+        if params is not None:
+            await self._use(pane, params)
 
     def show_params(self) -> None:
         """Bring the controls in line with the active pane: parameters, options, and what its model takes."""
         pane = self.pane
         params, backend = pane.session.params, pane.runner.backend
         if backend is not None:
-            able = backend.capabilities
-            reasons = {name: able.why_not(name) for name in SamplingParams.__struct_fields__ if name not in able.params}
-            if pane.session.options.legacy_sampling:
-                reasons = {name: reason for name, reason in reasons.items() if name not in able.legacy_sampling}
-            self.controls.set_available(reasons)
-            self.controls.set_options(
-                pane.session.options,
-                effort=able.effort,
-                thinking=able.thinking,
-                cache=able.cache,
-                legacy=bool(able.legacy_sampling),
-            )
+            self._show_abilities(pane, backend.capabilities)
+        elif not pane.opening:  # while one loads, what holds now will most likely hold again
+            self._show_abilities(pane, _UNKNOWN)
         preset = pane.tuning.preset
         self.controls.show(params, pane.tuning.defaults(params), preset.name, tuple(preset.sampling))
+
+    def _show_abilities(self, pane: Pane, able: Capabilities) -> None:
+        reasons = {name: able.why_not(name) for name in SamplingParams.__struct_fields__ if name not in able.params}
+        if pane.session.options.legacy_sampling:
+            reasons = {name: reason for name, reason in reasons.items() if name not in able.legacy_sampling}
+        self.controls.set_available(reasons)
+        self.controls.set_options(
+            pane.session.options,
+            effort=able.effort,
+            thinking=able.thinking,
+            cache=able.cache,
+            legacy=bool(able.legacy_sampling),
+        )
 
     async def _use(self, pane: Pane, params: SamplingParams) -> None:
         try:
@@ -97,7 +105,11 @@ class ParamsScreen(ModelScreen):
 
     def on_controls_options_changed(self, event: Controls.OptionsChanged) -> None:
         """Effort, thinking or caching was chosen."""
-        self.pane.session.options = event.options
+        before = self.pane.session.options
+        names = (name for name in before.__struct_fields__ if getattr(before, name) != getattr(event.options, name))
+        changes = {name: getattr(event.options, name) for name in names}
+        for pane in self.all_panes if self.linked else (self.pane,):
+            pane.session.options = structs.replace(pane.session.options, **changes)
         self.show_params()
 
     def on_controls_rejected(self, event: Controls.Rejected) -> None:

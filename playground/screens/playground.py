@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
 from playground.domain.display import display_text
-from playground.domain.events import Event, Failed, Finished, Started
+from playground.domain.events import Event, Failed, Started
 from playground.domain.messages import Role
 from playground.domain.sampling import SamplingParams
 from playground.domain.session import Session
@@ -108,7 +108,7 @@ class PlaygroundScreen(CompareScreen):
         self.controls = Controls(self._params, preset=self.first_tuning.name, id="controls")
         self.inspector = Inspector(id="inspector")
         self.furnish_sending()
-        self.deck = Deck(grid, self.pool, self.progress_of, self._pane_changed)
+        self.deck = Deck(grid, self.pool, self.progress_of, self._pane_changed, self.book)
         with self.app.batch_update():
             await self.query_one("#body").mount(self.controls, before=0)
             await self.query_one("#upper").mount(grid, self.inspector)
@@ -166,11 +166,10 @@ class PlaygroundScreen(CompareScreen):
         now = time.monotonic()
         for pane in self.all_panes:
             events = pane.drain()
+            self.book(pane, events)
             for event in events:
                 if isinstance(event, Started):
                     self._show_note(event.note)
-                elif isinstance(event, Finished):
-                    self.settle(pane, event)
             if events and not pane.session.busy:
                 self._run_ended(pane, events)
         self.comparison.follow(self.all_panes)
@@ -221,6 +220,8 @@ class PlaygroundScreen(CompareScreen):
             if text:
                 self.give_back(text)
             self.show_editing()
+        if pane is self.pane:
+            self.show_params()  # the reply may have told what the model takes
         self.count_draft()
 
     def _show_note(self, note: str) -> None:

@@ -70,6 +70,15 @@ class Sender:
             plan[pane] = cut
         return plan if await self._affordable(costs) else None
 
+    async def may_go_again(self, panes: Sequence[Pane]) -> bool:
+        """Whether what was sent before may be answered once more, as far as budgets go."""
+        costs: list[float | None] = []
+        for pane in panes:
+            if pane.card is not None and pane.session.transcript.head is not None:
+                total = await self._counter.estimate_prompt(pane.card, pane.prompt_with(""))
+                costs.append(self._accounts.estimate(pane.card, total.tokens, pane.session.params.max_tokens))
+        return await self._affordable(costs)
+
     async def _fitted(self, pane: Pane, text: str, estimate: TokenCount) -> tuple[bool, Cut | None]:
         card = pane.card
         assert card is not None, "there is a model"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from textual import on
@@ -10,7 +12,7 @@ from textual.timer import Timer
 
 from playground.domain.display import display_text
 from playground.domain.errors import BadInput, PlaygroundError, Unsupported
-from playground.domain.events import Finished
+from playground.domain.events import Event, Failed, Finished
 from playground.domain.messages import Prompt
 from playground.screens.pane import Pane
 from playground.screens.pane_figures import status_of
@@ -76,9 +78,14 @@ class SendingScreen(PanesScreen):
         try:
             for pane in targets:
                 self._check_can_take(pane)
+            able = [pane for pane in targets if pane.opening or pane.runner.backend is not None]
+            if not able:
+                self.pane.need_model()
         except PlaygroundError as error:
             self.tell(error)
             return
+        self._tell_left_out([pane for pane in targets if pane not in able])
+        targets = able
         self.editor.remember(text)
         self.editor.load_text("")
         ready = [pane for pane in targets if not pane.opening]
@@ -92,13 +99,16 @@ class SendingScreen(PanesScreen):
 
     async def _send(self, panes: list[Pane], text: str, pressed_at: float) -> None:
         """Look whether it fits and what it costs, ask where that has to be asked, and send."""
+        for pane in panes:
+            await self.take_change(pane)
         plan = await self.sender.plan(panes, text)
         if plan is None:
             self.give_back(text)
             return
         for pane, cut in plan.items():
             try:
-                pane.send(text, pressed_at, cut)
+                if pane in self.all_panes:  # it may have been closed while the question stood
+                    pane.send(text, pressed_at, cut)
             except PlaygroundError as error:
                 self.tell(error)
                 self.give_back(text)
@@ -110,8 +120,32 @@ class SendingScreen(PanesScreen):
             raise BadInput(f"A reply is still being written{where}.", "Stop it with Esc, or wait for its end.")
         if pane.waiting is not None:
             raise BadInput(f"A prompt is waiting for the model already{where}.", "Esc takes it back.")
-        if not pane.opening:
-            pane.need_model()
+
+    def _tell_left_out(self, panes: Sequence[Pane]) -> None:
+        if panes:
+            numbers = " and ".join(str(self.deck.number(pane)) for pane in panes)
+            which, has = ("Pane", "has") if len(panes) == 1 else ("Panes", "have")
+            self.notify(
+                display_text(panes[0].remedy), title=f"{which} {numbers} {has} no model and got no prompt", markup=False
+            )
+
+    def send_late(self, pane: Pane, text: str, pressed_at: float) -> None:
+        """Send a prompt that waited for the model, within the same limits as any other."""
+        self.run_worker(self._send([pane], text, pressed_at), group="send")
+
+    def action_regenerate(self) -> None:
+        """Another reply to the last message; it may cost as much as the first."""
+        self.run_worker(self._again(self.targets, Pane.regenerate), group="send")
+
+    def action_continue_reply(self) -> None:
+        """More of the last reply."""
+        self.run_worker(self._again([self.pane], Pane.continue_reply), group="send")
+
+    async def _again(self, panes: Sequence[Pane], begin: Callable[[Pane], None]) -> None:
+        if await self.sender.may_go_again(panes):
+            for pane in panes:
+                if pane in self.all_panes:
+                    self.attempt(partial(begin, pane))
 
     @on(PromptEditor.Edited)
     def _edited(self) -> None:
@@ -175,10 +209,16 @@ class SendingScreen(PanesScreen):
         await self.accounts.load()
         self.price_note = self.accounts.prices.date
 
-    def settle(self, pane: Pane, finished: Finished) -> None:
-        """Enter a finished reply into the books."""
-        if pane.runner.answering is not None:
-            self.run_worker(self.accounts.settle(pane.runner.answering, finished), group="books")
+    def book(self, pane: Pane, events: Sequence[Event]) -> None:
+        """Enter replies that ended into the books."""
+        card = pane.runner.answering
+        if card is None:
+            return
+        for event in events:
+            if isinstance(event, Finished):
+                self.run_worker(self.accounts.settle(card, event), group="books")
+            elif isinstance(event, Failed) and pane.has_words:
+                self.run_worker(self.accounts.settle_broken(card), group="books")
 
     def model_ready(self, pane: Pane) -> None:
         """Learn its price, and count what was written meanwhile."""

@@ -31,7 +31,6 @@ class PaneGrid(Vertical):
         self._active: PaneView | None = None
         self.maximised = False
         """True while the active pane has all the room."""
-        self._layout: PaneLayout | None = None
 
     def compose(self) -> ComposeResult:
         """Tabs over the cells; the tabs show only where the cells do not fit."""

@@ -126,7 +126,7 @@ def _fitted(parts: Sequence[_Part], width: int) -> str:
     while max(part.rank for part in kept) and needed([_least(part) for part in kept]) > width:
         kept.remove(max(kept, key=lambda part: part.rank))
     cells = [cell_len(part.text) for part in kept]
-    for index, part in reversed(list(enumerate(kept))):
+    for index, part in enumerate(kept):  # the name of a model is the first to give way: in a race it is everybody's
         cells[index] = max(_least(part), cells[index] - max(0, needed(cells) - width))
     return fit(gap.join(fit(part.text, size) for part, size in zip(kept, cells, strict=True)), width).rstrip()
 

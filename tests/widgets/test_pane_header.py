@@ -23,7 +23,7 @@ def test_with_room_everything_is_said() -> None:
 def test_in_24_columns_model_state_and_speed_are_left() -> None:
     assert pane_line(LOCAL, 24).plain == "1 SmolLM2-… ■ 41.3 tok/s"
     title, figures = pane_heading(HOSTED, 24)
-    assert (title.plain, figures.plain) == ("2 claude-sonnet-5 creat…", "▸ 812 ms ≈120 tok/s")
+    assert (title.plain, figures.plain) == ("2 claude-son… creative *", "▸ 812 ms ≈120 tok/s")
 
 
 def test_no_width_is_overrun() -> None:
