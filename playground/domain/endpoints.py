@@ -114,8 +114,11 @@ class ModelRef(NamedTuple):
 
 
 def parse_model_ref(text: str, endpoints: frozenset[str] | set[str]) -> ModelRef:
-    """Read `ENDPOINT/MODEL` with one of these endpoints' names in front, or else a file."""
+    """Read `ENDPOINT/MODEL` with one of these endpoints' names in front, or else a file.
+
+    Without a MODEL behind the slash it is the only one that the server has.
+    """
     head, slash, rest = text.partition("/")
-    if slash and rest and head in endpoints and not text.endswith(ENDING):
+    if slash and head in endpoints and not text.endswith(ENDING):
         return ModelRef(head, rest)
     return ModelRef("", text)

@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import DataTable, Input, Static
 
 from playground.domain.display import display_text
-from playground.domain.endpoints import ModelRef, parse_model_ref
+from playground.domain.endpoints import ModelRef
 from playground.domain.errors import PlaygroundError
 from playground.domain.models import ModelCard, ModelFile
 from playground.services.model_pool import ModelPool
@@ -146,7 +146,7 @@ class ModelPicker(ModalScreen[ModelRef | None]):
     def _chosen(self, event: DataTable.RowSelected) -> None:
         model = next((found for found in self._found if found.path == event.row_key.value), None)
         if model is None:
-            self.dismiss(parse_model_ref(str(event.row_key.value), set(self._pool.endpoints)))
+            self.dismiss(self._pool.find(str(event.row_key.value)))
         elif model.problem:
             self.notify(display_text(model.problem), severity="error", markup=False)
         else:

@@ -89,6 +89,8 @@ async def _open_plain(ref: ModelRef, settings: Settings) -> tuple[Endpoint, Back
     endpoint = load_endpoints(settings).get(ref.endpoint)
     if endpoint is None:
         raise BadInput(f"{one_line(ref.text, 80)} is no model on a server.", _HINT)
+    if not ref.name and endpoint.api == "anthropic":
+        raise BadInput(f"Which model of {endpoint.name} is meant?", _HINT)
     key = find_key(endpoint, settings)
     if key is None and endpoint.key_needed and not endpoint.headers:
         raise key_missing(endpoint, settings)
