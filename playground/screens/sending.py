@@ -64,6 +64,9 @@ class Sender:
                 continue
             draft = await self.measure(pane, text)
             costs.append(draft.cost)
+            if not pane.card.local:  # servers tell the length of a prompt, but not what makes it up
+                counted = await self._counter.count_parts(None, pane.card, pane.prompt_with(text))
+                pane.session.figures.parts = counted.parts
             going, cut = await self._fitted(pane, text, draft.total)
             if not going:
                 return None
