@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
-from typing import ClassVar, Literal
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, ClassVar, Literal
 
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -84,16 +84,18 @@ class ConversationScreen(Screen[None]):
         except PlaygroundError as error:
             self.tell(error)
 
-    def attempt_later(self, action: Coroutine[object, object, None], group: str) -> None:
+    def attempt_later(self, action: Callable[[], Awaitable[None]], group: str, *, exclusive: bool = False) -> None:
         """The same for what waits on the model: the screen goes on meanwhile."""
 
         async def run() -> None:
             try:
-                await action
+                await action()
             except PlaygroundError as error:
                 self.tell(error)
 
-        self.run_worker(run(), group=group)
+        # A function, because a coroutine that is cancelled before it began would complain that nobody awaited it.
+        work: Any = run
+        self.run_worker(work, group=group, exclusive=exclusive)
 
     def tell(self, error: PlaygroundError) -> None:
         """Show an error: what happened and what to do."""
@@ -160,7 +162,7 @@ class ConversationScreen(Screen[None]):
 
     def action_new(self) -> None:
         """Begin anew; the branch on screen stays in the tree."""
-        self.attempt_later(self._begin_anew(), "conversation")
+        self.attempt_later(self._begin_anew, "conversation")
 
     async def _begin_anew(self) -> None:
         for pane in self.targets:
@@ -200,7 +202,7 @@ class ConversationScreen(Screen[None]):
 
     def action_raw(self) -> None:
         """Chat or raw completion; switching starts a new conversation, because the two do not mix."""
-        self.attempt_later(self._switch_mode(), "conversation")
+        self.attempt_later(self._switch_mode, "conversation")
 
     async def _switch_mode(self) -> None:
         session = self.pane.session
@@ -215,7 +217,7 @@ class ConversationScreen(Screen[None]):
 
     def action_view_prompt(self) -> None:
         """The exact prompt, the draft included."""
-        self.attempt_later(self._view_prompt(), "prompt view")
+        self.attempt_later(self._view_prompt, "prompt view")
 
     async def _view_prompt(self) -> None:
         pane = self.pane

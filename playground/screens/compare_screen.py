@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from msgspec import structs
@@ -60,7 +61,7 @@ class CompareScreen(SendingScreen):
     def action_table(self) -> None:
         """Show or hide the table."""
         self._table_wanted = self.table is None
-        self.attempt_later(self.fit_table(), "table")
+        self.attempt_later(self.fit_table, "table")
 
     async def fit_table(self) -> None:
         """Put the table under the panes, or take it away, as the person and the room want it."""
@@ -124,7 +125,7 @@ class CompareScreen(SendingScreen):
 
     def _race(self, race: Race | None) -> None:
         if race is not None:
-            self.attempt_later(self._set_up(race), "panes")
+            self.attempt_later(partial(self._set_up, race), "panes")
 
     async def _set_up(self, race: Race) -> None:
         """One pane for each preset, all with the active pane's model, prompt and seed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -59,7 +60,7 @@ class PanesScreen(ParamsScreen):
 
     def action_add_pane(self) -> None:
         """Another pane like the active one."""
-        self.attempt_later(self._add_pane(), "panes")
+        self.attempt_later(self._add_pane, "panes")
 
     async def _add_pane(self) -> None:
         await self.open_pane_like(self.pane)
@@ -88,7 +89,7 @@ class PanesScreen(ParamsScreen):
 
     def action_close_pane(self) -> None:
         """Close the active pane."""
-        self.attempt_later(self.deck.close(self.pane), "panes")
+        self.attempt_later(partial(self.deck.close, self.pane), "panes")
         self.editor.focus()
 
     def action_step_pane(self, by: int) -> None:

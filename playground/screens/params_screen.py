@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from msgspec import structs
@@ -57,7 +58,7 @@ class ParamsScreen(ModelScreen):
         """Put in force what was changed since the last frame; once a frame is enough, however fast a slider moves."""
         for pane in self.all_panes:
             if pane.tuning.pending is not None:
-                self.attempt_later(self.take_change(pane), "params")
+                self.attempt_later(partial(self.take_change, pane), "params")
 
     async def take_change(self, pane: Pane) -> None:
         """The same for one pane; a prompt that is sent right after a change goes with it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from msgspec import structs
@@ -157,7 +158,7 @@ class PlaygroundScreen(CompareScreen):
             self.show_editing()
             self._show_details()
             self.count_draft()
-            self.attempt_later(self.fit_table(), "table")
+            self.attempt_later(self.fit_table, "table")
 
     # -- the frame ---------------------------------------------------------------------------------------------
 
@@ -246,7 +247,7 @@ class PlaygroundScreen(CompareScreen):
         turn = tree.turns[ref[0]] if isinstance(ref, tuple) else last
         token = self.inspector.token
         if turn is not None and token is not None:
-            self.attempt_later(self.pane.fork(turn, token.index, event.index), "conversation")
+            self.attempt_later(partial(self.pane.fork, turn, token.index, event.index), "conversation")
             self.editor.focus()
 
     def on_token_view_hovered(self, event: TokenMessage) -> None:

@@ -95,7 +95,7 @@ class SendingScreen(PanesScreen):
         if len(ready) < len(targets):
             self.notify("The model is still loading: the prompt goes as soon as it is there.", timeout=3)
         if ready:
-            self.run_worker(self._send(ready, text, pressed_at), group="send")
+            self.attempt_later(partial(self._send, ready, text, pressed_at), "send")
 
     async def _send(self, panes: list[Pane], text: str, pressed_at: float) -> None:
         """Look whether it fits and what it costs, ask where that has to be asked, and send."""
@@ -131,17 +131,19 @@ class SendingScreen(PanesScreen):
 
     def send_late(self, pane: Pane, text: str, pressed_at: float) -> None:
         """Send a prompt that waited for the model, within the same limits as any other."""
-        self.run_worker(self._send([pane], text, pressed_at), group="send")
+        self.attempt_later(partial(self._send, [pane], text, pressed_at), "send")
 
     def action_regenerate(self) -> None:
         """Another reply to the last message; it may cost as much as the first."""
-        self.run_worker(self._again(self.targets, Pane.regenerate), group="send")
+        self.attempt_later(partial(self._again, self.targets, Pane.regenerate), "send")
 
     def action_continue_reply(self) -> None:
         """More of the last reply."""
-        self.run_worker(self._again([self.pane], Pane.continue_reply), group="send")
+        self.attempt_later(partial(self._again, [self.pane], Pane.continue_reply), "send")
 
     async def _again(self, panes: Sequence[Pane], begin: Callable[[Pane], None]) -> None:
+        for pane in panes:
+            await self.take_change(pane)
         if await self.sender.may_go_again(panes):
             for pane in panes:
                 if pane in self.all_panes:
@@ -156,7 +158,7 @@ class SendingScreen(PanesScreen):
     def count_draft(self) -> None:
         """Count what is in the editor, by the active pane's model."""
         if self.furnished:
-            self.run_worker(self._count(), group="count", exclusive=True)
+            self.attempt_later(self._count, "count", exclusive=True)
 
     def furnish_sending(self) -> None:
         """What is needed from the first prompt on, and not before the first paint."""
@@ -216,15 +218,15 @@ class SendingScreen(PanesScreen):
             return
         for event in events:
             if isinstance(event, Finished):
-                self.run_worker(self.accounts.settle(card, event), group="books")
+                self.attempt_later(partial(self.accounts.settle, card, event), "books")
             elif isinstance(event, Failed) and pane.has_words:
-                self.run_worker(self.accounts.settle_broken(card), group="books")
+                self.attempt_later(partial(self.accounts.settle_broken, card), "books")
 
     def model_ready(self, pane: Pane) -> None:
         """Learn its price, and count what was written meanwhile."""
         assert pane.card is not None, "the model is there"
         pane.runner.price = self.accounts.price
         if not pane.card.local:
-            self.run_worker(self._load_prices(), group="prices", exclusive=True)
+            self.attempt_later(self._load_prices, "prices", exclusive=True)
         super().model_ready(pane)
         self.count_draft()

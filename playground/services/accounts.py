@@ -57,5 +57,10 @@ class Accounts:
         if not card.local and card.provider != REPLAY:
             await self.spending.add(finished.usage.cost)
 
+    async def settle_broken(self, card: ModelCard) -> None:
+        """Enter a reply that broke off after its first words: what it cost, nobody told."""
+        if not card.local and card.provider != REPLAY:
+            await self.spending.add(None)
+
     def _place(self, card: ModelCard) -> tuple[Endpoint | None, str]:
         return self._endpoints().get(card.provider), card.id.removeprefix(f"{card.provider}/")

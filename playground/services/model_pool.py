@@ -49,6 +49,9 @@ class ModelPool:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._workers: list[_Shared] = []
+        self._hosted: list[Backend] = []
+        self._looking = asyncio.Lock()
+        """Held while a worker is looked for: two panes that want one model at once must not start it twice."""
         self._endpoints: dict[str, Endpoint] | None = None
 
     @property
@@ -103,21 +106,26 @@ class ModelPool:
             if shared.backend is backend:
                 await self._leave(shared)
                 return
+        if backend in self._hosted:
+            self._hosted.remove(backend)
         await backend.close()
 
     async def close_all(self) -> None:
-        """End every worker, however many panes still use it."""
+        """End every worker, however many panes still use it, and every connection."""
+        for backend in list(self._hosted):
+            await self.close(backend)
         for shared in list(self._workers):
             shared.users = 1
             await self._leave(shared)
 
     async def _open_local(self, path: Path, progress: Progress) -> Backend:
-        shared = next((shared for shared in self._workers if shared.path == path and shared.usable), None)
-        if shared is None:
-            await self._check_room(path)
-            shared = _Shared(path, asyncio.create_task(self._load(path), name="load model"))
-            self._workers.append(shared)
-        shared.users += 1
+        async with self._looking:
+            shared = next((shared for shared in self._workers if shared.path == path and shared.usable), None)
+            if shared is None:
+                await self._check_room(path)
+                shared = _Shared(path, asyncio.create_task(self._load(path), name="load model"))
+                self._workers.append(shared)
+            shared.users += 1
         shared.listeners.append(progress)
         try:
             return await asyncio.shield(shared.loading)
@@ -172,10 +180,11 @@ class ModelPool:
         from playground.services.references import open_reference
 
         backend = await open_reference(ref, self.settings, files=self, fallback=stand_in.text if stand_in else "")
+        self._hosted.append(backend)
         try:
             await backend.prepare()
         except BaseException:
-            await backend.close()
+            await self.close(backend)
             raise
         return backend
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from playground.domain.endpoints import ModelRef
 from playground.domain.errors import EngineDied
@@ -25,6 +25,8 @@ class ModelSlot:
         """Takes over when a hosted model is overloaded or out of reach; None: what settings say."""
         self._on_progress = on_progress
         self._opening: asyncio.Task[Backend] | None = None
+        self._given_up: asyncio.Future[None] | None = None
+        """Done when the model that is there now is given up."""
 
     @property
     def loading(self) -> bool:
@@ -47,6 +49,7 @@ class ModelSlot:
         )
         try:
             self.backend = await task
+            self._given_up = asyncio.get_running_loop().create_future()
         finally:
             if self._opening is task:
                 self._opening = None
@@ -63,15 +66,21 @@ class ModelSlot:
         """Give up the model and whatever is being opened."""
         await self.cancel()
         backend, self.backend = self.backend, None
+        if self._given_up is not None and not self._given_up.done():
+            self._given_up.set_result(None)
         if backend is not None:
             await self.pool.close(backend)
 
-    async def lost(self) -> EngineDied:
-        """Wait until the model's process ends by itself, and say how; for a hosted model that never happens."""
+    async def lost(self) -> EngineDied | None:
+        """Wait until the model's process ends by itself, and say how; None when the model was given up before.
+
+        A hosted model has no process that could end: None at once.
+        """
         from playground.backends.local import LocalBackend
 
-        assert self.backend is not None, "nothing is open that could be lost"
-        if not isinstance(self.backend, LocalBackend):
-            await asyncio.get_running_loop().create_future()
-        assert isinstance(self.backend, LocalBackend)
-        return await asyncio.shield(self.backend.died)
+        backend, given_up = self.backend, self._given_up
+        if not isinstance(backend, LocalBackend) or given_up is None:
+            return None
+        ends: set[asyncio.Future[Any]] = {backend.died, given_up}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        return backend.died.result() if backend.died.done() and not given_up.done() else None

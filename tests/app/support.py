@@ -20,8 +20,9 @@ from playground.domain.tokens import Candidate, Stage, Token
 from playground.domain.usage import Timings, TokenCount, Usage
 from playground.screens.pane import Pane
 from playground.screens.playground import PlaygroundScreen
+from playground.services.paths import user_config_dir
 from playground.services.presets import load_presets
-from playground.services.settings import load_settings
+from playground.services.settings import load_settings, settings_path
 from playground.services.start import find_preset, starting_params
 
 PATIENCE_S = 60.0
@@ -61,6 +62,11 @@ class Player:
         return self.screen.pane
 
     @property
+    def panes(self) -> Sequence[Pane]:
+        """All conversations, from left to right."""
+        return self.screen.all_panes
+
+    @property
     def text(self) -> str:
         """Everything on the screen."""
         width, height = self.app.size
@@ -69,7 +75,12 @@ class Player:
     @property
     def transcript(self) -> str:
         """The transcript, with what is scrolled out of sight."""
-        return "".join(self.pane.transcript.view.store.texts)
+        return transcript_of(self.pane)
+
+    @property
+    def transcripts(self) -> list[str]:
+        """Those of all panes."""
+        return [transcript_of(pane) for pane in self.panes]
 
     @property
     def notices(self) -> str:
@@ -115,6 +126,34 @@ class Player:
         session = self.pane.session
         await self.until(lambda: session.transcript.head is not None and not session.busy, "reply ended")
 
+    async def all_answered(self) -> None:
+        """Wait for the end of the replies in all panes."""
+        await self.until(
+            lambda: all(pane.session.transcript.head is not None and not pane.session.busy for pane in self.panes),
+            "all replies ended",
+        )
+
+    async def ask_all(self, text: str) -> None:
+        """Send a prompt and wait for all replies to it."""
+        before = [pane.session.stream for pane in self.panes]
+        await self.say(text)
+        await self.until(
+            lambda: all(
+                pane.session.stream != stream and not pane.session.busy
+                for pane, stream in zip(self.panes, before, strict=True)
+            ),
+            "all replies ended",
+        )
+
+    async def add_pane(self, backend: FakeBackend | None = None) -> Pane:
+        """Open another pane; with a fake model if one is given, else with the active pane's."""
+        count = len(self.panes)
+        await self.press("alt+n")
+        await self.until(lambda: len(self.panes) == count + 1, "one more pane")
+        if backend is not None:
+            await self.attach(backend)
+        return self.pane
+
     async def ask(self, text: str) -> None:
         """Send a prompt and wait for the whole reply."""
         await self.write(text)
@@ -132,6 +171,17 @@ class Player:
         await self.until(lambda: self.pane.model_state == "no model", "search for a model ended")
         self.pane.attach(backend)
         self.screen.show_params()
+
+
+def transcript_of(pane: Pane) -> str:
+    """A pane's transcript, with what is scrolled out of sight."""
+    return "".join(pane.transcript.view.store.texts)
+
+
+def settings(text: str) -> None:
+    """Write the person's settings file."""
+    user_config_dir().mkdir(parents=True, exist_ok=True)
+    settings_path().write_text(text, encoding="utf-8")
 
 
 @asynccontextmanager

@@ -14,17 +14,10 @@ from playground.domain.endpoints import ModelRef
 from playground.domain.events import StopReason
 from playground.domain.messages import Role
 from playground.screens.choice_dialog import ChoiceDialog
-from playground.services.paths import user_config_dir
 from playground.widgets.prompt_editor import PromptEditor
-from tests.app.support import Player, make_app, playing
+from tests.app.support import Player, make_app, playing, settings
 
 LONG = "max_tokens=3000", "ignore_eos=true"
-
-
-def settings(text: str) -> None:
-    """Write the person's settings file."""
-    user_config_dir().mkdir(parents=True, exist_ok=True)
-    (user_config_dir() / "settings.toml").write_text(text, encoding="utf-8")
 
 
 def kill_model(player: Player) -> None:

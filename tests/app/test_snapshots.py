@@ -28,7 +28,7 @@ async def converse(pilot: Pilot[Any]) -> None:
     app = pilot.app
     assert isinstance(app, PlaygroundApp)
     player = Player(app, pilot)
-    await player.until(lambda: hasattr(player.screen, "pane"), "furnished")
+    await player.until(lambda: player.screen.furnished, "furnished")
     await player.attach(FakeBackend(REPLY))
     player.screen.editor.cursor_blink = False
     await player.ask("Why is the sky blue?")
