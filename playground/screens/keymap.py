@@ -18,6 +18,11 @@ _NAMED: Final = frozenset(key.value.rpartition("+")[2] for key in Keys if not ke
 )
 
 
+_WRITING: Final = frozenset(
+    ["enter", "space", "tab", "backspace", "delete", "up", "down", "left", "right", "home", "end"]
+)
+
+
 class Section(NamedTuple):
     """Bindings of one part of the program; within a part a key can have one meaning."""
 
@@ -73,7 +78,18 @@ def _mistake(name: str, keys: str, known: Mapping[str, Binding]) -> tuple[str, s
     wrong = [key for key in key_names(keys) if not _is_key(key)]
     if wrong:
         return f"keymap.{name}: {shown(wrong[0])} is no key.", 'Write for example "f6", "ctrl+k" or "escape,ctrl+x".'
+    taken = [key for key in key_names(keys) if known[name].priority and _is_for_writing(key)]
+    if taken:
+        return (
+            f"keymap.{name}: {shown(taken[0])} is needed to write and send prompts.",
+            "Take an F key, or one with ctrl or alt.",
+        )
     return None
+
+
+def _is_for_writing(key: str) -> bool:
+    """True for keys that an action of the whole screen would take away from the prompt."""
+    return key in _WRITING or _is_character(key) or (len(key) == 1 and key.isprintable())
 
 
 def _is_key(key: str) -> bool:

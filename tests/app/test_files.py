@@ -28,6 +28,8 @@ def put(name: str, text: str) -> None:
         ("settings.toml", '[keymap]\n"chat.stp" = "f12"', "Did you mean 'chat.stop'?"),
         ("settings.toml", '[keymap]\n"chat.new" = "hyperspace"', "keymap.chat.new: 'hyperspace' is no key"),
         ("settings.toml", '[keymap]\n"chat.new" = "f1"', "keymap.chat.new: 'f1' is already the key of 'Help'"),
+        ("settings.toml", '[keymap]\n"chat.new" = "enter"', "keymap.chat.new: 'enter' is needed to write"),
+        ("settings.toml", '[keymap]\n"chat.new" = "x"', "keymap.chat.new: 'x' is needed to write"),
         ("settings.toml", '[keymap]\n"chat.new" = ""', "keymap.chat.new: '' is no key"),
         ("presets/mine.toml", 'name = "mine"\nsummary = "x"\n[sampling]\ntemperature = 99', "sampling.temperature"),
         ("presets/mine.toml", 'name = "mine"\nsummary = "x"\n[sampling]\ntemprature = 1', "temprature"),
