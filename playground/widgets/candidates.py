@@ -40,7 +40,7 @@ def columns(width: int) -> Columns:
         piece = max(4, (width - 2 - raw) * 3 // 5)
         return Columns(piece, max(0, width - 2 - piece - raw), raw, 0, 0)
     rest = width - 2 - raw - after
-    piece = min(20, max(8, rest * 2 // 5))
+    piece = min(20, max(8, rest * 3 // 5))
     if width < 46:
         return Columns(piece, rest - piece, raw, 0, after)
     first = (rest - piece) * 3 // 5
