@@ -78,6 +78,7 @@ class PanesScreen(ParamsScreen):
         self.dress(pane)
         pane.slot.stand_in = other.slot.stand_in
         if other.slot.ref is not None:
+            pane.detach("loading", opening=True)  # at once, so that a prompt that follows waits for the model
             self.load_model(pane, other.slot.ref)
         else:
             pane.detach("no model")

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from playground.screens.sending import Sender
     from playground.services.accounts import Accounts
     from playground.services.counting import TokenCounter
+    from playground.services.presets import Preset
+    from playground.services.settings import Settings
 
+_SENDING: Final = "send"
+"""Group of the workers that send."""
 _COUNT_SECONDS: Final = 0.15
 """Pause in typing after which the draft is counted."""
 
@@ -43,6 +47,11 @@ class SendingScreen(PanesScreen):
     price_note = ""
     """Where prices come from, once they were needed."""
     _count_timer: Timer | None = None
+
+    def __init__(self, settings: Settings, model: str, presets: dict[str, Preset], preset: Preset) -> None:
+        super().__init__(settings, model, presets, preset)
+        self._looked_at: list[str] = []
+        """Prompts on their way: whether they fit, and what they cost, is being found out."""
 
     @property
     def targets(self) -> list[Pane]:
@@ -95,13 +104,17 @@ class SendingScreen(PanesScreen):
         if len(ready) < len(targets):
             self.notify("The model is still loading: the prompt goes as soon as it is there.", timeout=3)
         if ready:
-            self.attempt_later(partial(self._send, ready, text, pressed_at), "send")
+            self.attempt_later(partial(self._send, ready, text, pressed_at), _SENDING)
 
     async def _send(self, panes: list[Pane], text: str, pressed_at: float) -> None:
         """Look whether it fits and what it costs, ask where that has to be asked, and send."""
-        for pane in panes:
-            await self.take_change(pane)
-        plan = await self.sender.plan(panes, text)
+        self._looked_at.append(text)
+        try:
+            for pane in panes:
+                await self.take_change(pane)
+            plan = await self.sender.plan(panes, text)
+        finally:
+            self._looked_at.remove(text)
         if plan is None:
             self.give_back(text)
             return
@@ -113,6 +126,13 @@ class SendingScreen(PanesScreen):
                 self.tell(error)
                 self.give_back(text)
         self.show_editing()
+
+    async def action_stop(self) -> None:
+        """Esc also takes back a prompt that has not gone yet, as while a server counts it."""
+        if self._looked_at:
+            self.give_back(self._looked_at[-1])
+            self.workers.cancel_group(self, _SENDING)
+        await super().action_stop()
 
     def _check_can_take(self, pane: Pane) -> None:
         where = f" in pane {self.deck.number(pane)}" if self.deck.several else ""
@@ -131,15 +151,15 @@ class SendingScreen(PanesScreen):
 
     def send_late(self, pane: Pane, text: str, pressed_at: float) -> None:
         """Send a prompt that waited for the model, within the same limits as any other."""
-        self.attempt_later(partial(self._send, [pane], text, pressed_at), "send")
+        self.attempt_later(partial(self._send, [pane], text, pressed_at), _SENDING)
 
     def action_regenerate(self) -> None:
         """Another reply to the last message; it may cost as much as the first."""
-        self.attempt_later(partial(self._again, self.targets, Pane.regenerate), "send")
+        self.attempt_later(partial(self._again, self.targets, Pane.regenerate), _SENDING)
 
     def action_continue_reply(self) -> None:
         """More of the last reply."""
-        self.attempt_later(partial(self._again, [self.pane], Pane.continue_reply), "send")
+        self.attempt_later(partial(self._again, [self.pane], Pane.continue_reply), _SENDING)
 
     async def _again(self, panes: Sequence[Pane], begin: Callable[[Pane], None]) -> None:
         for pane in panes:

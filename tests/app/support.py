@@ -282,7 +282,7 @@ class FakeBackend(Backend):
             reason=reason,
             text="",
             usage=Usage(prompt_tokens=32, cached_tokens=0, completion_tokens=count, cost=0.0),
-            timings=Timings(ttft_ms=80.0, prefill_tokens_per_second=400.0, tokens_per_second=50.0),
+            timings=Timings(ttft_ms=80.0, prefill_tokens_per_second=400.0, tokens_per_second=50.0, total_ms=2500.0),
         )
 
     async def stop(self, stream: int) -> None:
