@@ -48,7 +48,11 @@ def test_json_has_everything_that_was_seen() -> None:
     assert usage == {
         "prompt_tokens": started["prompt_tokens"],
         "cached_tokens": 0,
+        "cache_write_5m_tokens": 0,
+        "cache_write_1h_tokens": 0,
         "completion_tokens": len(tokens),
+        "thinking_tokens": None,
+        "estimate": False,
         "cost": 0.0,
     }
     for name in ("ttft_ms", "prefill_tokens_per_second", "tokens_per_second"):
