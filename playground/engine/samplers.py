@@ -188,12 +188,13 @@ class SamplerChain:
             case _:
                 return getattr(lib, f"llama_sampler_init_{name}")(*values)
 
-    def choose(self, distribution: Distribution, count: int) -> Choice:
+    def choose(self, distribution: Distribution, count: int, also: Sequence[int] = ()) -> Choice:
         """Run all stages over the logits that `distribution` has read, and pick a token.
 
         Args:
             distribution: what the model thinks; its `near` must have been found with `wanted` in mind.
             count: how many of the most likely tokens are to be reported on.
+            also: further tokens that are to be reported on, in `Choice.prob` and `Choice.cut_by`.
         """
         struct, reference, params = self._struct, self._reference, self.params
         few = self._fill(distribution)
@@ -201,13 +202,15 @@ class SamplerChain:
         sorted_by_first = few and self._stages[0][0] == "top_k" and params.top_k >= count
         cuts = _Cuts(distribution, self._alive)
         if not sorted_by_first:
-            cuts.watched, top_logits = distribution.top(count)
+            top, top_logits = distribution.top(count)
+            cuts.watched = [*top, *also]
         size, mass = self._vocabulary.size, 1.0
         stages: list[Stage] = []
         for index, (name, sampler) in enumerate(self._stages):
             lib.llama_sampler_apply(sampler, reference)
             if index == 0 and sorted_by_first:
-                cuts.watched, top_logits = self._ids[:count].tolist(), self._logits[:count].tolist()
+                top, top_logits = self._ids[:count].tolist(), self._logits[:count].tolist()
+                cuts.watched = [*top, *also]
             elif name == "xtc":
                 moved_to: Any = struct.data
                 self._start = (ctypes.addressof(moved_to.contents) - self._base) // _CANDIDATE.itemsize
@@ -218,7 +221,7 @@ class SamplerChain:
                 mass = cuts.record(self._ids[self._start : self._start + size], index)
             stages.append(Stage(name, size, mass))
         token, prob = self._probabilities(cuts.watched, cuts.by, size)
-        return Choice(token, tuple(stages), cuts.watched, top_logits, prob, cuts.by)
+        return Choice(token, tuple(stages), top, top_logits, prob, cuts.by)
 
     def _fill(self, distribution: Distribution) -> bool:
         """Put the candidates into llama.cpp's array; True when those near the top were enough.
