@@ -26,6 +26,11 @@ FLASH: Final = {"auto": -1, "off": 0, "on": 1}
 
 _GPUS: Final = (1, 2)  # GGML_BACKEND_DEVICE_TYPE_GPU and _IGPU
 
+SCRATCH: Final = 2
+"""Sequences beside those of the streams, for questions about a text: one for quick ones, one for long ones."""
+_OUTPUT_BYTES: Final = 64 << 20
+_MOST_OUTPUTS: Final = 128  # more at a time make a scored text hardly faster
+
 DECODED: Final = 0
 NO_ROOM: Final = 1
 ABORTED: Final = 2
@@ -149,6 +154,10 @@ class Batch:
         self.size = end
         return end - 1
 
+    def want(self, start: int) -> None:
+        """Ask for the logits of every row from `start` on."""
+        self._wanted[start : self.size] = 1
+
 
 class Context:
     """A llama.cpp context holding several sequences in one unified KV cache."""
@@ -157,15 +166,19 @@ class Context:
         params = lib.llama_context_default_params()
         params.n_ctx = n_ctx
         params.n_batch = params.n_ubatch = options.batch
-        params.n_seq_max = options.streams
+        params.n_seq_max = options.streams + SCRATCH
         params.n_threads = threads
         params.n_threads_batch = threads_batch
         params.flash_attn_type = FLASH["on" if options.kv_type != "f16" else options.flash_attention]
         params.type_k = params.type_v = KV_TYPES[options.kv_type]
         params.kv_unified = True
         params.no_perf = True
-        # Logits are wanted for one row a sequence: room for more would cost n_batch x n_vocab floats.
-        params.n_outputs_max = options.streams
+        self.n_vocab: int = lib.llama_vocab_n_tokens(lib.llama_model_get_vocab(model))
+        # Streams want the logits of one row each, a scored text those of all its rows. Room for a whole batch would
+        # cost n_batch x n_vocab floats, so a text is scored in smaller pieces.
+        scored = min(_MOST_OUTPUTS, options.batch, _OUTPUT_BYTES // (4 * self.n_vocab))
+        self.most_outputs: int = max(params.n_seq_max, scored)
+        params.n_outputs_max = self.most_outputs
         self.abort = AbortFlag()
         self._views: dict[int, Logits] = {}
         self.pointer = lib.llama_init_from_model(model, params)
@@ -181,7 +194,6 @@ class Context:
         lib.llama_set_abort_callback(self.pointer, self.abort.function, self.abort.address)
         self.memory = lib.llama_get_memory(self.pointer)
         self.n_ctx: int = lib.llama_n_ctx(self.pointer)
-        self.n_vocab: int = lib.llama_vocab_n_tokens(lib.llama_model_get_vocab(model))
 
     def decode(self, batch: Batch) -> int:
         """Run the model over a batch: DECODED, NO_ROOM, ABORTED, or a negative number for a failure."""
