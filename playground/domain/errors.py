@@ -5,6 +5,7 @@ PlaygroundError
 │   ├── ModelFileError     a model file that is missing, damaged or of the wrong kind
 │   ├── PromptTooLong      the prompt does not fit the context window
 │   ├── TemplateError      the model's chat template refuses these messages
+│   ├── GrammarError       a grammar or JSON schema with a mistake in it
 │   ├── ConfigError        a settings, preset or theme file with a mistake in it
 │   ├── Unsupported        this backend cannot do it
 │   ├── KeyMissing         no API key for an endpoint
@@ -104,6 +105,14 @@ class PromptTooLong(BadInput):
 
 class TemplateError(BadInput):
     """The model's chat template refuses these messages."""
+
+
+class GrammarError(BadInput):
+    """A grammar or a JSON schema with a mistake in it; the message names the place."""
+
+    line: int = 0
+    """Line and column of the mistake, from 1; 0 when it has no place in the text."""
+    column: int = 0
 
 
 class ConfigError(BadInput):

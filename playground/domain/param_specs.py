@@ -101,6 +101,9 @@ SPECS: Final[dict[str, ParamSpec]] = {
               decimals=0, group="limits"),
         _spec("max_tokens", "max tokens", -1, 131072, 1, "The reply ends after this many tokens; -1 is no limit.",
               off=-1, decimals=0, scale="log", group="limits", common=True),
+        _spec("speculate", "guess ahead", 0, 32, 1,
+              "Guesses this many tokens from earlier text and checks them in one step: faster where text repeats.",
+              off=0, decimals=0, group="limits"),
         _spec("top", "candidates kept", 1, 100, 1, "How many candidates are recorded for each token.",
               decimals=0, group="limits"),
     )

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from playground.domain.errors import BadInput
+from playground.domain.grammars import check_constraint
 from playground.domain.param_specs import SPECS
 from playground.domain.sampling import DEFAULT_ORDER, SamplingParams
 
@@ -43,6 +44,7 @@ def check(params: SamplingParams) -> None:
         raise BadInput("A stop string is empty.", "Leave it out, or give at least one character.")
     if any(math.isnan(bias) or bias == math.inf for bias in params.logit_bias.values()):
         raise BadInput("A logit bias must be a number, or -inf to ban the token.")
+    check_constraint(params)
 
 
 def parse_assignment(params: SamplingParams, text: str) -> SamplingParams:
@@ -70,6 +72,8 @@ def _parse_value(params: SamplingParams, name: str, raw: str) -> Any:
             return {**params.logit_bias, token: float(bias)}
         if name == "ignore_eos":
             return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[raw.strip().lower()]
+        if name in ("grammar", "json_schema"):
+            return raw
         if name == "seed":
             return None if raw.strip().lower() in ("", "none", "random") else int(raw)
         return int(raw) if SPECS[name].whole else float(raw)

@@ -24,7 +24,7 @@ DEFAULT_ORDER: Final = (
 """Stages whose order can be changed, in llama.cpp's default order."""
 
 FIRST_STAGES: Final = ("logit_bias", "grammar")
-"""Stages that always come first, in this order. Nothing fills `grammar` yet."""
+"""Stages that always come first, in this order."""
 
 LAST_STAGES: Final = ("greedy", "dist", "mirostat", "mirostat_v2", "adaptive_p")
 """Stages that pick the token; exactly one runs, last."""
@@ -62,6 +62,12 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     penalty_last_n: int = 64
     logit_bias: dict[str, float] = {}
     """Token text, or "#id", to what is added to its logit; -inf bans it."""
+    grammar: str = ""
+    """What the reply may be, in GBNF, llama.cpp's notation; empty: anything."""
+    json_schema: str = ""
+    """The same as a JSON schema, which llama-cpp-python turns into a grammar. Only one of the two may be set."""
+    speculate: int = 0
+    """How many tokens at most are guessed ahead and checked in one step; 0 is off. It changes the speed alone."""
     order: tuple[str, ...] = DEFAULT_ORDER
     """Stages in the order they run; one that is left out does not run."""
     min_keep: int = 1
@@ -105,7 +111,11 @@ def active_stages(params: SamplingParams) -> tuple[str, ...]:
     As in llama.cpp, mirostat takes the place of the truncating stages and keeps temperature alone; temperature 0 is
     greedy whatever else is set.
     """
-    first = ("logit_bias",) if params.logit_bias or params.ignore_eos else ()
+    on = {
+        "logit_bias": bool(params.logit_bias) or params.ignore_eos,
+        "grammar": bool(params.grammar or params.json_schema),
+    }
+    first = tuple(name for name in FIRST_STAGES if on[name])
     middle = truncating_stages(params)
     if params.temperature <= 0.0:
         return (*first, *middle, "greedy")

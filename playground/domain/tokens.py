@@ -37,6 +37,8 @@ class Stage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How many tokens are still possible after this stage."""
     mass: float
     """Their share of the model's own probability, 0 to 1."""
+    at_least: bool = False
+    """True when only tokens near the top were looked at: more may be left, but hardly any mass (at most 0.001)."""
 
 
 class Token(msgspec.Struct, frozen=True, array_like=True):
@@ -62,6 +64,8 @@ class Token(msgspec.Struct, frozen=True, array_like=True):
     """Name of a special token, e.g. "<|im_end|>"; empty for ordinary text."""
     chunk: bool = False
     """True for a piece of text as a server sent it: it may be several tokens, or a part of one."""
+    drafted: bool = False
+    """True when it was guessed ahead and the model then chose the same: it cost no step of its own."""
 
     @property
     def surprisal(self) -> float | None:

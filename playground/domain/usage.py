@@ -30,6 +30,10 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens that were written, thinking included."""
     thinking_tokens: int | None = None
     """Those of the completion that were spent on thinking; None when nobody tells."""
+    drafted_tokens: int | None = None
+    """Tokens guessed ahead; None when nothing was to be guessed."""
+    accepted_tokens: int | None = None
+    """Those of them that the model then chose."""
     estimate: bool = False
     """True when the counts are not the provider's or the tokenizer's own, as after a broken stream."""
     cost: float | None = None

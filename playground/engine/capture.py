@@ -113,6 +113,10 @@ class Distribution:
         order = np.negative(values).argsort(kind="stable")[:count]
         return pool.take(order).tolist(), values.take(order).tolist()
 
+    def above(self, cutoff: float) -> NDArray[np.int64]:
+        """Ids of all tokens more likely than this, ascending."""
+        return self.near if cutoff == self._cutoff else (self._exp > np.float32(self.total * cutoff)).nonzero()[0]
+
     def holds_top(self, count: int) -> bool:
         """True when the `count` best tokens are all in `near`."""
         return count <= len(self.near)

@@ -19,7 +19,8 @@ from playground.engine import llama_log, memory
 from playground.engine.gguf import kv_bytes_per_token, recommended_params, shown_path
 from playground.engine.gguf_checks import check_model_file, split_parts
 from playground.engine.libllama import Context, gpu_name, initialise, load_model
-from playground.engine.samplers import Vocabulary
+from playground.engine.prefixes import Prefixes
+from playground.engine.stages import Vocabulary
 
 _NO_TEXT = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN
 _ALL_LAYERS = 999
@@ -59,12 +60,14 @@ class LoadedModel:
         self.info = info
         self._vocab = lib.llama_model_get_vocab(pointer)
         n_vocab = info.n_vocab
+        ends = tuple(token for token in range(n_vocab) if lib.llama_vocab_is_eog(self._vocab, token))
         self.vocabulary = Vocabulary(
             pointer=self._vocab,
             size=n_vocab,
             n_ctx=context.n_ctx,
             n_ctx_train=info.n_ctx_train,
-            end_tokens=tuple(token for token in range(n_vocab) if lib.llama_vocab_is_eog(self._vocab, token)),
+            end_tokens=ends,
+            prefixes=Prefixes(self._vocab, n_vocab, ends),
         )
         self._ends = frozenset(self.vocabulary.end_tokens)
         self.pieces = Pieces(self._vocab, self._ends)
@@ -105,7 +108,7 @@ class LoadedModel:
         return int(lib.llama_vocab_eos(self._vocab))
 
     def bias_ids(self, bias: dict[str, float]) -> dict[int, float]:
-        """Logit bias by id. Raises BadInput for a text that is not exactly one token."""
+        """Logit bias by id. Raises BadInput for a text that is not one token, and for two biases of one token."""
         by_id: dict[int, float] = {}
         for text, value in bias.items():
             token = self._one_token(text)
@@ -113,7 +116,11 @@ class LoadedModel:
                 parts = " ".join(f"#{i}" for i in self.tokenize(text, special=True, begin=False))
                 hint = f"Its tokens: {parts}." if text[:1] != "#" else f"Ids go from #0 to #{self.info.n_vocab - 1}."
                 raise BadInput(f"The logit bias for {text!r} is not one token of this model.", hint)
-            by_id[token] = value
+            if by_id.setdefault(token, value) != value:
+                raise BadInput(
+                    f"The token #{token} has two logit biases, {by_id[token]:g} and {value:g} (as {text!r}).",
+                    "A token can be named by its text and by its id; keep one of the two.",
+                )
         return by_id
 
     def _one_token(self, text: str) -> int | None:

@@ -7,6 +7,7 @@ stage whose own parameters changed is made anew, and is then told the history it
 from __future__ import annotations
 
 import ctypes
+import time
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -17,24 +18,14 @@ from numpy.typing import NDArray
 from playground.domain.sampling import SamplingParams, active_stages
 from playground.domain.tokens import Stage
 from playground.engine.capture import Distribution
-from playground.engine.libllama import pointer_to
+from playground.engine.grammar import CANDIDATE, Held, make_grammar
+from playground.engine.libllama import Logits, pointer_to
+from playground.engine.stages import Vocabulary, make_stage, stage_key
 
-_CANDIDATE: Final = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 _REMEMBERS: Final = ("penalties", "dry")
-_ACCEPTS: Final = (*_REMEMBERS, "adaptive_p")
-_MASKS: Final = ("logit_bias", "top_n_sigma")  # they may set a logit to -inf
+_ACCEPTS: Final = (*_REMEMBERS, "grammar", "adaptive_p")
+_MASKS: Final = ("logit_bias", "grammar", "top_n_sigma")  # they may set a logit to -inf
 _FEW: Final = 256  # up to here Python's own sets are quicker than an array of the whole vocabulary
-_MIROSTAT_M: Final = 100  # tokens mirostat 1 looks at to estimate the distribution's tail; llama.cpp's default
-
-
-class Vocabulary(NamedTuple):
-    """What samplers need to know about a model."""
-
-    pointer: Any
-    size: int
-    n_ctx: int
-    n_ctx_train: int
-    end_tokens: tuple[int, ...]
 
 
 class Choice(NamedTuple):
@@ -92,11 +83,12 @@ class SamplerChain:
         seed: int,
         bias: dict[int, float],
         history: Sequence[int] = (),
+        written: Sequence[int] = (),
     ) -> None:
         self._vocabulary = vocabulary
         self._seed = seed
         self._made: dict[tuple[Any, ...], Any] = {}
-        self._array = np.empty(vocabulary.size, _CANDIDATE)
+        self._array = np.empty(vocabulary.size, CANDIDATE)
         self._ids, self._logits, self._p = (self._array[field] for field in ("id", "logit", "p"))
         self._all_ids = np.arange(vocabulary.size, dtype=np.int32)
         self._alive = np.zeros(vocabulary.size, bool)
@@ -106,87 +98,49 @@ class SamplerChain:
         self._struct.data = self._data = pointer_to(self._array, lib.llama_token_data)
         self._start = 0
         self._stages: list[tuple[str, Any]] = []
+        self._held: Held | None = None
         self.params = params
         self.wanted = 1
         """How many tokens near the top would spare the stages a walk over the whole vocabulary."""
-        self.configure(params, bias, history)
+        self.configure(params, bias, history, written)
 
-    def configure(self, params: SamplingParams, bias: dict[int, float], history: Sequence[int]) -> None:
-        """Put other parameters in force; `history` is every token of the context so far."""
+    def configure(
+        self, params: SamplingParams, bias: dict[int, float], history: Sequence[int], written: Sequence[int] = ()
+    ) -> None:
+        """Put other parameters in force.
+
+        Args:
+            params: the new parameters.
+            bias: their logit bias by id.
+            history: every token of the context so far.
+            written: those of them that are part of the reply, which a grammar wants to know.
+
+        Raises:
+            BadInput: the grammar has a mistake in it, or the reply so far does not fit it; nothing has changed then.
+        """
+        names = active_stages(params)
         kept = self._made
+        if "grammar" in names and (key := self._key("grammar", params, bias)) not in kept:
+            kept = {**kept, key: make_grammar(self._vocabulary.pointer, params, written)}
         self._made, self._stages, self.params = {}, [], params
-        for name in active_stages(params):
+        for name in names:
             key = self._key(name, params, bias)
             sampler = kept.pop(key, None)
             if sampler is None:
-                sampler = self._make(name, key)
+                sampler = make_stage(self._vocabulary, key)
                 if name in _REMEMBERS:
                     for token in history[-key[1] :]:
                         lib.llama_sampler_accept(sampler, token)
             self._made[key] = sampler
             self._stages.append((name, sampler))
+        held = dict(self._stages).get("grammar")
+        self._held = Held(held, self._vocabulary.prefixes, params, self._stages[1][0]) if held else None
         for sampler in kept.values():
             lib.llama_sampler_free(sampler)
         self.wanted = max(params.top, params.top_k if self._stages[0][0] == "top_k" else 1)
 
-    def _window(self, tokens: int) -> int:
-        return tokens if tokens >= 0 else self._vocabulary.n_ctx
-
-    def _key(self, name: str, p: SamplingParams, bias: dict[int, float]) -> tuple[Any, ...]:
-        """The stage's name and every value that shapes it. For stages with a window, the window comes second."""
-        match name:
-            case "logit_bias":
-                banned = dict.fromkeys(self._vocabulary.end_tokens, float("-inf")) if p.ignore_eos else {}
-                return (name, *sorted({**bias, **banned}.items()))
-            case "penalties":
-                return name, self._window(p.penalty_last_n), p.repeat_penalty, p.frequency_penalty, p.presence_penalty
-            case "dry":
-                return (
-                    name,
-                    self._window(p.dry_last_n),
-                    p.dry_multiplier,
-                    p.dry_base,
-                    p.dry_allowed_length,
-                    p.dry_breakers,
-                )
-            case "temperature":
-                return name, p.temperature, p.dynatemp_range, p.dynatemp_exponent
-            case "xtc":
-                return name, p.xtc_probability, p.xtc_threshold, p.min_keep, self._seed
-            case "top_p" | "min_p" | "typical_p":
-                return name, getattr(p, name), p.min_keep
-            case "mirostat" | "mirostat_v2":
-                return name, self._seed, p.mirostat_tau, p.mirostat_eta
-            case "adaptive_p":
-                return name, p.adaptive_target, p.adaptive_decay, self._seed
-            case "dist":
-                return name, self._seed
-            case "greedy":
-                return (name,)
-            case _:
-                return name, getattr(p, name)
-
-    def _make(self, name: str, key: tuple[Any, ...]) -> Any:
-        values = key[1:]
-        match name:
-            case "logit_bias":
-                array = (lib.llama_logit_bias * len(values))(*(lib.llama_logit_bias(t, b) for t, b in values))
-                return lib.llama_sampler_init_logit_bias(self._vocabulary.size, len(values), array)
-            case "dry":
-                window, multiplier, base, allowed, breakers = values
-                texts = (ctypes.c_char_p * len(breakers))(*(text.encode("utf-8", "replace") for text in breakers))
-                pointer = self._vocabulary.pointer
-                return lib.llama_sampler_init_dry(pointer, multiplier, base, allowed, window, texts, len(breakers))
-            case "penalties":
-                return lib.llama_sampler_init_penalties(self._vocabulary.size, *values)
-            case "temperature":
-                return lib.llama_sampler_init_temp_ext(*values)
-            case "mirostat":
-                return lib.llama_sampler_init_mirostat(self._vocabulary.size, *values, _MIROSTAT_M)
-            case "typical_p":
-                return lib.llama_sampler_init_typical(*values)
-            case _:
-                return getattr(lib, f"llama_sampler_init_{name}")(*values)
+    def _key(self, name: str, params: SamplingParams, bias: dict[int, float]) -> tuple[Any, ...]:
+        return stage_key(name, params, vocabulary=self._vocabulary, bias=bias, seed=self._seed)
 
     def choose(self, distribution: Distribution, count: int, also: Sequence[int] = ()) -> Choice:
         """Run all stages over the logits that `distribution` has read, and pick a token.
@@ -197,7 +151,8 @@ class SamplerChain:
             also: further tokens that are to be reported on, in `Choice.prob` and `Choice.cut_by`.
         """
         struct, reference, params = self._struct, self._reference, self.params
-        few = self._fill(distribution)
+        began = time.monotonic() if self._held is not None else 0.0
+        few = self._fill(distribution, count)
         # A first top-k sorts what it keeps: the most likely tokens need not be looked for.
         sorted_by_first = few and self._stages[0][0] == "top_k" and params.top_k >= count
         cuts = _Cuts(distribution, self._alive)
@@ -213,24 +168,31 @@ class SamplerChain:
                 cuts.watched = [*top, *also]
             elif name == "xtc":
                 moved_to: Any = struct.data
-                self._start = (ctypes.addressof(moved_to.contents) - self._base) // _CANDIDATE.itemsize
+                self._start = (ctypes.addressof(moved_to.contents) - self._base) // CANDIDATE.itemsize
             elif name in _MASKS or (name == "temperature" and params.temperature <= 0.0):
-                self._drop_masked()
+                left = self._drop_masked()
+                if name == "grammar" and self._held is not None:
+                    self._held.check(left, self._vocabulary.end_tokens, began)
             if struct.size != size:
                 size = struct.size
                 mass = cuts.record(self._ids[self._start : self._start + size], index)
-            stages.append(Stage(name, size, mass))
+            stages.append(Stage(name, size, mass, few and name == "grammar"))
         token, prob = self._probabilities(cuts.watched, cuts.by, size)
         return Choice(token, tuple(stages), top, top_logits, prob, cuts.by)
 
-    def _fill(self, distribution: Distribution) -> bool:
+    def _fill(self, distribution: Distribution, count: int) -> bool:
         """Put the candidates into llama.cpp's array; True when those near the top were enough.
 
         A first stage that keeps the best few gives the same result on the tokens near the best one as on the whole
         vocabulary, at a fraction of the memory traffic.
         """
-        struct, params = self._struct, self.params
+        params = self.params
         match self._stages[0][0]:
+            case "grammar" if self._held is not None:
+                ids, few = self._held.candidates(distribution, count)
+                if ids is not None:
+                    self._put(ids, distribution.logits.take(ids))
+                    return few
             case "top_k":
                 few = distribution.holds_top(params.top_k)
             case "min_p":
@@ -238,26 +200,28 @@ class SamplerChain:
             case _:
                 few = False
         if few:
-            size = len(distribution.near)
-            self._ids[:size] = distribution.near
-            self._logits[:size] = distribution.near_logits
+            self._put(distribution.near, distribution.near_logits)
         else:
-            size = self._vocabulary.size
-            self._ids[:] = self._all_ids
-            self._logits[:] = distribution.logits
+            self._put(self._all_ids, distribution.logits)
+        return few
+
+    def _put(self, ids: NDArray[np.integer], logits: Logits) -> None:
+        size, struct = len(ids), self._struct
+        self._ids[:size] = ids
+        self._logits[:size] = logits
         if self._start:  # XTC has moved the pointer past what it removed
             struct.data, self._start = self._data, 0
         struct.size, struct.selected, struct.sorted = size, -1, False
-        return few
 
-    def _drop_masked(self) -> None:
-        """Some stages remove a token by a logit of -inf and leave it in the array: take it out."""
+    def _drop_masked(self) -> int:
+        """Some stages remove a token by a logit of -inf and leave it in the array: take it out; how many are left."""
         start, size = self._start, self._struct.size
         live = self._array[start : start + size]
         kept = live[live["logit"] > -np.inf]
         if 0 < len(kept) < size:
             live[: len(kept)] = kept
             self._struct.size = len(kept)
+        return len(kept)
 
     def _probabilities(self, watched: Sequence[int], cut_by: dict[int, int], size: int) -> tuple[int, dict[int, float]]:
         """The token that was picked, and the probability of every survivor, or of the watched ones among many."""

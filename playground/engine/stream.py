@@ -42,7 +42,16 @@ class Stream:
         self._first_index = len(request.reply_ids)
         self._submitted_at = request.submitted_at or time.monotonic()
         self._bias = model.bias_ids(request.params.logit_bias)
-        self.sampler = SamplerChain(model.vocabulary, request.params, seed=seed, bias=self._bias, history=prompt.ids)
+        self._given = request.reply_ids
+        """What the reply began with."""
+        self.sampler = SamplerChain(
+            model.vocabulary,
+            request.params,
+            seed=seed,
+            bias=self._bias,
+            history=prompt.ids,
+            written=request.reply_ids,
+        )
         self._stops = StopStrings(request.params.stop)
         self.slot: Slot | None = None
         self.pending: list[int] = []
@@ -96,13 +105,17 @@ class Stream:
             self._emit(PromptProgress(stream=self.id, done=computed - len(self.pending), total=computed))
 
     def set_params(self, params: SamplingParams) -> None:
-        """Put other parameters in force from the next token on. Raises BadInput for a bias that is no token."""
+        """Put other parameters in force from the next token on.
+
+        Raises BadInput for a bias that is no token, and for a grammar that the reply so far does not fit.
+        """
         changed = tuple(changed_fields(self.params, params))
         if not changed:
             return
-        self._bias = self._model.bias_ids(params.logit_bias)
-        self.params = params
-        self.sampler.configure(params, self._bias, [*self.prompt.ids, *self.generated])
+        bias = self._model.bias_ids(params.logit_bias)
+        written = [*self._given, *self.generated]
+        self.sampler.configure(params, bias, [*self.prompt.ids, *self.generated], written)
+        self._bias, self.params = bias, params
         self._stops = StopStrings(params.stop)
         index = self._first_index + len(self.generated)
         self._emit(ParamsChanged(stream=self.id, index=index, params=params, changed=changed))
