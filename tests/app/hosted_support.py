@@ -52,7 +52,7 @@ class Desk(Player):
 
 
 def describe(fake: FakeApi, more: str = "") -> None:
-    """Put both APIs of the fake into the settings; `more` is TOML behind them."""
+    """Put both APIs of the fake into the settings; `more` is TOML behind them, in which BOX_URL is its address."""
     settings(
         f"""
         [endpoints.box]
@@ -63,7 +63,7 @@ def describe(fake: FakeApi, more: str = "") -> None:
         base_url = "{fake.anthropic_url}"
         api_key = "${{CLAUDE_KEY}}"
         price_provider = "anthropic"
-        {more}
+        {more.replace("BOX_URL", fake.openai_url)}
         """
     )
 
