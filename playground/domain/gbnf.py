@@ -15,7 +15,7 @@ from playground.domain.errors import GrammarError
 
 LARGEST: Final = 200_000
 """Characters of a grammar, at most."""
-DEEPEST: Final = 100
+DEEPEST: Final = 1000
 """Groups inside groups, at most: llama.cpp's parser calls itself for each and has a stack that ends."""
 MOST_RULES: Final = 20_000
 """Rules, those that groups and repetitions make included."""
@@ -64,6 +64,32 @@ def read_grammar(text: str) -> Grammar:
     return _Reader(text).read()
 
 
+class _Group:
+    """Alternatives that are being read, of a rule or of a pair of parentheses."""
+
+    def __init__(self, rule: str, start: int, symbols: int = 0) -> None:
+        self.rule = rule
+        self.start = start
+        self.symbols = symbols
+        """How many names were known before it."""
+        self.items: Alternative = []
+        self.alternatives: list[Alternative] = [self.items]
+        self.last = 0
+        """Where the item begins that a sign for repetition would repeat."""
+        self.width = 1
+        """How many rules that item is, as llama.cpp counts them."""
+
+    def begin_alternative(self) -> None:
+        """Another one follows."""
+        self.items = []
+        self.alternatives.append(self.items)
+        self.begin_item()
+
+    def begin_item(self, width: int = 1) -> None:
+        """Another item follows."""
+        self.last, self.width = len(self.items), width
+
+
 class _Reader:
     """One pass over the text; `_at` is where it stands."""
 
@@ -98,7 +124,7 @@ class _Reader:
         self._skip(lines=True)
         self._symbols.add(name)
         self._grammar.places[name] = place_of(self._text, start)
-        self._grammar.rules[name] = self._alternatives(name, 0)
+        self._grammar.rules[name] = self._alternatives(name)
         if self._at < len(self._text):
             if self._text[self._at] not in "\r\n":
                 self._expected(
@@ -106,49 +132,68 @@ class _Reader:
                 )
             self._skip(lines=True)
 
-    def _alternatives(self, name: str, depth: int) -> list[Alternative]:
-        found = [self._sequence(name, depth)]
-        while self._here() == "|":
-            self._at += 1
-            self._skip(lines=True)
-            found.append(self._sequence(name, depth))
-        return found
-
-    def _sequence(self, name: str, depth: int) -> Alternative:
-        items: Alternative = []
-        last, width = 0, 1
-        while here := self._here():
-            if here in "*+?{":
-                start = self._at
-                low, high = self._repetition(here, lines=depth > 0)
-                width = self._repeat(items, last, low, high, width, (start, name))
-                continue
-            last, width = len(items), 1
-            if here in '"[':
-                items += [None] if self._characters(here) else []
-            elif here in "<!":
-                # llama.cpp can allow such a token in the middle of a text and then end the process when it comes.
-                raise fault(
-                    *place_of(self._text, self._at),
-                    "tokens by name or number are not taken.",
-                    'Write the text: "<think>"',
-                )
-            elif here == ".":
+    def _alternatives(self, name: str) -> list[Alternative]:
+        """What a rule may be. Groups are kept on a stack of our own: JSON schemas make them hundreds deep."""
+        groups = [_Group(name, self._at)]
+        while True:
+            group, inside = groups[-1], len(groups) > 1
+            here = self._here()
+            if here == "(":
+                groups.append(self._open(name, len(groups)))
+            elif here == ")" and inside:
+                groups.pop()
+                self._grammar.rules[group.rule] = group.alternatives
+                groups[-1].begin_item(max(1, len(self._symbols) - group.symbols))
+                groups[-1].items.append(group.rule)
                 self._at += 1
-                items.append(None)
-            elif here == "(":
-                group, width = self._group(name, depth)
-                items.append(group)
-            elif _NAME.match(here):
-                start = self._at
-                reference = self._match(_NAME)
-                self._symbols.add(reference)
-                self._references.setdefault(reference, start)
-                items.append(reference)
+                self._skip(lines=len(groups) > 1)
+            elif here == "|":
+                group.begin_alternative()
+                self._at += 1
+                self._skip(lines=True)
+            elif here and here in "*+?{":
+                self._repeat(group, name, lines=inside)
+            elif self._item(group):
+                self._skip(lines=inside)
+            elif inside:
+                self._expected("')'", f"The group begins at line {place_of(self._text, group.start)[0]}.")
             else:
-                break
-            self._skip(lines=depth > 0)
-        return items
+                return group.alternatives
+
+    def _item(self, group: _Group) -> bool:
+        """Read a text, a class or the name of a rule; False when none of them is here."""
+        here = self._here()
+        if here and here in "<!":
+            # llama.cpp can allow such a token in the middle of a text and then end the process when it comes.
+            place = place_of(self._text, self._at)
+            raise fault(*place, "tokens by name or number are not taken.", 'Write the text in quotes: "<think>"')
+        if here in ('"', "["):
+            group.begin_item()
+            group.items.extend([None] if self._characters(here) else [])
+        elif here == ".":
+            group.begin_item()
+            self._at += 1
+            group.items.append(None)
+        elif _NAME.match(here):
+            group.begin_item()
+            start = self._at
+            reference = self._match(_NAME)
+            self._symbols.add(reference)
+            self._references.setdefault(reference, start)
+            group.items.append(reference)
+        else:
+            return False
+        return True
+
+    def _open(self, name: str, depth: int) -> _Group:
+        start, before = self._at, len(self._symbols)
+        if depth > DEEPEST:
+            raise fault(
+                *place_of(self._text, start), f"groups are {DEEPEST} deep here.", "Make rules of the inner ones."
+            )
+        self._at += 1
+        self._skip(lines=True)
+        return _Group(self._new_rule(start, name), start, before)
 
     def _characters(self, quote: str) -> bool:
         """A "literal" or a [class]; False for an empty one."""
@@ -167,22 +212,6 @@ class _Reader:
                 self._at += 1
         self._at += 1
         return self._at - 1 > first
-
-    def _group(self, name: str, depth: int) -> tuple[str, int]:
-        """The rule a group makes, and how many names it brought along."""
-        start, before = self._at, len(self._symbols)
-        if depth == DEEPEST:
-            raise fault(
-                *place_of(self._text, start), f"groups are {DEEPEST} deep here.", "Make rules of the inner ones."
-            )
-        self._at += 1
-        self._skip(lines=True)
-        group = self._new_rule(start, name)
-        self._grammar.rules[group] = self._alternatives(name, depth + 1)
-        if self._here() != ")":
-            self._expected("')'", f"The group begins at line {place_of(self._text, start)[0]}.")
-        self._at += 1
-        return group, max(1, len(self._symbols) - before)
 
     def _repetition(self, sign: str, *, lines: bool) -> tuple[int, int | None]:
         """How often at least and at most; None for no limit."""
@@ -207,21 +236,19 @@ class _Reader:
             raise fault(*place_of(self._text, start), f"{low:,} repetitions.", f"At most {MOST_REPEATS:,} are taken.")
         return low, None if high is not None and high > MOST_REPEATS else high
 
-    def _repeat(
-        self, items: Alternative, last: int, low: int, high: int | None, width: int, at: tuple[int, str]
-    ) -> int:
-        """Replace what stands from `last` on by its repetition; how many rules that is, as llama.cpp counts them."""
-        start, name = at
-        if last == len(items):
+    def _repeat(self, group: _Group, name: str, *, lines: bool) -> None:
+        """Replace the last item of a group by its repetition."""
+        start, items = self._at, group.items
+        low, high = self._repetition(self._here(), lines=lines)
+        if group.last == len(items):
             raise fault(*place_of(self._text, start), "expected something to repeat before this sign.")
-        width *= high or low or 1
-        if width >= MOST_REPEATS:
-            raise fault(
-                *place_of(self._text, start), "too many repetitions of repetitions.", "Repeat less, or a simpler part."
-            )
-        repeated = items[last:]
+        group.width *= high or low or 1
+        if group.width >= MOST_REPEATS:
+            place = place_of(self._text, start)
+            raise fault(*place, "too many repetitions of repetitions.", "Repeat less, or a simpler part.")
+        repeated = items[group.last :]
         if low == 0:
-            del items[last:]
+            del items[group.last :]
         optional = 1 if high is None else high - low
         if optional:
             rest = self._new_rule(start, name)
@@ -229,7 +256,6 @@ class _Reader:
                 self._new_rule(start, name)
             self._grammar.rules[rest] = [[*repeated, rest] if high is None else repeated, []]
             items.append(rest)
-        return width
 
     def _new_rule(self, start: int, name: str) -> str:
         if len(self._symbols) >= MOST_RULES:

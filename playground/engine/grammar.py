@@ -79,7 +79,9 @@ def schema_to_grammar(schema: str) -> str:
         check_grammar(text)
     except GrammarError as error:
         raise GrammarError(
-            "The JSON schema becomes a grammar that llama.cpp cannot take.", "Try a simpler schema.", error.message
+            "The JSON schema becomes a grammar that llama.cpp cannot take.",
+            "Try a simpler schema; a large maxLength or maxItems takes the most room.",
+            error.message,
         ) from error
     return text
 
