@@ -13,10 +13,19 @@ from playground.domain.events import Event
 from playground.domain.messages import GenerationRequest, Prompt, PromptView
 from playground.domain.models import ModelCard
 from playground.domain.sampling import SamplingParams
+from playground.domain.scoring import Score, ScoreRequest
 from playground.domain.usage import TokenCount
+from playground.domain.what_if import Continuation, Replay, ReplayRequest, WhatIf, WhatIfRequest
 
 EventSink = Callable[[Event], None]
 """Takes events as they come. It must be cheap and must not raise: a deque's `append` is the model of one."""
+
+Progress = Callable[[int, int], None]
+"""Takes how many tokens are computed, and of how many."""
+
+
+def silent(done: int, total: int) -> None:
+    """Progress that nobody wants to know about."""
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +49,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Takes a `RawPrompt`."""
     view_prompt: bool = False
     """Can show the exact prompt with its special tokens."""
+    what_if: bool = False
+    """Shows tokens under other parameters: `what_if`, `replay`, and `tokenize_continuation` for a forced text."""
+    score: bool = False
+    """Scores any text."""
     effort: tuple[str, ...] = ()
     """Levels of effort that can be asked for; empty: no such control."""
     thinking: tuple[str, ...] = ()
@@ -112,6 +125,36 @@ class Backend(ABC):
     async def count_prompt(self, prompt: Prompt) -> TokenCount:
         """Tokens of a whole prompt with everything the template adds. Raises as `count_tokens` does."""
         raise Unsupported(f"{self.card.short_name} does not count tokens.")
+
+    async def what_if(self, request: WhatIfRequest) -> WhatIf:
+        """A position of a reply under other parameters, exactly. Cheap while the position stays the same.
+
+        Raises BadInput, PromptTooLong, TemplateError, RunFailed (no room beside running streams), EngineDied,
+        Unsupported, and Superseded when a newer question of the same asker came before this one was answered.
+        """
+        raise Unsupported(
+            f"{self.card.short_name} does not show other outcomes of a token.", self.capabilities.why_not("what_if")
+        )
+
+    async def replay(self, request: ReplayRequest, progress: Progress = silent) -> Replay:
+        """A whole reply under other parameters, without generating. Cancelling ends the work.
+
+        Raises as `what_if` does, but never Superseded.
+        """
+        raise Unsupported(
+            f"{self.card.short_name} does not show other outcomes of a reply.", self.capabilities.why_not("what_if")
+        )
+
+    async def tokenize_continuation(self, prompt: Prompt, reply_ids: Sequence[int], text: str) -> Continuation:
+        """The tokens of a text put behind the beginning of a reply. Raises BadInput, TemplateError, EngineDied."""
+        raise Unsupported(f"{self.card.short_name} does not tell tokens.", self.capabilities.why_not("what_if"))
+
+    async def score(self, request: ScoreRequest, progress: Progress = silent) -> Score:
+        """How likely the model finds each token of a text. Cancelling ends the work.
+
+        Raises BadInput, PromptTooLong, TemplateError, RunFailed, EngineDied, Unsupported.
+        """
+        raise Unsupported(f"{self.card.short_name} does not score texts.", self.capabilities.why_not("score"))
 
     @abstractmethod
     async def close(self) -> None:

@@ -6,20 +6,18 @@ llama.cpp may abort, or be killed for memory: then this side reports it and ever
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from playground.backends.base import Backend, Capabilities, EventSink
+from playground.backends.base import Capabilities, EventSink, silent
+from playground.backends.local_questions import AskingBackend
 from playground.backends.worker_process import WorkerProcess
 from playground.domain.errors import BadInput, EngineDied, OutOfMemory, as_error, tells_of_no_memory
 from playground.domain.events import Event, Failed, Finished
-from playground.domain.messages import GenerationRequest, Prompt, PromptView
+from playground.domain.messages import GenerationRequest
 from playground.domain.models import LoadOptions, ModelCard, ModelInfo
 from playground.domain.sampling import SamplingParams
-from playground.domain.usage import TokenCount
 from playground.engine import protocol
 
 _CAPABILITIES: Final = Capabilities(
@@ -32,29 +30,27 @@ _CAPABILITIES: Final = Capabilities(
     continue_reply=True,
     raw=True,
     view_prompt=True,
+    what_if=True,
+    score=True,
 )
-_counted: Final = partial(TokenCount, exact=True, method="tokenizer")
 _LOADING: Final = 0
 """Ticket of the load; the others count from 1."""
 _computing: Final[set[LocalBackend]] = set()
 """Backends with a run under way. Their workers divide the cores among themselves."""
 
 
-class LocalBackend(Backend):
+class LocalBackend(AskingBackend):
     """One model in one worker. Make it with `LocalBackend.load`."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._worker: WorkerProcess | None = None
         self._sinks: dict[int, tuple[EventSink, asyncio.Future[None]]] = {}
-        self._waiting: dict[int, asyncio.Future[Any]] = {}
-        self._tickets = itertools.count(1)
         self._progress: Callable[[float], None] = lambda _: None
         self._closing = False
         self._sharing = 1
         """How many workers compute, as this one was told."""
         self.info: ModelInfo | None = None
-        self.died: asyncio.Future[EngineDied] = asyncio.get_running_loop().create_future()
-        """Resolves when the worker ends by itself."""
 
     @classmethod
     async def load(
@@ -111,8 +107,7 @@ class LocalBackend(Backend):
             return
         done = asyncio.get_running_loop().create_future()
         self._sinks[request.stream] = (sink, done)
-        _computing.add(self)
-        _share_cores()
+        self._share_work()
         try:
             self._send(protocol.Generate(request))
             await done
@@ -123,31 +118,11 @@ class LocalBackend(Backend):
             raise
         finally:
             self._sinks.pop(request.stream, None)
-            if not self._sinks:
-                _computing.discard(self)
-                _share_cores()
+            self._share_work()
 
     async def stop(self, stream: int) -> None:
         """See Backend."""
         self._send(protocol.Stop(stream))
-
-    async def set_params(self, stream: int, params: SamplingParams) -> None:
-        """See Backend."""
-        await self._ask(lambda ticket: protocol.SetParams(ticket, stream, params))
-
-    async def view_prompt(self, prompt: Prompt, reply_ids: Sequence[int] = ()) -> PromptView:
-        """See Backend."""
-        view = await self._ask(lambda ticket: protocol.ViewPrompt(ticket, prompt, tuple(reply_ids)))
-        assert isinstance(view, PromptView)
-        return view
-
-    async def count_tokens(self, text: str) -> TokenCount:
-        """See Backend."""
-        return _counted(int(await self._ask(lambda ticket: protocol.CountTokens(ticket, text))))
-
-    async def count_prompt(self, prompt: Prompt) -> TokenCount:
-        """See Backend."""
-        return _counted(len((await self.view_prompt(prompt)).ids))
 
     async def close(self) -> None:
         """End the worker; what still waits for it is told that it is gone."""
@@ -159,16 +134,12 @@ class LocalBackend(Backend):
         assert self._worker is not None
         self._worker.send(request)
 
-    async def _ask(self, make: Callable[[int], protocol.Request]) -> Any:
-        if self.died.done():
-            raise self.died.result()
-        ticket = next(self._tickets)
-        answer = self._waiting[ticket] = asyncio.get_running_loop().create_future()
-        try:
-            self._send(make(ticket))
-            return await answer
-        finally:
-            self._waiting.pop(ticket, None)
+    def _share_work(self) -> None:
+        if self._sinks or self._progresses:
+            _computing.add(self)
+        else:
+            _computing.discard(self)
+        _share_cores()
 
     def _dispatch(self, answer: protocol.Answer) -> None:
         match answer:
@@ -178,8 +149,10 @@ class LocalBackend(Backend):
                 self._resolve(_LOADING, answer.info)
             case protocol.LoadFailed():
                 self._refuse(_LOADING, as_error(answer.problem))
-            case protocol.Answered():
+            case protocol.Answered() | protocol.Found():
                 self._resolve(answer.ticket, answer.value)
+            case protocol.Advanced():
+                self._progresses.get(answer.ticket, silent)(answer.done, answer.total)
             case protocol.Refused():
                 self._refuse(answer.ticket, as_error(answer.problem))
             case _:
@@ -193,16 +166,6 @@ class LocalBackend(Backend):
         sink(event)
         if isinstance(event, Finished | Failed) and not done.done():
             done.set_result(None)
-
-    def _resolve(self, ticket: int, value: object) -> None:
-        future = self._waiting.get(ticket)
-        if future is not None and not future.done():
-            future.set_result(value)
-
-    def _refuse(self, ticket: int, error: Exception) -> None:
-        future = self._waiting.get(ticket)
-        if future is not None and not future.done():
-            future.set_exception(error)
 
     def _end(self) -> None:
         """The worker is gone: whoever waits is told why."""

@@ -12,6 +12,7 @@ PlaygroundError
 │   ├── KeyRefused         the server does not accept the key, or not for this
 │   ├── RequestRefused     the server does not accept what was asked of it
 │   └── BudgetReached      a budget the person set would be overdrawn
+├── Superseded             a newer question of the same kind took this one's place
 └── RunFailed              something broke while working (exit status 1)
     ├── OutOfMemory        the model or its context does not fit in memory
     ├── EngineDied         the worker process ended by itself
@@ -137,6 +138,10 @@ class RequestRefused(BadInput):
 
 class BudgetReached(BadInput):
     """A budget the person set would be overdrawn; nothing was sent."""
+
+
+class Superseded(PlaygroundError):
+    """A newer question of the same kind took this one's place, so it has no answer; nothing is wrong."""
 
 
 class RunFailed(PlaygroundError):

@@ -20,6 +20,7 @@ from playground.engine.capture import Distribution
 from playground.engine.libllama import ABORTED, DECODED, NO_ROOM, Batch
 from playground.engine.model import LoadedModel
 from playground.engine.prompt import build_prompt
+from playground.engine.questions import Questions
 from playground.engine.sequences import SequencePool
 from playground.engine.stream import Emit, Stream
 
@@ -35,6 +36,7 @@ class Engine:
         self._emit = emit
         self._batch = Batch(batch)
         self._pool = SequencePool(model, streams)
+        self.questions = Questions(model, self._pool, batch=batch, streams=streams)
         self._distribution = Distribution(model.info.n_vocab)
         self._waiting: list[Stream] = []
         self._running: list[Stream] = []
@@ -45,8 +47,8 @@ class Engine:
 
     @property
     def busy(self) -> bool:
-        """True while any stream waits or runs."""
-        return bool(self._waiting or self._running)
+        """True while any stream waits or runs, or a question has to be computed."""
+        return bool(self._waiting or self._running or self.questions.busy)
 
     def redirect(self, emit: Emit) -> None:
         """Send the events of streams that are submitted from now on somewhere else."""
@@ -54,7 +56,7 @@ class Engine:
 
     def forget(self) -> None:
         """Drop every cached prefix that no stream is using."""
-        while self._pool.evict():
+        while self.questions.give_room() or self._pool.evict():
             pass
 
     def view_prompt(self, prompt: Prompt, reply_ids: Sequence[int] = ()) -> PromptView:
@@ -101,7 +103,9 @@ class Engine:
                 candidate.set_params(params)
 
     def step(self) -> None:
-        """Decode one batch and choose a token for every stream whose prompt is done."""
+        """Decode one batch and choose a token for every stream whose prompt is done, and a piece for a question."""
+        if self.questions.busy:
+            self.questions.step(shared=bool(self._running))
         if self._stopping:
             self._handle_stops()
         if self._waiting:
@@ -192,12 +196,16 @@ class Engine:
         if result == ABORTED:
             return
         if result == NO_ROOM:
-            if not self._pool.evict():
+            if not self._make_room():
                 longest = max(self._running, key=lambda s: len(s.prompt.ids) + len(s.generated))
                 self._finish(longest, StopReason.CONTEXT)
             return
         for stream in list(self._running):
             self._fail(stream, RunFailed(f"llama.cpp could not compute a batch (code {result}).", "Reload the model."))
+
+    def _make_room(self) -> bool:
+        """Give up what no stream needs, least of all questions under way; False when there is nothing left."""
+        return self.questions.give_room() or self._pool.evict() or self.questions.break_off()
 
     def _finish(self, stream: Stream, reason: StopReason) -> None:
         self._drop(stream)

@@ -17,6 +17,8 @@ from playground.domain.events import Event
 from playground.domain.messages import GenerationRequest, Prompt, PromptView
 from playground.domain.models import LoadOptions, ModelInfo
 from playground.domain.sampling import SamplingParams
+from playground.domain.scoring import Score, ScoreRequest
+from playground.domain.what_if import Continuation, Replay, ReplayRequest, WhatIf, WhatIfRequest
 
 _LENGTH: Final = struct.Struct("<I")
 LARGEST_FRAME: Final = 256 << 20
@@ -72,7 +74,44 @@ class CountTokens(msgspec.Struct, frozen=True, tag="count"):
     text: str
 
 
-Request = Load | Generate | Stop | ShareCores | SetParams | ViewPrompt | CountTokens
+class AskWhatIf(msgspec.Struct, frozen=True, tag="ask_what_if"):
+    """Ask what a position would look like; answered by Found or Refused. A newer one of its asker replaces it."""
+
+    ticket: int
+    request: WhatIfRequest
+
+
+class AskReplay(msgspec.Struct, frozen=True, tag="ask_replay"):
+    """Ask what would have become of a reply; answered by Advanced, then Found or Refused."""
+
+    ticket: int
+    request: ReplayRequest
+
+
+class AskScore(msgspec.Struct, frozen=True, tag="ask_score"):
+    """Have a text scored; answered by Advanced, then Found or Refused."""
+
+    ticket: int
+    request: ScoreRequest
+
+
+class AskContinuation(msgspec.Struct, frozen=True, tag="ask_continuation"):
+    """Ask for the tokens of a text behind a prompt and the beginning of a reply; answered by Found or Refused."""
+
+    ticket: int
+    prompt: Prompt
+    reply_ids: tuple[int, ...]
+    text: str
+
+
+class Withdraw(msgspec.Struct, frozen=True, tag="withdraw"):
+    """A replay or a score is no longer wanted. No answer."""
+
+    ticket: int
+
+
+Question = AskWhatIf | AskReplay | AskScore | AskContinuation
+Request = Load | Generate | Stop | ShareCores | SetParams | ViewPrompt | CountTokens | Question | Withdraw
 
 
 class Loading(msgspec.Struct, frozen=True, tag="loading"):
@@ -107,7 +146,23 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     problem: Problem
 
 
-Answer = Loading | Loaded | LoadFailed | Answered | Refused | Event
+class Found(msgspec.Struct, frozen=True, tag="found"):
+    """The answer to a question about a text."""
+
+    ticket: int
+    value: WhatIf | Replay | Score | Continuation
+
+
+class Advanced(msgspec.Struct, frozen=True, tag="advanced"):
+    """How far a replay or a score is."""
+
+    ticket: int
+    done: int
+    total: int
+    """Tokens to compute."""
+
+
+Answer = Loading | Loaded | LoadFailed | Answered | Refused | Found | Advanced | Event
 
 _encoder = msgspec.msgpack.Encoder()
 

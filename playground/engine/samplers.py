@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from playground.domain.sampling import SamplingParams, active_stages
 from playground.domain.tokens import Stage
 from playground.engine.capture import Distribution
-from playground.engine.grammar import CANDIDATE, Held, make_grammar
+from playground.engine.grammar import CANDIDATE, Held, allows, make_grammar
 from playground.engine.libllama import Logits, pointer_to
 from playground.engine.stages import Vocabulary, make_stage, stage_key
 
@@ -239,6 +239,11 @@ class SamplerChain:
                     at = token if token < size and ids[token] == token else int(np.flatnonzero(ids == token)[0])
                     prob[token] = float(p[at])
         return chosen, prob
+
+    def allows(self, token: int) -> bool:
+        """False where the grammar does not let this token follow; accepting it would then end the process."""
+        grammar = dict(self._stages).get("grammar")
+        return grammar is None or allows(grammar, token)
 
     def accept(self, token: int) -> None:
         """Tell the stages that remember what was written."""

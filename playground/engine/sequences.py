@@ -99,6 +99,20 @@ class SequencePool:
             return shared if 0 <= kept <= max(0, shared - self._swa) else 0
         return shared
 
+    def shareable(self, ids: Sequence[int], most: int) -> int:
+        """How many leading tokens, `most` at the utmost, another sequence could share with one of these."""
+        if not self._copies:
+            return 0
+        return min(most, max((common_prefix(slot.ids, ids) for slot in self.slots), default=0))
+
+    def share(self, ids: Sequence[int], most: int, target: int) -> list[int]:
+        """Let the empty sequence `target`, which is none of these, share what it can; the tokens it holds then."""
+        length = self.shareable(ids, most)
+        if length:
+            source = max(self.slots, key=lambda slot: common_prefix(slot.ids, ids))
+            self._context.copy(source.sequence, target, length)
+        return list(ids[:length])
+
     def cut(self, slot: Slot, length: int) -> bool:
         """Keep the first `length` tokens of a sequence. False: the memory cannot do that, the sequence is now empty."""
         if length >= len(slot.ids) and self._context.remove(slot.sequence, len(slot.ids)):

@@ -8,28 +8,38 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
-from playground.domain.errors import EngineDied, PlaygroundError
+from playground.domain.errors import EngineDied, PlaygroundError, Superseded
 from playground.domain.events import Failed, Finished, Started, TokenGenerated
 from playground.domain.messages import PromptView
+from playground.domain.scoring import Score
+from playground.domain.what_if import Continuation, Replay, WhatIf
 from playground.engine.engine import Engine
 from playground.engine.model import LoadedModel, open_model
 from playground.engine.protocol import (
+    Advanced,
     Answer,
     Answered,
+    AskContinuation,
+    AskReplay,
+    AskScore,
+    AskWhatIf,
     CountTokens,
+    Found,
     Generate,
     Load,
     Loaded,
     LoadFailed,
     Loading,
+    Question,
     Refused,
     Request,
     SetParams,
     ShareCores,
     Stop,
     ViewPrompt,
+    Withdraw,
     encode,
     request_reader,
 )
@@ -39,6 +49,24 @@ _HOLD_S: Final = 0.02
 
 Each write wakes the app up, on a processor that the model wants. Only tokens wait, and never a reply's first one.
 """
+
+
+class Asked(NamedTuple):
+    """A question that somebody waits for."""
+
+    ticket: int
+    emit: Callable[[Answer], None]
+
+    def tell(self, answer: WhatIf | Replay | Score | Continuation | PlaygroundError) -> None:
+        """Send the answer."""
+        if isinstance(answer, PlaygroundError):
+            self.emit(Refused(self.ticket, answer.problem))
+        else:
+            self.emit(Found(self.ticket, answer))
+
+    def advanced(self, done: int, total: int) -> None:
+        """Say how far it is."""
+        self.emit(Advanced(self.ticket, done, total))
 
 
 class Worker:
@@ -52,6 +80,8 @@ class Worker:
         self._written_at = 0.0
         self._silent: set[int] = set()
         """Streams that have begun and not brought a token yet."""
+        self._newest: dict[int, int] = {}
+        """Ticket of the last what-if of each asker that was read, answered or not."""
         self._model: LoadedModel | None = None
         self._engine: Engine | None = None
 
@@ -77,6 +107,8 @@ class Worker:
             for request in reader.feed(data):
                 if isinstance(request, Stop) and self._engine is not None:
                     self._engine.request_stop(request.stream)
+                elif isinstance(request, AskWhatIf):
+                    self._newest[request.request.asker] = request.ticket
                 self._requests.put(request)
         self._requests.put(None)
 
@@ -106,6 +138,10 @@ class Worker:
                 self._need().request_stop(request.stream)
             case ShareCores():
                 self._need().model.share_cores(request.workers)
+            case AskWhatIf() | AskReplay() | AskScore() | AskContinuation():
+                self._ask(request)
+            case Withdraw():
+                self._need().questions.withdraw(request.ticket)
             case SetParams() | ViewPrompt() | CountTokens():
                 try:
                     self._emit(Answered(request.ticket, self._answer(request)))
@@ -122,6 +158,20 @@ class Worker:
                 return engine.view_prompt(request.prompt, request.reply_ids)
             case CountTokens():
                 return len(engine.model.tokenize(request.text, special=True, begin=False))
+
+    def _ask(self, question: Question) -> None:
+        asked, questions = Asked(question.ticket, self._emit), self._need().questions
+        match question:
+            case AskWhatIf(ticket, request) if self._newest[request.asker] != ticket:
+                asked.tell(Superseded("A newer question took this one's place."))
+            case AskWhatIf(_, request):
+                questions.what_ifs.ask(request, asked.tell)
+            case AskReplay(ticket, request):
+                questions.replay(ticket, request, asked.tell, asked.advanced)
+            case AskScore(ticket, request):
+                questions.score(ticket, request, asked.tell, asked.advanced)
+            case AskContinuation():
+                asked.tell(questions.continuation(question.prompt, question.reply_ids, question.text))
 
     def _need(self) -> Engine:
         if self._engine is None:

@@ -1,0 +1,173 @@
+"""How likely the model finds a text, and what other parameters would have made of a reply: passes over known tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from playground.domain.errors import BadInput, PlaygroundError
+from playground.domain.messages import RawPrompt
+from playground.domain.params import check
+from playground.domain.scoring import Score, ScoreRequest, sum_up
+from playground.domain.tokens import Token
+from playground.domain.what_if import Replay, Replayed, ReplayRequest, Verdict
+from playground.engine.bending import Bending, Throw, unsure_stages
+from playground.engine.capture import Distribution
+from playground.engine.continuation import continue_text
+from playground.engine.libllama import Logits
+from playground.engine.model import LoadedModel
+from playground.engine.passes import Pass
+from playground.engine.prompt import build_prompt
+from playground.engine.token_record import record_token
+
+Tell = Callable[[Score | Replay | PlaygroundError], None]
+Progress = Callable[[int, int], None]
+
+
+class _Told(Pass):
+    """A pass with somebody who waits for its result and wants to know how far it is."""
+
+    def __init__(self, ids: Sequence[int], first: int, tell: Tell, progress: Progress) -> None:
+        super().__init__(ids, first)
+        self.tell = tell
+        self._progress = progress
+
+    def fail(self, error: PlaygroundError) -> None:
+        self.tell(error)
+
+    def advanced(self, done: int, total: int) -> None:
+        self._progress(done, total)
+
+
+class ScorePass(_Told):
+    """Scores the tokens of a text from one of them on.
+
+    Raises BadInput, TemplateError when there is nothing to score or no prompt to be made.
+    """
+
+    def __init__(self, model: LoadedModel, request: ScoreRequest, tell: Tell, progress: Progress) -> None:
+        ids, start, self._note = _tokens(model, request)
+        if start >= len(ids):
+            raise BadInput("There is no text to score.", "Give at least one token.")
+        # The logits of a token tell what follows it. Those of the last one are about a token that is not there.
+        super().__init__(ids[:-1] or ids, max(0, start - 1), tell, progress)
+        self._model = model
+        self._all = ids
+        self._start = start
+        self._top = request.top
+        self._distribution = Distribution(model.info.n_vocab)
+        self._tokens: list[Token] = []
+        if start == 0:
+            name, control = model.pieces[ids[0]]
+            special = name.decode("utf-8", "replace") if control else ""
+            self._tokens.append(Token(0, ids[0], b"" if control else name, None, None, None, None, special=special))
+
+    def read(self, position: int, logits: Logits) -> None:
+        """See Pass."""
+        if position + 1 >= len(self._all):
+            return
+        self._distribution.read(logits, self._top)
+        top, _ = self._distribution.top(self._top)
+        index = position + 1 - self._start
+        self._tokens.append(record_token(self._model, self._distribution, self._all[position + 1], top, index=index))
+
+    def finish(self) -> None:
+        """See Pass."""
+        again = self.cached == 0 and self.first > 0 and not self._model.info.can_cut
+        name = self._model.info.short_name
+        self.tell(sum_up(self._tokens, model=name, recomputed=again, note=self._note))
+
+
+def _tokens(model: LoadedModel, request: ScoreRequest) -> tuple[tuple[int, ...], int, str]:
+    """All tokens, the first one to report on, and what is to be said about the prompt."""
+    if isinstance(request.prompt, RawPrompt) and not request.parse_special:
+        build_prompt(model, RawPrompt(""), request.reply_ids)  # checks the ids
+        note, begin = "", tuple(model.tokenize(request.prompt.text, special=False, begin=True))
+        ids = (*begin, *request.reply_ids)
+    else:
+        view = build_prompt(model, request.prompt, request.reply_ids)
+        note, ids = view.note, view.ids
+    prompt = len(ids) - len(request.reply_ids)
+    if request.reply_text:
+        reply = continue_text(model, ids, request.reply_text)
+        ids = (*ids, *reply.ids)
+    return ids, prompt if request.only_reply else 0, note
+
+
+class ReplayPass(_Told):
+    """Looks at each token of a reply under other parameters.
+
+    Raises BadInput, TemplateError when the parameters or the reply cannot be used.
+    """
+
+    def __init__(self, model: LoadedModel, request: ReplayRequest, tell: Tell, progress: Progress) -> None:
+        check(request.params)
+        prompt = build_prompt(model, request.prompt).ids
+        ids = build_prompt(model, request.prompt, request.reply_ids).ids
+        if not prompt or not request.reply_ids:
+            raise BadInput("There is no reply to look at.", "Ask for one first.")
+        super().__init__(ids[:-1], len(prompt) - 1, tell, progress)
+        self._model = model
+        self._request = request
+        self._bending = Bending(model, prompt)
+        self._bending.configure(request.params)
+        self._unsure = unsure_stages(request.params)
+        self._outside = False
+        """True behind a token that the grammar does not allow."""
+        self._tokens: list[Replayed] = []
+
+    def read(self, position: int, logits: Logits) -> None:
+        """See Pass."""
+        index = position - self.first
+        token, recorded = self._request.reply_ids[index], self._request.recorded
+        then = recorded[index] if index < len(recorded) else None
+        if self._outside:  # the grammar does not allow what stands before, so it has nothing to say about this
+            self._tokens.append(Replayed(index, token, Verdict.IMPOSSIBLE, then, 0.0, "grammar"))
+            return
+        self._bending.read(logits)
+        self._tokens.append(_judge(index, token, then, self._bending.look(1, (token,)), self._unsure))
+        self._outside = not self._bending.allows(token)
+        if not self._outside:
+            self._bending.accept(token)
+
+    def finish(self) -> None:
+        """See Pass."""
+        self._bending.free()
+        tokens = self._tokens
+        self.tell(
+            Replay(
+                tokens=tuple(tokens),
+                params=self._request.params,
+                first_open=next((one.index for one in tokens if one.verdict is not Verdict.CERTAIN), None),
+                first_impossible=next((one.index for one in tokens if one.verdict is Verdict.IMPOSSIBLE), None),
+                unsure=self._unsure,
+                computed=len(self.ids) - self.cached,
+                recomputed=self.cached == 0 and self.first > 0 and not self._model.info.can_cut,
+            )
+        )
+
+    def fail(self, error: PlaygroundError) -> None:
+        """See Pass."""
+        self._bending.free()
+        super().fail(error)
+
+    def dropped(self) -> None:
+        """See Pass."""
+        self._bending.free()
+
+
+def _judge(index: int, token: int, then: float | None, throws: list[Throw], unsure: tuple[str, ...]) -> Replayed:
+    """A token is certain, or impossible, when it is so however chance falls."""
+    now = sum(throw.chance * throw.prob(token) for throw in throws)
+    if unsure:
+        # The stages before the one that remembers do the same whatever it remembers.
+        cut = throws[0].choice.cut_by.get(token, -1)
+        stages = throws[0].choice.stages
+        if 0 <= cut < len(stages) - 1:
+            return Replayed(index, token, Verdict.IMPOSSIBLE, then, 0.0, stages[cut].name)
+        return Replayed(index, token, Verdict.UNSURE, then, None, unsure[0])
+    if all(throw.only(token) for throw in throws):
+        return Replayed(index, token, Verdict.CERTAIN, then, 1.0)
+    if now > 0.0:
+        return Replayed(index, token, Verdict.POSSIBLE, then, now)
+    choice = throws[-1].choice
+    return Replayed(index, token, Verdict.IMPOSSIBLE, then, 0.0, choice.stages[choice.cut_by.get(token, -1)].name)
