@@ -39,7 +39,7 @@ class ConversationScreen(Screen[None]):
             "escape",
             "stop",
             "Stop",
-            "End the reply that is being written, or a load; else leave the token cursor or an edit",
+            "End this pane's reply, then those of the others, or a load; else leave the token cursor or an edit",
             priority=False,
         ),
         _key("ctrl+r", "regenerate", "Again", "Write another reply to the last message, beside this one"),
@@ -111,9 +111,9 @@ class ConversationScreen(Screen[None]):
         return self.query_one(PromptEditor)
 
     async def action_stop(self) -> None:
-        """End the replies; when nothing runs, go back to the prompt."""
+        """End the reply of this pane, else those of the others; when nothing runs, go back to the prompt."""
         pane = self.pane
-        busy = [target for target in self.targets if target.session.busy]
+        busy = [pane] if pane.session.busy else [target for target in self.targets if target.session.busy]
         for target in busy:
             await target.runner.stop()
         if busy:
@@ -127,8 +127,14 @@ class ConversationScreen(Screen[None]):
 
     def action_regenerate(self) -> None:
         """Another reply to the last message."""
+        refusals: dict[str, PlaygroundError] = {}
         for pane in self.targets:
-            self.attempt(pane.regenerate)
+            try:
+                pane.regenerate()
+            except PlaygroundError as error:
+                refusals[str(error)] = error
+        for refusal in refusals.values():
+            self.tell(refusal)
 
     def action_continue_reply(self) -> None:
         """More of the last reply."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from msgspec import structs
@@ -12,6 +14,7 @@ from textual.binding import Binding, BindingType
 from playground.domain.compare_rows import CompareRow, as_csv, as_markdown
 from playground.domain.errors import BadInput
 from playground.screens.comparing import Comparison
+from playground.screens.pane import Pane
 from playground.screens.pane_figures import compare_row
 from playground.screens.sending_screen import SendingScreen
 from playground.services.presets import Preset
@@ -34,11 +37,11 @@ class CompareScreen(SendingScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         _key("alt+r", "race", "Race", "Race presets: one prompt, one seed, a pane for each preset"),
-        _key("alt+t", "table", "Table", "Show or hide the table of all panes; in it c copies Markdown, v CSV"),
-        _key("alt+d", "difference", "Diff", "Show where this pane's reply and the next pane's agree and differ"),
-        _key("alt+b", "buffered", "Buffered", "Show replies only when they are complete, as without streaming"),
+        _key("alt+t", "table", "Table", "Go to the table of all panes; there c copies Markdown, v CSV, Alt+T hides it"),
+        _key("alt+d", "difference", "Diff", "Show where this reply and the next pane's differ, then the one after's"),
+        _key("alt+u", "buffered", "Buffered", "Show replies only when they are complete, as without streaming"),
         _key("alt+j", "parting", "Parting", "Go to the token at which the replies part, in all panes"),
-        _key("alt+f", "figures", "Figures", "Waiting times, speeds and costs of the session, by model"),
+        _key("alt+i", "figures", "Figures", "Waiting times, speeds and costs of the session, by model"),
         _key("alt+h", "thinking", "Thinking", "Unfold or fold what the model thought before it answered"),
     ]
 
@@ -59,8 +62,12 @@ class CompareScreen(SendingScreen):
         return next(iter(self.query(CompareTable)), None)
 
     def action_table(self) -> None:
-        """Show or hide the table."""
-        self._table_wanted = self.table is None
+        """Go to the table, showing it where it is not; from the table, hide it again."""
+        table = self.table
+        if table is not None and not table.has_focus:
+            table.focus()
+            return
+        self._table_wanted = table is None
         self.attempt_later(self.fit_table, "table")
 
     async def fit_table(self) -> None:
@@ -72,10 +79,14 @@ class CompareScreen(SendingScreen):
             wanted = self.deck.several and self.size.height >= _HIGH
         table = self.table
         if wanted and table is None:
-            await self.query_one("#right").mount(CompareTable(id="compare"), before="#prompt")
+            table = CompareTable(id="compare")
+            await self.query_one("#right").mount(table, before="#prompt")
             self.show_table()
+            if self._table_wanted:  # asked for by a key: c and v copy it, Esc leads back to the prompt
+                table.focus()
         elif not wanted and table is not None:
             await table.remove()
+            self.editor.focus()
 
     def show_table(self) -> None:
         """Bring the table up to date."""
@@ -90,10 +101,11 @@ class CompareScreen(SendingScreen):
             self.pane.view.show_heading(None)
             return
         rows = self.rows()
-        for pane, row in zip(self.all_panes, rows, strict=True):
+        present = [replace(row, model=pane.name) for pane, row in zip(self.all_panes, rows, strict=True)]
+        for pane, row in zip(self.all_panes, present, strict=True):
             pane.view.show_heading(row)
         if grid.tabbed:
-            grid.tabs.show(rows, self.deck.number(self.pane))
+            grid.tabs.show(present, self.deck.number(self.pane))
         table = self.table
         if table is not None:
             table.show(rows)
@@ -111,7 +123,7 @@ class CompareScreen(SendingScreen):
         text = as_markdown(self.rows()) if event.format == "markdown" else as_csv(self.rows())
         self.app.copy_to_clipboard(text)
         name = "Markdown" if event.format == "markdown" else "CSV"
-        self.notify(f"The table is in the clipboard as {name}.", timeout=3)
+        self.notify(f"The table went to the clipboard of the terminal as {name}.", timeout=3)
 
     # -- races and differences ---------------------------------------------------------------------------------
 
@@ -156,7 +168,7 @@ class CompareScreen(SendingScreen):
     def action_parting(self) -> None:
         """Bring the places at which the replies part into sight, side by side."""
         if not self.comparison.show_parting():
-            self.tell(BadInput("The replies do not part, or not yet.", "Alt+R races presets on one prompt."))
+            self.tell(BadInput("The replies do not part, as far as all of them have come.", "Alt+R races presets."))
 
     def action_figures(self) -> None:
         """Percentiles and sums of the session."""
@@ -166,20 +178,28 @@ class CompareScreen(SendingScreen):
 
     def action_difference(self) -> None:
         """What two replies share, and where they differ."""
-        if self.comparison.diff_shown:
-            self.comparison.hide_diff(self.all_panes)
-            return
         if not self.deck.several:
             self.tell(BadInput("There is only one pane.", "Alt+N opens another one."))
             return
-        panes = self.deck.panes
-        other = panes[(panes.index(self.pane) + 1) % len(panes)]
+        other = self._next_to_differ_from()
+        self.comparison.hide_diff(self.all_panes)
+        if other is None:
+            return
         refusal = self.comparison.show_diff(self.pane, other)
         if refusal:
             self.tell(BadInput(refusal, "Send a prompt to both first."))
             return
         which = f"Pane {self.deck.number(self.pane)} and pane {self.deck.number(other)}"
-        self.notify(f"{which}: bright is what only one of them says. Alt+D goes back.", timeout=5)
+        self.notify(f"{which}: bright is what only one of them says. Alt+D goes on.", timeout=5)
+
+    def _next_to_differ_from(self) -> Pane | None:
+        """The pane to compare the active one with next, from its right neighbour round; None behind the last."""
+        panes, here = self.deck.panes, self.deck.panes.index(self.pane)
+        others = [*panes[here + 1 :], *panes[:here]]
+        left, right = self.comparison.pair or (None, None)
+        if left is not self.pane or right not in others:
+            return others[0]
+        return dict(pairwise([*others, None])).get(right)
 
     # -- how replies are shown ---------------------------------------------------------------------------------
 
@@ -190,7 +210,7 @@ class CompareScreen(SendingScreen):
             pane.transcript.set_buffered(self.buffered)
             pane.sync()
         if self.buffered:
-            text = "Replies appear when they are complete; both waiting times stand below them. Alt+B goes back."
+            text = "Replies appear when they are complete; both waiting times stand below them. Alt+U goes back."
         else:
             text = "Replies stream again."
         self.notify(text, timeout=5)

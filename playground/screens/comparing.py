@@ -20,8 +20,8 @@ class Comparison:
         self._marked = False
         self._strangers = False
         """True when not all racers run on the same model."""
-        self.diff_shown = False
-        """True while agreeing and differing stretches are shown in place of probabilities."""
+        self.pair: tuple[Pane, Pane] | None = None
+        """The panes whose agreeing and differing stretches are shown in place of probabilities."""
 
     @property
     def divergence(self) -> Divergence | None:
@@ -76,14 +76,14 @@ class Comparison:
         for pane, turn, side in zip((left, right), replies, (0, 1), strict=True):
             assert turn is not None
             pane.transcript.show_diff({turn.id: token_spans(spans, turn.tokens, side)})
-        self.diff_shown = True
+        self.pair = left, right
         return ""
 
     def hide_diff(self, panes: Sequence[Pane]) -> None:
         """Back to the colours of probabilities."""
         for pane in panes:
             pane.transcript.show_diff(None)
-        self.diff_shown = False
+        self.pair = None
 
 
 def _racers(panes: Sequence[Pane]) -> list[tuple[Pane, Turn]]:

@@ -24,7 +24,7 @@ class FiguresScreen(ModalScreen[None]):
     """A row for each model that replied since the start of the program."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,alt+f", "leave", "Close", id="figures.leave", tooltip="Back to the panes"),
+        Binding("escape,alt+i", "leave", "Close", id="figures.leave", tooltip="Back to the panes"),
     ]
     DEFAULT_CSS = """
     FiguresScreen {

@@ -64,6 +64,13 @@ class Pane:
         """The conversation as it stands on screen."""
         return self.view.transcript
 
+    @property
+    def name(self) -> str:
+        """Short name of the model that answers from now on, or is being opened; empty without one."""
+        if self.card is not None:
+            return self.card.short_name
+        return self.slot.ref.name.rsplit("/", 1)[-1] if self.slot.ref is not None else ""
+
     def attach(self, backend: Backend) -> None:
         """Let a model answer from now on."""
         self.opening = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from playground.domain.compare_rows import CompareRow, row_of
 from playground.domain.messages import PromptParts, Role
@@ -47,7 +48,7 @@ def status_of(pane: Pane) -> StatusView:
 
 def compare_row(pane: Pane, number: int) -> CompareRow:
     """The figures of the last reply, for the table of all panes; `number` is the pane's, from 1."""
-    return row_of(
+    row = row_of(
         number,
         pane.session.transcript.last(Role.ASSISTANT),
         model=pane.card.short_name if pane.card is not None else "",
@@ -57,6 +58,7 @@ def compare_row(pane: Pane, number: int) -> CompareRow:
         perplexity=pane.perplexity,
         cost_so_far=cost_of(pane),
     )
+    return replace(row, ending=_countdown(pane)) if pane.session.phase is Phase.RETRYING else row
 
 
 def preset_label(pane: Pane) -> str:
@@ -107,4 +109,5 @@ def _countdown(pane: Pane) -> str:
     if waiting is None:
         return "trying again"
     left_s = max(0.0, waiting.resume_at - time.monotonic())
-    return f"{waiting.problem.kind_in_words} · try {waiting.attempt + 1} of {waiting.attempts} in {left_s:.0f} s"
+    # The seconds come first: the end of a state is cut off where there is little room.
+    return f"retry in {left_s:.0f} s · {waiting.attempt + 1} of {waiting.attempts} · {waiting.problem.kind_in_words}"

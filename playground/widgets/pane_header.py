@@ -66,7 +66,8 @@ def pane_line(row: CompareRow, width: int) -> Content:
 
 def state_text(row: CompareRow) -> str:
     """What a pane is doing or why its reply ended, with its sign: "▸ writing", "■ end of text"."""
-    words = str(row.state) if row.state is PaneState.FAILED or row.state.busy else one_line(row.ending) or row.state
+    told = row.state in (PaneState.DONE, PaneState.RETRYING)  # of a failure there is more to tell than fits here
+    words = (one_line(row.ending) if told else "") or str(row.state)
     return f"{GLYPHS[row.state]} {words}"
 
 

@@ -133,6 +133,14 @@ class Player:
             "all replies ended",
         )
 
+    async def stop_all(self) -> None:
+        """Press Esc until nothing is written any more: once for this pane, once for the others."""
+        await self.press("escape")
+        await self.until(lambda: not self.pane.session.busy, "this pane stopped")
+        if any(pane.session.busy for pane in self.panes):
+            await self.press("escape")
+        await self.all_answered()
+
     async def ask_all(self, text: str) -> None:
         """Send a prompt and wait for all replies to it."""
         before = [pane.session.stream for pane in self.panes]

@@ -100,8 +100,7 @@ async def test_escape_ends_a_reply_in_whatever_trouble_it_is(monkeypatch: pytest
             await desk.until(lambda: all(SO_FAR in text for text in desk.transcripts), "both write")
         else:
             await desk.until(lambda: len(desk.fake.bodies) == 2 and desk.fake.reached.is_set(), "both wait")
-        await desk.press("escape")
-        await desk.all_answered()
+        await desk.stop_all()
         for pane, text in zip(desk.panes, desk.transcripts, strict=True):
             assert desk.reply(pane).stop_reason is StopReason.CANCELLED
             assert "■ stopped" in text

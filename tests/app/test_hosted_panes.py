@@ -82,7 +82,7 @@ async def test_an_unknown_price_is_called_unknown_and_the_sums_say_what_they_lac
         assert "Price unknown" in tooltip(desk, "#status-cost")
         assert "1 call of unknown price" in tooltip(desk, "#status-session")
         assert "genai-prices" in tooltip(desk, "#status-cost")
-        await desk.press("alt+f")
+        await desk.press("alt+i")
         await desk.until(lambda: "Figures of the session" in desk.text, "figures")
         assert f"{COST} and 1 request of unknown price in this session" in desk.text
         assert "claude-sonnet-4-5:thinking" in desk.text
@@ -212,12 +212,11 @@ async def test_the_countdown_to_the_next_attempt_is_seen_and_ended_by_escape(mon
     async with hosted(monkeypatch, "box/m:429", "claude/m:429*1") as desk:
         await desk.press("alt+1")
         await desk.say("Hello?")
-        await desk.until(lambda: "rate limited · try 2 of 4 in 7 s" in desk.text, "countdown")
-        await desk.until(lambda: "try 2 of 4 in 6 s" in desk.text, "it counts down")
+        await desk.until(lambda: "retry in 7 s · 2 of 4" in desk.text, "countdown")
+        await desk.until(lambda: "retry in 6 s" in desk.text, "it counts down")
         assert "↻ attempt 1 of 4: box takes no more requests for now" in desk.transcript
         sent = len(desk.fake.bodies)
-        await desk.press("escape")
-        await desk.all_answered()
+        await desk.stop_all()
         assert all("■ stopped" in text for text in desk.transcripts)
         assert len(desk.fake.bodies) == sent
 

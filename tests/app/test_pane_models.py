@@ -70,8 +70,7 @@ async def test_panes_share_a_worker_until_the_last_of_them_goes(starter_gguf: Pa
             "the others go on",
         )
         assert workers() == {worker}
-        await player.press("escape")
-        await player.all_answered()
+        await player.stop_all()
 
 
 async def test_two_models_are_two_workers_and_each_goes_with_its_last_pane(

@@ -220,13 +220,12 @@ async def test_a_prompt_right_behind_a_slider_goes_with_its_value() -> None:
         assert backend.requests[0].params.temperature == 1.3
 
 
-async def test_escape_stops_all_panes_and_in_one_only_that() -> None:
+async def test_escape_stops_the_active_pane_and_then_the_others() -> None:
     async with playing(make_app(), WIDE) as player:
         await open_panes(player, 3, hold_after=1)
         await player.say("Which tree?")
         await player.until(lambda: all(pane.last_token() for pane in player.panes), "all write")
-        await player.press("escape")
-        await player.all_answered()
+        await player.stop_all()
         assert player.text.count("■ stopped") >= 3
         backends = [pane.runner.backend for pane in player.panes]
         for backend in backends:
@@ -234,11 +233,10 @@ async def test_escape_stops_all_panes_and_in_one_only_that() -> None:
             backend.let_go.clear()
         await player.press("ctrl+r")
         await player.until(lambda: all(pane.session.busy and pane.last_token() for pane in player.panes), "again")
-        await player.press("alt+a", "escape")
+        await player.press("escape")
         await player.until(lambda: not player.pane.session.busy, "one stopped")
         assert [pane.session.busy for pane in player.panes] == [True, True, False]
-        await player.press("alt+a", "escape")
-        await player.all_answered()
+        await player.stop_all()
         assert all("‹ 2 of 2 ›" in text for text in player.transcripts)
 
 

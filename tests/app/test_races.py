@@ -157,6 +157,8 @@ async def test_the_table_shows_and_copies_the_figures_of_all_panes() -> None:
         assert {len(row) for row in rows} == {len(rows[0])}
         assert "Toy-1M.Q8_0" in rows[1]
         await player.press("escape", "alt+t")
+        await player.until(lambda: player.screen.table is not None and player.screen.table.has_focus, "gone to")
+        await player.press("alt+t")
         await player.until(lambda: player.screen.table is None, "hidden")
         await player.press("alt+t")
         await player.until(lambda: player.screen.table is not None, "shown")
@@ -167,7 +169,7 @@ async def test_buffered_replies_appear_when_they_are_complete_with_both_waiting_
     async with playing(make_app(), WIDE) as player:
         backend = FakeBackend([b"The", b" sea", b" is", b" blue"], hold_after=2)
         await player.attach(backend)
-        await player.press("alt+b")
+        await player.press("alt+u")
         assert "both waiting times" in player.notices
         await player.say("What is the sea?")
         await player.until(lambda: "2 tokens so far" in player.transcript, "held back")
@@ -177,7 +179,7 @@ async def test_buffered_replies_appear_when_they_are_complete_with_both_waiting_
         await player.answered()
         assert "The sea is blue" in player.transcript
         assert "seen whole after 2.5 s, growing from 0.1 s" in player.transcript
-        await player.press("alt+b")
+        await player.press("alt+u")
         assert "Replies stream again." in player.notices
         assert "TTFT 80 ms" in player.transcript
         await player.add_pane(FakeBackend([b"Hi"]))

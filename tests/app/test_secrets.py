@@ -76,7 +76,7 @@ async def test_no_key_shows_wherever_one_looks(
             assert any(secret in "".join(request.headers.values()) for secret in PLANTED), "it was really sent"
         table = desk.screen.query_one(CompareTable)
         table.focus()
-        await desk.press("c", "f8", "escape", "alt+f", "escape", "f1", "escape")
+        await desk.press("c", "f8", "escape", "alt+i", "escape", "f1", "escape")
         for secret in PLANTED:
             assert secret not in seen(desk)
             assert secret not in running()
