@@ -81,11 +81,16 @@ class Inspector(VerticalScroll, can_focus=False):
         if token is self._token and n_vocab == self._n_vocab and pinned == self._pinned:
             return
         self._token, self._n_vocab, self._pinned = token, n_vocab, pinned
-        if self.is_mounted:
+        # Parts that change while they are hidden would have the whole screen laid out for every frame.
+        if self.is_mounted and self.display:
             self._refresh_parts()
 
     def on_mount(self) -> None:
         """Draw what was shown before there was a screen."""
+        self._refresh_parts()
+
+    def on_show(self) -> None:
+        """Catch up with what was shown while this was hidden."""
         self._refresh_parts()
 
     def on_resize(self) -> None:

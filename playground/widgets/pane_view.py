@@ -5,6 +5,8 @@ from __future__ import annotations
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.content import Content
+from textual.geometry import Region
 from textual.message import Message
 
 from playground.domain.compare_rows import CompareRow
@@ -44,6 +46,8 @@ class PaneView(Vertical):
         super().__init__(id=id)
         self.transcript = TranscriptPane()
         self._heading: tuple[CompareRow | None, int] = (None, 0)
+        self._shown: tuple[Content | None, Content | None] = (None, None)
+        self._on_edges = False
 
     def compose(self) -> ComposeResult:
         """The transcript."""
@@ -52,11 +56,27 @@ class PaneView(Vertical):
     def show_heading(self, row: CompareRow | None) -> None:
         """Say who answers here and how fast, or nothing; cheap when nothing changed."""
         known = (row, self.size.width)
-        if known != self._heading:
-            self._heading = known
-            heading = pane_heading(row, max(1, self.size.width - 4)) if row is not None else None
-            self.border_title = heading.title if heading else None
-            self.border_subtitle = heading.figures if heading else None
+        if known == self._heading:
+            return
+        self._heading = known
+        heading = pane_heading(row, max(1, self.size.width - 4)) if row is not None else None
+        shown, self._shown = self._shown, (heading.title, heading.figures) if heading else (None, None)
+        self._on_edges = True
+        if shown[0] != self._shown[0]:
+            self.border_title = self._shown[0]
+        if shown[1] != self._shown[1]:
+            self.border_subtitle = self._shown[1]
+        self._on_edges = False
+
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> PaneView:
+        """Paint again; of a new heading only the edges it stands on, and not the conversation between them."""
+        if self._on_edges and self.is_mounted:
+            (top, _, bottom, left), (width, height) = self.gutter, self.outer_size
+            edges = Region(0, 0, width, top), Region(0, height - bottom, width, bottom)
+            regions = tuple(edge.translate((-left, -top)) for edge in edges)
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Pointing at a pane makes it the one that the controls act upon."""

@@ -39,7 +39,7 @@ class TokenCanvas(ScrollView):
         self.wrapping = TokenLayout(0)
         self._palette: list[Style] = []
         self._looks: list[Style] = []
-        self._faint = Style.null()
+        self._faint = self._base = Style.null()
 
     def set_palette(self, styles: Sequence[Style]) -> None:
         """Draw with these styles from now on; the style of an item is an index into them."""
@@ -59,7 +59,7 @@ class TokenCanvas(ScrollView):
     def style_of(self, item: int) -> Style:
         """Style in which an item is drawn; the base style for an index outside the palette."""
         index = self.store.styles[item]
-        return self._looks[index] if index < len(self._looks) else self.rich_style
+        return self._looks[index] if index < len(self._looks) else self._base
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Lines of the window; bypasses Textual's styles cache, which makes a new strip for every scrolled line."""
@@ -98,7 +98,7 @@ class TokenCanvas(ScrollView):
 
     def _strip(self, y: int, width: int) -> Strip:
         if y >= len(self.wrapping.lines):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self._base if self._looks else self.rich_style)
         line = self.wrapping.lines[y]
         strip: Strip | None = line.drawn
         if strip is None or strip.cell_length != width:
@@ -107,13 +107,14 @@ class TokenCanvas(ScrollView):
 
     def _draw(self, pieces: Sequence[Piece], used: int, width: int) -> Strip:
         if not self._looks:
-            self._looks = [self.rich_style + style for style in self._palette]
+            self._base = self.rich_style  # made anew from all ancestors whenever it is asked for
+            self._looks = [self._base + style for style in self._palette]
             faint = self.get_component_styles("token-canvas--newline").color
             self._faint = Style(color=(self.background_colors[1] + faint).rich_color)
         runs = groupby(pieces, key=self._look)
         segments = [Segment("".join(piece[1] for piece in run), style) for style, run in runs]
         if used <= width:
-            segments.append(Segment(" " * (width - used), self.rich_style))
+            segments.append(Segment(" " * (width - used), self._base))
             return Strip(segments, width)
         # Between a resize and its new wrapping a line may be too long.
         return Strip(segments, used).crop(0, width)

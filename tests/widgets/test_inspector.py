@@ -34,6 +34,18 @@ async def test_without_a_token_there_is_a_line_of_help() -> None:
         assert "model" not in text
 
 
+async def test_what_came_while_it_was_hidden_is_there_when_it_is_shown() -> None:
+    app = Stand(Inspector)
+    async with app.run_test(size=(60, 30)) as pilot:
+        inspector = app.query_one(Inspector)
+        inspector.display = False
+        await pilot.pause()
+        inspector.show(make_token(), N_VOCAB)
+        inspector.display = True
+        while "rank 2" not in screen_text(app):
+            await pilot.pause(0.01)
+
+
 async def test_a_token_is_shown_with_all_that_was_measured() -> None:
     app = Stand(Inspector)
     async with app.run_test(size=(60, 30)) as pilot:
