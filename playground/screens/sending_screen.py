@@ -164,10 +164,17 @@ class SendingScreen(PanesScreen):
     async def _again(self, panes: Sequence[Pane], begin: Callable[[Pane], None]) -> None:
         for pane in panes:
             await self.take_change(pane)
-        if await self.sender.may_go_again(panes):
-            for pane in panes:
+        if not await self.sender.may_go_again(panes):
+            return
+        refusals: dict[str, PlaygroundError] = {}  # what all panes refuse for one reason is told once
+        for pane in panes:
+            try:
                 if pane in self.all_panes:
-                    self.attempt(partial(begin, pane))
+                    begin(pane)
+            except PlaygroundError as error:
+                refusals[str(error)] = error
+        for refusal in refusals.values():
+            self.tell(refusal)
 
     @on(PromptEditor.Edited)
     def _edited(self) -> None:

@@ -72,17 +72,18 @@ def describe(fake: FakeApi, more: str = "") -> None:
 async def hosted(
     patch: pytest.MonkeyPatch,
     *models: str,
+    first: str = "",
     more: str = "",
     assignments: Sequence[str] = (),
     size: tuple[int, int] = WIDE,
 ) -> AsyncIterator[Desk]:
-    """The app with a pane for each of these models; at the end no task and no connection may be left."""
+    """The app with a pane for each of these models, begun with `first`; at the end no task, no connection is left."""
     before = asyncio.all_tasks()
     async with fake_api() as fake:
         patch.setenv("BOX_KEY", KEY)
         patch.setenv("CLAUDE_KEY", KEY)
         describe(fake, more)
-        async with playing(make_app(*assignments), size) as player:
+        async with playing(make_app(*assignments, model=first), size) as player:
             desk = Desk(player.app, player.pilot)
             desk.fake = fake
             await desk.until(lambda: desk.pane.model_state == "no model" or desk.pane.runner.backend, "furnished")

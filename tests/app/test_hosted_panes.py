@@ -10,7 +10,7 @@ from playground.screens.choice_dialog import ChoiceDialog
 from playground.widgets.option_rows import CycleRow
 from playground.widgets.slider import ParamSlider
 from playground.widgets.status_bar import StatusBar
-from tests.app.hosted_support import KEY, SO_FAR, TEXT, Desk, hosted
+from tests.app.hosted_support import SO_FAR, TEXT, Desk, hosted
 from tests.app.support import make_app, playing
 from tests.fakes.hosted_api import fake_api
 
@@ -189,23 +189,22 @@ async def test_without_a_key_the_pane_says_where_to_put_one_and_the_others_work(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("BARE_KEY", raising=False)
-    async with hosted(monkeypatch, "box/m:ok", more=BARE) as desk:
-        await desk.add_pane()
-        await desk.press("f5")
-        await desk.until(lambda: "ENDPOINT/MODEL" in desk.text, "picker")
-        await desk.press(*"bare/m", "enter")
+    async with hosted(monkeypatch, first="bare/m", more=BARE) as desk:
         await desk.until(lambda: desk.pane.model_state == "no model", "no key")
         assert "There is no key for bare." in desk.transcript
         assert "Set the environment variable BARE_KEY" in desk.transcript
         assert "BARE_KEY" in desk.notices
         await desk.say("Hello?")
-        await desk.until(lambda: TEXT in desk.transcripts[0], "the other pane answers")
-        assert "Pane 2 has no model and got no prompt" in desk.notices
-        monkeypatch.setenv("BARE_KEY", KEY)
+        assert desk.screen.editor.text == "Hello?"
+        await desk.add_pane()
+        await desk.choose("box/m:ok")
+        await desk.press("enter")
+        await desk.until(lambda: TEXT in desk.transcripts[1], "the other pane answers")
+        assert "Pane 1 has no model and got no prompt" in desk.notices
+        await desk.press("alt+1")
         await desk.choose("claude/m:ok")
-        await desk.press("alt+a")
-        await desk.ask("And you?")
-        assert TEXT in desk.transcript
+        await desk.ask_all("And you?")
+        assert all(TEXT in text for text in desk.transcripts)
 
 
 async def test_the_countdown_to_the_next_attempt_is_seen_and_ended_by_escape(monkeypatch: pytest.MonkeyPatch) -> None:
