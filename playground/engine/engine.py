@@ -149,10 +149,13 @@ class Engine:
         self._batch.clear()
         self._in_batch.clear()
         prefilling = []
+        # Every stream wants one row of logits for sure; what is left of them is for guesses.
+        room = min(self.model.context.most_outputs, self._batch.capacity // 2) - len(self._running)
         for stream in self._running:
             if stream.prefilling:
                 prefilling.append(stream)
             else:
+                stream.guess(room // len(self._running))
                 self._add(stream, self._batch.capacity)
         if prefilling:
             room = self._batch.capacity - self._batch.size
@@ -167,20 +170,27 @@ class Engine:
         last = len(chunk) <= room
         if not last:
             chunk = chunk[:room]
+        if stream.draft and last:
+            chunk = [*chunk, *stream.draft]
         if chunk:
             stream.row = self._batch.add(chunk, len(stream.slot.ids), stream.slot.sequence, want_last=last)
+            if stream.draft and last:
+                self._batch.want(stream.row - len(stream.draft))
             self._in_batch.append(stream)
         return len(chunk)
 
     def _sample(self) -> None:
         start = 0
         for stream in self._in_batch:
-            stream.decoded(stream.row - start + 1)
-            start = stream.row + 1
-            if stream.pending:
-                continue
+            count, start = stream.row - start + 1, stream.row + 1
             try:
-                reason = stream.sample(self.model.context.logits(stream.row), self._distribution)
+                if stream.draft:
+                    reason = stream.sample_draft(self._distribution, self._pool.cut)
+                else:
+                    stream.decoded(count)
+                    if stream.pending:
+                        continue
+                    reason = stream.sample(self.model.context.logits(stream.row), self._distribution)
             except PlaygroundError as error:
                 self._fail(stream, error)
                 continue
@@ -196,6 +206,11 @@ class Engine:
         if result == ABORTED:
             return
         if result == NO_ROOM:
+            guessing = [stream for stream in self._in_batch if stream.draft]
+            for stream in guessing:
+                stream.may_guess = False
+            if guessing:
+                return
             if not self._make_room():
                 longest = max(self._running, key=lambda s: len(s.prompt.ids) + len(s.generated))
                 self._finish(longest, StopReason.CONTEXT)

@@ -104,8 +104,11 @@ class Held:
         self._behind = behind
         """Name of the stage behind the grammar."""
 
-    def candidates(self, distribution: Distribution, count: int) -> tuple[Ids | None, bool]:
-        """Tokens to look at, ascending, None for all; and whether others might be allowed, which change nothing."""
+    def candidates(self, distribution: Distribution, count: int, also: Sequence[int]) -> tuple[Ids | None, bool]:
+        """Tokens to look at, ascending, None for all; and whether others might be allowed, which change nothing.
+
+        The `count` most likely ones and those in `also` are reported on: what is allowed of them is found in any case.
+        """
         if len(distribution.logits) <= WHOLE:
             return None, False
         possible = self._prefixes.possible(self._test)
@@ -117,7 +120,7 @@ class Held:
                 kept = ids[self._test(ids)]
                 best = max(distribution.weights(kept), default=0.0) / distribution.total
                 if suffices(self._behind, self._params, len(kept), best, floor):
-                    return ids, True
+                    return np.union1d(ids, np.array(also, np.int32)).astype(np.int32), True
         return possible, False
 
     def check(self, left: int, end_tokens: Sequence[int], began: float) -> None:

@@ -152,7 +152,7 @@ class SamplerChain:
         """
         struct, reference, params = self._struct, self._reference, self.params
         began = time.monotonic() if self._held is not None else 0.0
-        few = self._fill(distribution, count)
+        few = self._fill(distribution, count, also)
         # A first top-k sorts what it keeps: the most likely tokens need not be looked for.
         sorted_by_first = few and self._stages[0][0] == "top_k" and params.top_k >= count
         cuts = _Cuts(distribution, self._alive)
@@ -180,7 +180,7 @@ class SamplerChain:
         token, prob = self._probabilities(cuts.watched, cuts.by, size)
         return Choice(token, tuple(stages), top, top_logits, prob, cuts.by)
 
-    def _fill(self, distribution: Distribution, count: int) -> bool:
+    def _fill(self, distribution: Distribution, count: int, also: Sequence[int]) -> bool:
         """Put the candidates into llama.cpp's array; True when those near the top were enough.
 
         A first stage that keeps the best few gives the same result on the tokens near the best one as on the whole
@@ -189,7 +189,7 @@ class SamplerChain:
         params = self.params
         match self._stages[0][0]:
             case "grammar" if self._held is not None:
-                ids, few = self._held.candidates(distribution, count)
+                ids, few = self._held.candidates(distribution, count, also)
                 if ids is not None:
                     self._put(ids, distribution.logits.take(ids))
                     return few

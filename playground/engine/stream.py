@@ -20,6 +20,7 @@ from playground.engine.libllama import Logits
 from playground.engine.model import LoadedModel
 from playground.engine.samplers import Choice, SamplerChain
 from playground.engine.sequences import Slot
+from playground.engine.speculative import Guesser, why_not
 
 _PREFILL: Final = 16
 """With fewer tokens to compute than these, their speed says nothing about prefill, which is fast by its width."""
@@ -57,6 +58,10 @@ class Stream:
         self.pending: list[int] = []
         """Tokens that are not in the cache yet: the rest of the prompt, or the last token chosen."""
         self.generated: list[int] = []
+        self.draft: list[int] = []
+        """Tokens guessed to follow the pending one, in the batch being decoded."""
+        self.may_guess = True
+        self._guesser: Guesser | None = None
         self.row = 0
         """Where this stream's last token is in the batch being decoded."""
         before = [name for name, control in map(model.pieces.__getitem__, request.reply_ids) if not control]
@@ -75,6 +80,7 @@ class Stream:
         self._cached = cached
         self.pending = list(self.prompt.ids[cached:])
         self._prefill_started_at = time.monotonic()
+        unable = why_not(self._model.info) if self.params.speculate else ""
         self._emit(
             Started(
                 stream=self.id,
@@ -83,7 +89,7 @@ class Stream:
                 params=self.params,
                 seed=self._seed,
                 parts=self.prompt.parts,
-                note=self.prompt.note,
+                note=f"{self.prompt.note} {unable}".strip(),
             )
         )
 
@@ -104,6 +110,46 @@ class Stream:
             computed = len(self.prompt.ids) - self._cached
             self._emit(PromptProgress(stream=self.id, done=computed - len(self.pending), total=computed))
 
+    def guess(self, room: int) -> None:
+        """Guess what follows the pending token, `room` tokens at most."""
+        self.draft = []
+        if not (self.params.speculate and self.may_guess and self.slot and self._model.info.can_cut):
+            return
+        if len(self.pending) != 1:
+            return
+        if self._guesser is None:
+            self._guesser = Guesser([*self.prompt.ids, *self.generated])
+        room = min(room, self.params.speculate, self._model.context.n_ctx - len(self.slot.ids) - 1)
+        if self.params.max_tokens >= 0:
+            room = min(room, self.params.max_tokens - len(self.generated) - 1)
+        if room > 0:
+            self.draft = self._guesser.guess(room)
+
+    def sample_draft(self, distribution: Distribution, cut: Callable[[Slot, int], bool]) -> StopReason | None:
+        """Choose tokens as long as the guess is right, and the one behind it; the reason when the reply ends with one.
+
+        What was wrong of the guess is taken out of the cache by `cut`.
+        """
+        assert self.slot is not None
+        draft, self.draft = self.draft, []
+        first = self.row - len(draft)
+        self.decoded(1)
+        kept = len(self.slot.ids)
+        self.slot.ids += draft
+        right, reason = 0, None
+        try:
+            for guess in (*draft, None):
+                reason = self.sample(self._model.context.logits(first + right), distribution, guess)
+                hit = self.generated[-1] == guess
+                right += hit
+                if reason is not None or not hit:
+                    break
+        finally:
+            cut(self.slot, kept + right)
+            if self._guesser is not None:
+                self._guesser.learn(len(draft), right)
+        return reason
+
     def set_params(self, params: SamplingParams) -> None:
         """Put other parameters in force from the next token on.
 
@@ -120,8 +166,11 @@ class Stream:
         index = self._first_index + len(self.generated)
         self._emit(ParamsChanged(stream=self.id, index=index, params=params, changed=changed))
 
-    def sample(self, logits: Logits, distribution: Distribution) -> StopReason | None:
-        """Choose the next token from its logits and report it; the reason when the reply ends with it."""
+    def sample(self, logits: Logits, distribution: Distribution, guess: int | None = None) -> StopReason | None:
+        """Choose the next token from its logits and report it; the reason when the reply ends with it.
+
+        A token that equals the `guess` is marked as one that was guessed.
+        """
         if self.params.max_tokens == 0:
             return StopReason.LENGTH
         distribution.read(logits, self.sampler.wanted)
@@ -132,8 +181,10 @@ class Stream:
             self._prefill_s = now - self._prefill_started_at
             self.prefilling = False
         self._times.append(now)
-        token = self._token(choice, distribution, now)
+        token = self._token(choice, distribution, now, drafted=choice.token == guess)
         self.generated.append(choice.token)
+        if self._guesser is not None:
+            self._guesser.add(choice.token)
         self.pending = [choice.token]
         self._reply += token.piece
         self._emit(TokenGenerated(stream=self.id, token=token))
@@ -148,7 +199,7 @@ class Stream:
             return StopReason.CONTEXT
         return None
 
-    def _token(self, choice: Choice, distribution: Distribution, now: float) -> Token:
+    def _token(self, choice: Choice, distribution: Distribution, now: float, *, drafted: bool) -> Token:
         chosen, prob, cut_by = choice.token, choice.prob, choice.cut_by
         top, top_logits = choice.top, choice.top_logits
         if chosen in top:
@@ -178,6 +229,7 @@ class Stream:
             stages=choice.stages,
             time_ms=(now - self._submitted_at) * 1000,
             special=name.decode("utf-8", "replace") if control else "",
+            drafted=drafted,
         )
 
     def finish(self, reason: StopReason) -> None:
@@ -194,6 +246,8 @@ class Stream:
                     prompt_tokens=len(self.prompt.ids),
                     cached_tokens=self._cached,
                     completion_tokens=len(self.generated),
+                    drafted_tokens=self._guesser.drafted if self._guesser else None,
+                    accepted_tokens=self._guesser.accepted if self._guesser else None,
                     cost=0.0,
                 ),
                 timings=self._timings(),
