@@ -122,7 +122,8 @@ def _meaning(cut: Cut) -> str:
     if cut.kind == "reply":
         return f"at most {cut.max_tokens:,} tokens"
     about = "" if cut.fit.exact else "≈"
-    return f"{cut.left_out} left out, {about}{cut.fit.parts.total:,} remain"
+    room = f", {about}{cut.fit.free + cut.fit.reply:,} are free for the reply" if cut.fit.free is not None else ""
+    return f"{cut.left_out} left out; {about}{cut.fit.parts.total:,} go{room}"
 
 
 def cost_text(costs: Sequence[float | None]) -> str:

@@ -101,7 +101,10 @@ def _entries(file: str, group: str, value: Any, kinds: Mapping[str, Any], errors
         try:
             good[key] = _checked(key, converted(entry, kinds[key]))
         except ValueError as error:
-            errors.append(ConfigError(f"{file}: {group}.{key} must be {error}.", "Until then it is not used."))
+            what = f"{file}: {group}.{key} must be {error}."
+            if key == "api":  # which language it speaks cannot be guessed, and a key must not go to the wrong one
+                raise ConfigError(what, "Until then the endpoint is not used.") from error
+            errors.append(ConfigError(what, "Until then it is not used."))
     return good
 
 

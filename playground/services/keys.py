@@ -78,8 +78,8 @@ def where_to_put_key(endpoint: Endpoint, settings: Settings) -> str:
     provider = _bound_provider(endpoint, settings)
     if provider is not None:
         return (
-            f"Set the environment variable {provider.variables[0]} and start again, "
-            f"or put the key into {keys_path()} under [{endpoint.name}]."
+            f"Set the environment variable {provider.variables[0]} and start again, or write two lines into "
+            f'{keys_path()}, readable by you alone: [{endpoint.name}] and key = "…".'
         )
     return (
         f'Write api_key = "${{VARIABLE}}" under [endpoints.{endpoint.name}] in {settings_path()}, with the name of '
@@ -212,7 +212,8 @@ def _entries(raw: bytes) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for name, value in parse_toml(raw, str(keys_path())).items():
         entry = table(value) or {}
-        base_url, key = entry.get("base_url"), entry.get("key")
+        own = PROVIDERS[name].endpoint.base_url if name in PROVIDERS else None
+        base_url, key = entry.get("base_url", own), entry.get("key")
         if not isinstance(base_url, str) or not isinstance(key, str):
             raise ConfigError(
                 f"{keys_path()}: {one_line(name, 60)} must have a base_url and a key, both texts in quotes.",

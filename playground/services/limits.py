@@ -22,6 +22,7 @@ from playground.domain.fitting import (
 )
 from playground.domain.messages import ChatPrompt, Message, Prompt, PromptParts, RawPrompt, Role
 from playground.domain.models import ModelCard
+from playground.domain.sampling import UNLIMITED
 from playground.services.counting import TokenCounter
 
 LEAST_REPLY: Final = 16
@@ -69,8 +70,12 @@ class ContextWindow:
         fit = await self.check_fit(prompt, max_tokens)
         if not fit.over_by or fit.window is None:
             return []
-        ways = await self._ways(prompt, max_tokens)
         shorter = max(LEAST_REPLY, fit.window // 4)
+        if max_tokens == UNLIMITED:  # a reply without a limit takes what is left, and that should be worth the sending
+            roomy = await self._ways(prompt, shorter)
+            ways = [msgspec.structs.replace(way, max_tokens=max_tokens) for way in roomy if way.kind != "reply"]
+            return ways or await self._ways(prompt, max_tokens)
+        ways = await self._ways(prompt, max_tokens)
         if ways or fit.reply <= shorter:
             return ways
         also = f"the reply ends after {shorter:,} tokens instead of {fit.reply:,}"

@@ -74,18 +74,39 @@ class ModelPool:
             return ref
         from playground.services.models import resolve_model
 
-        return ModelRef("", str(resolve_model(wanted, self.settings)))
+        try:
+            return ModelRef("", str(resolve_model(wanted, self.settings)))
+        except BadInput as error:
+            head, slash, name = wanted.partition("/")
+            if not slash or not head or not name or head in (".", "..", "~"):
+                raise
+            known = ", ".join(sorted(self.endpoints))
+            hint = f"{error.hint} Nor is there an endpoint called {head!r}; known: {known}."
+            raise BadInput(error.message, hint.strip()) from error
 
     async def check(self, ref: ModelRef) -> None:
-        """Look at what can be seen of a model before anything is given up for it. Raises ModelFileError, BadInput."""
+        """Look at what can be seen of a model before anything is given up for it.
+
+        Raises ModelFileError, BadInput, KeyMissing.
+        """
         if ref.endpoint:
             if ref.endpoint not in self.endpoints and ref.endpoint != REPLAY:
                 known = ", ".join(sorted(self.endpoints))
                 raise BadInput(f"There is no endpoint {ref.endpoint!r}.", f"Known: {known}.")
+            self._check_key(ref)
             return
         from playground.engine.gguf_checks import check_model_file
 
         await asyncio.to_thread(check_model_file, Path(ref.name))
+
+    def _check_key(self, ref: ModelRef) -> None:
+        from playground.services.keys import find_key
+        from playground.services.references import key_missing
+
+        endpoint = self.endpoints.get(ref.endpoint)
+        wants_key = endpoint is not None and endpoint.key_needed and not endpoint.headers
+        if endpoint is not None and wants_key and find_key(endpoint, self.settings) is None:
+            raise key_missing(endpoint, self.settings)
 
     async def open(self, ref: ModelRef, progress: Progress, stand_in: ModelRef | None = None) -> Backend:
         """A model ready to be asked; a local one is loaded unless another pane has it already.

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from playground.domain.endpoints import Endpoint, ModelRef
+from playground.domain.endpoints import Endpoint, ModelRef, is_loopback
 from playground.domain.prices import Price
 from playground.domain.usage import Usage
 
@@ -47,7 +47,8 @@ class PriceTable:
     def cost(self, endpoint: Endpoint | None, model: str, usage: Usage) -> float | None:
         """US dollars of one finished request, as exact as its counts; None when the price is unknown.
 
-        `endpoint` is None for a model on this machine, which costs nothing. A price of the person's own wins over what
+        `endpoint` is None for a model of this program's own, which costs nothing, as does a server on this machine that
+        wants no key. A price of the person's own wins over what
         the server itself said it charged, and that over the table. Prices depend on the size of the prompt: give each
         request by itself, never a sum of them.
         """
@@ -58,7 +59,11 @@ class PriceTable:
             if endpoint.api == "anthropic":
                 return own.cost(usage, write_5m_factor=_WRITE_5M_FACTOR, write_1h_factor=_WRITE_1H_FACTOR)
             return own.cost(usage)
-        return _from_table(endpoint, model, usage) if usage.cost is None else usage.cost
+        if usage.cost is not None:
+            return usage.cost
+        if is_loopback(endpoint.base_url) and not endpoint.key_needed and not endpoint.headers:
+            return 0.0  # a program of the person's own; one that hands on to somebody else gets a price in settings
+        return _from_table(endpoint, model, usage)
 
     def estimate(
         self,

@@ -164,7 +164,7 @@ def test_a_file_of_keys_that_others_can_read_is_refused(mode: int) -> None:
     [
         (f"[openai]\nkey = {PLANTED}\n", "not valid TOML"),
         (f'openai = "{PLANTED}"\n', "must have a base_url and a key"),
-        (f'[openai]\nkey = "{PLANTED}"\n', "must have a base_url and a key"),
+        (f'[mine]\nkey = "{PLANTED}"\n', "must have a base_url and a key"),
         (f'[openai]\nbase_url = "https://u:{PLANTED}@x"\nkey = "k"\n', "openai.base_url must be an address"),
         (f'[openai]\nbase_url = "https://api.openai.com/v1"\nkey = "{PLANTED} \\n x"\n', "no key has"),
     ],

@@ -15,8 +15,9 @@ from playground.domain.errors import PromptTooLong, Unsupported
 from playground.domain.fitting import Cut, places_to_begin, without_oldest
 from playground.domain.messages import ChatPrompt, Message, Prompt, RawPrompt, Role
 from playground.domain.models import LoadOptions, ModelCard
+from playground.domain.sampling import UNLIMITED
 from playground.services.counting import TokenCounter
-from playground.services.limits import ContextWindow
+from playground.services.limits import LEAST_REPLY, ContextWindow
 from tests.services.counted_backend import CountedBackend, thirds
 
 MARKER = re.compile(r"\[… (≈?)([\d,]+) tokens left out …\]")
@@ -219,10 +220,14 @@ def test_every_way_out_fits_and_keeps_what_must_stay(
         else:
             assert cut.prompt.messages[-1] == prompt.messages[-1]
             assert cut.kind == "reply" or len(cut.prompt.messages) < len(prompt.messages)
+    room = max(1, max_tokens)
+    roomy = max(LEAST_REPLY, n_ctx // 4)
+    if max_tokens == -1 and ways and all(backend.size(cut.prompt) + roomy <= n_ctx for cut in ways):
+        room = roomy  # a reply without a limit is worth nothing when there is room for one token
     works = [
         begin
         for begin in places_to_begin(prompt.messages)
-        if backend.size(ChatPrompt(without_oldest(prompt.messages, begin))) + max(1, max_tokens) <= n_ctx
+        if backend.size(ChatPrompt(without_oldest(prompt.messages, begin))) + room <= n_ctx
     ]
     oldest = [cut for cut in ways if cut.kind == "oldest" and cut.max_tokens == max_tokens]
     assert bool(oldest) is bool(over_by and works), "offered whenever it helps"
@@ -273,3 +278,12 @@ async def test_with_a_real_model_cuts_really_fit(starter_gguf: Path, tmp_path: P
         assert not found[1], "counted, not estimated"
     finally:
         await backend.close()
+
+
+async def test_a_reply_without_a_limit_gets_room_worth_the_sending() -> None:
+    backend = CountedBackend()
+    prompt = talk("word " * 400)
+    ways = await window(200, backend).ways_out(prompt, UNLIMITED)
+    assert [cut.kind for cut in ways] == ["middle"]
+    assert ways[0].max_tokens == UNLIMITED
+    assert 200 - backend.size(ways[0].prompt) >= 50

@@ -8,6 +8,7 @@ from subprocess import run
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from playground.domain.endpoints import Endpoint
 from playground.domain.prices import Price
@@ -72,13 +73,20 @@ def test_a_long_prompt_is_charged_by_its_tier() -> None:
     ("endpoint", "model"),
     [
         (ANTHROPIC, "claude-nobody-9"),
-        (LOOPBACK, "gpt-4o"),
+        (structs.replace(LOOPBACK, key_needed=True), "gpt-4o"),
         (Endpoint(name="proxy", api="openai", base_url="https://llm.example.org/v1"), "gpt-4o"),
         (Endpoint(name="odd", api="openai", base_url="https://a.example", price_provider="nobody"), "gpt-4o"),
     ],
 )
 def test_an_unknown_price_is_none_and_not_zero(endpoint: Endpoint, model: str) -> None:
     assert PriceTable().cost(endpoint, model, MIXED) is None
+
+
+def test_a_server_on_this_machine_that_wants_no_key_is_free_unless_it_has_a_price() -> None:
+    free = structs.replace(LOOPBACK, key_needed=False)
+    assert PriceTable().cost(free, "gpt-4o", MIXED) == 0.0
+    own = PriceTable({f"{free.name}/gpt-4o": Price(input_per_mtok=1.0, output_per_mtok=1.0)})
+    assert own.cost(free, "gpt-4o", MIXED) == pytest.approx(13_023e-6)
 
 
 def test_models_that_stand_in_the_table_without_a_price_are_unknown_too() -> None:
