@@ -12,6 +12,7 @@ from playground.domain.models import ModelCard
 from playground.domain.sampling import SamplingParams
 from playground.domain.tokens import Token
 from playground.domain.usage import Timings, Usage
+from playground.domain.watching import WatchedWord
 
 
 class StopReason(StrEnum):
@@ -69,6 +70,8 @@ class Started(msgspec.Struct, frozen=True, kw_only=True, tag="started"):
     parts: PromptParts = PromptParts()
     note: str = ""
     """Something the person should know about how the prompt was built."""
+    watching: tuple[WatchedWord, ...] = ()
+    """The words of the watch list, and the tokens that stand for them."""
 
 
 class PromptProgress(msgspec.Struct, frozen=True, kw_only=True, tag="prompt"):

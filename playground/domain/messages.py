@@ -65,6 +65,8 @@ class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Token ids with which the reply already begins (continuing a reply, or a fork)."""
     reply_text: str = ""
     """The same beginning as text, for backends that do not take ids."""
+    watch: tuple[str, ...] = ()
+    """Words, or "#id", whose probability is told with each token; `Started.watching` says which tokens they are."""
     submitted_at: float = 0.0
     """`time.monotonic()` at the moment the person pressed send; the start of TTFT."""
 

@@ -11,6 +11,8 @@ import math
 
 import msgspec
 
+from playground.domain.watching import Watched
+
 
 class Candidate(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One token the model could have chosen at a position."""
@@ -66,6 +68,8 @@ class Token(msgspec.Struct, frozen=True, array_like=True):
     """True for a piece of text as a server sent it: it may be several tokens, or a part of one."""
     drafted: bool = False
     """True when it was guessed ahead and the model then chose the same: it cost no step of its own."""
+    watched: tuple[Watched, ...] = ()
+    """The words of the request's watch list at this position, in its order."""
 
     @property
     def surprisal(self) -> float | None:

@@ -20,7 +20,7 @@ def continue_text(model: LoadedModel, before: Sequence[int], text: str) -> Conti
     written it in another way than the tokenizer would.
     """
     tail, known = _tail(model, before)
-    alone = _split_alone(model, text)
+    alone = split_alone(model, text)
     split = model.tokenize(known, special=False, begin=False) if known is not None else None
     whole = model.tokenize(known + text, special=False, begin=False) if known is not None else alone
     if split is not None and whole[: len(split)] == split:
@@ -54,7 +54,7 @@ def _tail(model: LoadedModel, before: Sequence[int]) -> tuple[list[int], str | N
         return tail, None
 
 
-def _split_alone(model: LoadedModel, text: str) -> list[int]:
+def split_alone(model: LoadedModel, text: str) -> list[int]:
     """Tokens of a text by itself, without the space that SentencePiece puts in front of what it splits."""
     alone = model.tokenize(text, special=False, begin=False)
     if b"".join(model.pieces[token][0] for token in alone) == text.encode("utf-8", errors="replace"):

@@ -21,6 +21,7 @@ from playground.engine.model import LoadedModel
 from playground.engine.samplers import Choice, SamplerChain
 from playground.engine.sequences import Slot
 from playground.engine.speculative import Guesser, why_not
+from playground.engine.watch import WatchList
 
 _PREFILL: Final = 16
 """With fewer tokens to compute than these, their speed says nothing about prefill, which is fast by its width."""
@@ -43,6 +44,7 @@ class Stream:
         self._first_index = len(request.reply_ids)
         self._submitted_at = request.submitted_at or time.monotonic()
         self._bias = model.bias_ids(request.params.logit_bias)
+        self._watch = WatchList(model, request.watch)
         self._given = request.reply_ids
         """What the reply began with."""
         self.sampler = SamplerChain(
@@ -89,6 +91,7 @@ class Stream:
                 params=self.params,
                 seed=self._seed,
                 parts=self.prompt.parts,
+                watching=self._watch.words,
                 note=f"{self.prompt.note} {unable}".strip(),
             )
         )
@@ -174,7 +177,7 @@ class Stream:
         if self.params.max_tokens == 0:
             return StopReason.LENGTH
         distribution.read(logits, self.sampler.wanted)
-        choice = self.sampler.choose(distribution, self.params.top)
+        choice = self.sampler.choose(distribution, self.params.top, self._watch.ids)
         self.sampler.accept(choice.token)
         now = time.monotonic()
         if self.prefilling:
@@ -228,6 +231,7 @@ class Stream:
             top=tuple(candidates),
             stages=choice.stages,
             time_ms=(now - self._submitted_at) * 1000,
+            watched=self._watch.figures(distribution, choice),
             special=name.decode("utf-8", "replace") if control else "",
             drafted=drafted,
         )
