@@ -139,9 +139,20 @@ class CompareScreen(SendingScreen):
         if race is not None:
             self.attempt_later(partial(self._set_up, race), "panes")
 
+    async def _may_close(self, count: int) -> bool:
+        """Ask before conversations are closed with their panes."""
+        from playground.screens.choice_dialog import Answer, Question
+
+        what = "another pane and its conversation" if count == 1 else f"{count} other panes and their conversations"
+        text = f"The race opens panes of its own; {what} would be closed. This pane keeps its own (Alt+Left)."
+        return await self.ask(Question("Close the other panes?", text, [Answer("Close them and race")])) is not None
+
     async def _set_up(self, race: Race) -> None:
         """One pane for each preset, all with the active pane's model, prompt and seed."""
         first = self.pane
+        talked = [pane for pane in self.deck.panes if pane is not first and pane.session.transcript.turns]
+        if talked and not await self._may_close(len(talked)):
+            return
         if first.session.transcript.head is not None or first.session.busy:  # the others know nothing of what was said
             await first.end_reply()
             first.session.new_conversation()

@@ -15,9 +15,10 @@ from textual.widgets import DataTable, Static
 from playground.domain.display import display_text
 from playground.services.accounts import Accounts
 from playground.services.latency import LatencySummary, Percentiles
+from playground.services.spending import Spent
 from playground.widgets.bars import UNKNOWN
 
-_COLUMNS = ("model", "replies", "TTFT p50", "p95", "p99", "tok/s p50", "p95", "p99")
+_COLUMNS = ("model", "replies", "cost", "TTFT p50", "p95", "p99", "tok/s p50", "p95", "p99")
 
 
 class FiguresScreen(ModalScreen[None]):
@@ -65,19 +66,21 @@ class FiguresScreen(ModalScreen[None]):
         table = self.query_one(DataTable)
         table.add_columns(*_COLUMNS)
         for summary in self._accounts.latency.summaries():
-            table.add_row(*(Text(display_text(cell), no_wrap=True) for cell in _cells(summary)))
+            table.add_row(*(Text(display_text(cell), no_wrap=True) for cell in self._cells(summary)))
         if not table.row_count:
             table.add_row(Text("no reply yet"), *(Text(UNKNOWN) for _ in _COLUMNS[1:]))
+
+    def _cells(self, summary: LatencySummary) -> tuple[str, ...]:
+        name = summary.model
+        if name.endswith(".gguf"):
+            name = name.replace("\\", "/").rsplit("/", 1)[-1]
+        spent = self._accounts.spent_on.get(summary.model, Spent())
+        ttft, speed = _three(summary.ttft_ms, ",.0f", " ms"), _three(summary.tokens_per_second, ",.1f", "")
+        return (name, f"{summary.count:,}", str(spent), *ttft, *speed)
 
     def action_leave(self) -> None:
         """Back to the panes."""
         self.dismiss(None)
-
-
-def _cells(summary: LatencySummary) -> tuple[str, ...]:
-    name = summary.model.replace("\\", "/").rsplit("/", 1)[-1] if summary.model.endswith(".gguf") else summary.model
-    ttft, speed = summary.ttft_ms, summary.tokens_per_second
-    return (name, f"{summary.count:,}", *_three(ttft, ",.0f", " ms"), *_three(speed, ",.1f", ""))
 
 
 def _three(values: Percentiles, form: str, unit: str) -> tuple[str, ...]:

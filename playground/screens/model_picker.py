@@ -58,7 +58,7 @@ class ModelPicker(ModalScreen[ModelRef | None]):
         """A field for a name or path over the list."""
         with Vertical() as box:
             box.border_title = Content(self._title)
-            box.border_subtitle = Content("enter loads · esc keeps the present one")
+            box.border_subtitle = Content("enter takes it · esc keeps the present one")
             yield Input(placeholder="part of a name, the path of a .gguf file, or ENDPOINT/MODEL", id="model-name")
             yield DataTable(cursor_type="row", id="model-list")
             yield Static("", id="model-path", markup=False)

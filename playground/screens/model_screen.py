@@ -215,7 +215,14 @@ class ModelScreen(ConversationScreen):
 
         from playground.screens.model_picker import ModelPicker
 
-        self.app.push_screen(ModelPicker(self.pool, pane.slot.stand_in, title="Stand-in"), chosen)
+        self.app.push_screen(
+            ModelPicker(
+                self.pool,
+                pane.slot.stand_in,
+                title="Stand-in: answers when this pane's model is overloaded or out of reach",
+            ),
+            chosen,
+        )
 
     def action_choose_model(self) -> None:
         """Choose among the models on this machine and the hosted ones."""

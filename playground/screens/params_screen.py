@@ -75,6 +75,7 @@ class ParamsScreen(ModelScreen):
         elif not pane.opening:  # while one loads, what holds now will most likely hold again
             self._show_abilities(pane, _UNKNOWN)
         preset = pane.tuning.preset
+        self.controls.border_title = "all panes together" if self.linked else ""
         self.controls.show(params, pane.tuning.defaults(params), preset.name, tuple(preset.sampling))
 
     def _show_abilities(self, pane: Pane, able: Capabilities) -> None:

@@ -50,7 +50,11 @@ class Sender:
         assert pane.card is not None, "there is a model"
         backend = pane.runner.backend if pane.card.local else None
         tokens = await self._counter.count_text(backend, pane.card, text)
-        total = await self._counter.estimate_prompt(pane.card, pane.prompt_with(text))
+        prompt = pane.prompt_with(text)
+        if pane.card.local:
+            total = await self._counter.count_prompt(backend, pane.card, prompt)
+        else:
+            total = await self._counter.estimate_prompt(pane.card, prompt)
         cost = self._accounts.estimate(pane.card, total.tokens, pane.session.params.max_tokens)
         return Draft(tokens, total, cost)
 
@@ -133,5 +137,6 @@ def cost_text(costs: Sequence[float | None]) -> str:
         return ""
     if not known:
         return "price unknown"
-    more = " + ?" if len(known) < len(costs) else ""
-    return f"≈{usd_text(sum(known))}{more} to send"
+    if len(known) < len(costs):
+        return "price partly unknown" if not any(known) else f"more than ≈{usd_text(sum(known))} with reply"
+    return f"≈{usd_text(sum(known))} with reply"

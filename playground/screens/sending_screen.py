@@ -15,7 +15,6 @@ from playground.domain.errors import BadInput, PlaygroundError, Unsupported
 from playground.domain.events import Event, Failed, Finished
 from playground.domain.messages import Prompt
 from playground.screens.pane import Pane
-from playground.screens.pane_figures import status_of
 from playground.screens.panes_screen import PanesScreen
 from playground.widgets.prompt_editor import PromptEditor
 
@@ -195,9 +194,10 @@ class SendingScreen(PanesScreen):
 
         self.accounts = Accounts(self.settings, lambda: self.pool.endpoints)
         self.counter = TokenCounter(self.pool.endpoints)
-        self.sender = Sender(self.accounts, self.counter, self._ask)
+        self.sender = Sender(self.accounts, self.counter, self.ask)
 
-    async def _ask(self, question: Question) -> int | None:
+    async def ask(self, question: Question) -> int | None:
+        """Put a question to the person; the number of the answer, None for leaving it."""
         from playground.screens.choice_dialog import ChoiceDialog
 
         return await self.app.push_screen_wait(ChoiceDialog(question))
@@ -216,10 +216,13 @@ class SendingScreen(PanesScreen):
             return  # the model is lost; whoever watches it says so
         pane.draft_tokens = draft.tokens.tokens
         about, window = "" if draft.tokens.exact else "≈", pane.card.n_ctx
-        used = status_of(pane).parts.total
+        used, roughly = draft.total.tokens, "" if draft.total.exact else "≈"
         over = window is not None and used >= window
-        fits = f" · {about}{used:,} of {window:,}: too long by {used - window + 1:,}" if over and window else ""
-        self.editor.show_count(f"{about}{draft.tokens.tokens:,} tokens{fits}", over)
+        if over and window is not None:
+            all_of_it = f"{roughly}{used:,} of {window:,}: too long by {used - window + 1:,}"
+        else:
+            all_of_it = f"{roughly}{used:,} in all"
+        self.editor.show_count(f"{about}{draft.tokens.tokens:,} tokens · {all_of_it}", over)
         from playground.screens.sending import cost_text
 
         self.editor.show_send_estimate(cost_text([other.cost for other in drafts]))

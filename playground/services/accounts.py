@@ -13,7 +13,7 @@ from playground.domain.usage import Usage
 from playground.services.latency import LatencyLog
 from playground.services.prices import PriceTable
 from playground.services.settings import Settings
-from playground.services.spending import Spending
+from playground.services.spending import Spending, Spent
 
 EXPECTED_REPLY: Final = 500
 """Tokens an estimate reckons for a reply without a limit, before the model has written one."""
@@ -27,6 +27,8 @@ class Accounts:
         self.spending = Spending(settings.budget)
         self.latency = LatencyLog()
         self._endpoints = endpoints
+        self.spent_on: dict[str, Spent] = {}
+        """What each model cost in this session, by its id."""
         self._last_reply: dict[str, int] = {}
 
     async def load(self) -> None:
@@ -55,12 +57,17 @@ class Accounts:
         self.latency.add(card.id, finished.timings)
         self._last_reply[card.id] = finished.usage.completion_tokens
         if not card.local and card.provider != REPLAY:
-            await self.spending.add(finished.usage.cost)
+            await self._spend(card, finished.usage.cost)
 
     async def settle_broken(self, card: ModelCard) -> None:
         """Enter a reply that broke off after its first words: what it cost, nobody told."""
         if not card.local and card.provider != REPLAY:
-            await self.spending.add(None)
+            free = self.price(card, Usage(prompt_tokens=1, completion_tokens=1)) == 0.0
+            await self._spend(card, 0.0 if free else None)
+
+    async def _spend(self, card: ModelCard, usd: float | None) -> None:
+        self.spent_on[card.id] = self.spent_on.get(card.id, Spent()).plus(usd)
+        await self.spending.add(usd)
 
     def _place(self, card: ModelCard) -> tuple[Endpoint | None, str]:
         return self._endpoints().get(card.provider), card.id.removeprefix(f"{card.provider}/")

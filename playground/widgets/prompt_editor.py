@@ -22,7 +22,7 @@ SHIELD = 0x100000
 no text breaks lines at; whoever asks for the text gets the originals back."""
 _PRIVATE = re.compile("[\U00100000-\U0010fffd]")
 HISTORY_LIMIT = 500
-TO_SEND = " to send"
+TO_SEND = " with reply"
 """End of an estimate that is left out where there is no room for it."""
 CORNERS = 4
 """Cells of the border beside its text."""
@@ -171,7 +171,7 @@ class PromptEditor(TextArea):
         self._show_figures(text, self._figures[1])
 
     def show_send_estimate(self, text: str) -> None:
-        """Show beside the count what sending would cost, e.g. "≈$0.0031 to send"; empty for nothing."""
+        """Show beside the count what sending would cost, e.g. "≈$0.0031 with reply"; empty for nothing."""
         self._show_figures(self._figures[0], text)
 
     def _show_figures(self, count: str, estimate: str) -> None:

@@ -15,5 +15,6 @@ def free_alt_digits() -> None:
     Terminals without the kitty protocol send escape and the digit. Textual 8 takes that for the sign which a Mac's
     Option key makes, such as "¡", and types it. A Mac's terminal sends that sign itself as long as Option is not Meta.
     """
+    assert isinstance(ANSI_SEQUENCES_KEYS, dict), "a table that can be changed"
     for digit in _DIGITS:
         ANSI_SEQUENCES_KEYS.pop(f"\x1b{digit}", None)

@@ -96,11 +96,11 @@ async def test_an_unknown_price_is_called_unknown_and_the_sums_say_what_they_lac
 async def test_what_sending_would_cost_stands_beside_the_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     async with hosted(monkeypatch, "box/m:ok", f"{SONNET}:ok", assignments=("max_tokens=1000",)) as desk:
         await desk.write("Hello there, how are you?")
-        await desk.until(lambda: "+ ? to send" in desk.text, "estimate for both")
+        await desk.until(lambda: "more than ≈" in desk.text, "estimate for both")
         assert "≈$0.0" in desk.text
         await desk.press("alt+a")
         await desk.write("Hello there, how are you doing?")
-        await desk.until(lambda: "to send" in desk.text and "+ ?" not in desk.text, "estimate for one")
+        await desk.until(lambda: "with reply" in desk.text and "more than" not in desk.text, "estimate for one")
         await desk.press("alt+1")
         await desk.until(lambda: "price unknown" in desk.text, "unknown")
         assert "≈" in desk.text.split("tokens ·")[0].splitlines()[-1]

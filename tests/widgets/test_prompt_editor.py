@@ -151,7 +151,7 @@ async def test_the_count_stands_in_the_border_and_warns() -> None:
 @pytest.mark.parametrize(
     ("width", "seen"),
     [
-        (80, "≈1,340 tokens · 10,604 of 8,192: too long by 2,413 · ≈$0.0031 to send"),
+        (80, "≈1,340 tokens · 10,604 of 8,192: too long by 2,413 · ≈$0.0031 with reply"),
         (70, "≈1,340 tokens · 10,604 of 8,192: too long by 2,413 · ≈$0.0031 ─"),
         (56, "≈1,340 tokens · 10,604 of 8,192: too long by 2,413 ─"),
         (40, "─ too long by 2,413 ─"),
@@ -161,9 +161,9 @@ async def test_the_price_of_sending_stands_beside_the_count_as_far_as_there_is_r
     app = Stand(PromptEditor)
     async with app.run_test(size=(100, 12)) as pilot:
         editor = app.query_one(PromptEditor)
-        editor.show_send_estimate("≈$0.0031 to send")
+        editor.show_send_estimate("≈$0.0031 with reply")
         await pilot.pause()
-        assert "─ ≈$0.0031 to send ─" in screen_text(app)
+        assert "─ ≈$0.0031 with reply ─" in screen_text(app)
         editor.show_count("≈1,340 tokens · 10,604 of 8,192: too long by 2,413", over=True)
         await pilot.resize_terminal(width, 12)
         await pilot.pause()
