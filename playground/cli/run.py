@@ -35,6 +35,8 @@ class _Plan:
     options: CallOptions
     prompt: Prompt
     params: SamplingParams
+    named: tuple[str, ...]
+    """Parameters that were asked for by name."""
     as_json: bool
 
 
@@ -135,6 +137,7 @@ def _plan(
         options=CallOptions(effort=limits["effort"], thinking=limits["thinking"], cache=limits["cache"]),
         prompt=RawPrompt(text) if raw else _chat(text, settings.system if system is None else system),
         params=replace(params, **changes),
+        named=(*changes, *(one.partition("=")[0].strip().replace("-", "_") for one in assignments)),
         as_json=as_json,
     )
 
@@ -179,6 +182,10 @@ async def _run(plan: _Plan) -> int:
         output = JsonOutput(JsonEvents(known)) if plan.as_json else TextOutput(sys.stdout, plan.params.stop)
         output.answering = backend.card
         output.price = Accounts(plan.pool.settings, lambda: plan.pool.endpoints).price
+        able = backend.capabilities
+        for name in plan.named:
+            if name not in able.params and (reason := able.why_not(name)):
+                say(f"{name} is not sent. {reason}")
         output.when_broken = stop_now.set
         request = GenerationRequest(
             stream=1,

@@ -45,6 +45,10 @@ def write_json(value: dict[str, Any]) -> None:
     sys.stdout.buffer.flush()
 
 
+_NEWS: Final = (StopReason.REFUSAL, StopReason.FILTERED, StopReason.PAUSE, StopReason.TOOL_USE, StopReason.UNKNOWN)
+"""Ends that the text itself does not tell."""
+
+
 class Output(ABC):
     """Takes events; an error in writing is kept and raised at the end, outside the backend."""
 
@@ -131,6 +135,8 @@ class TextOutput(Output):
                 self._held = self._held[ready:]
         elif isinstance(event, Finished):
             self._print(event.text[self._printed :] + "\n")
+            if event.reason in _NEWS:
+                say(f"The reply ended: {event.reason.sentence}{f' ({event.detail})' if event.detail else ''}.")
         elif isinstance(event, Failed) and (self._printed or self._held):
             self._print(self._held + self._decoder.finish() + "\n")
 
