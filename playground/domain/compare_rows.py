@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -231,6 +229,9 @@ def as_markdown(rows: Sequence[CompareRow]) -> str:
 
 def as_csv(rows: Sequence[CompareRow]) -> str:
     """A table for a program: bare numbers, nothing where nobody knows, a column that names what is estimated."""
+    import csv  # with all that is behind it, for a key that is seldom pressed
+    import io
+
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["pane", "model", "preset", *_NUMBERS, "state", "ending", "estimated"])

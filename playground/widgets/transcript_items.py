@@ -7,7 +7,6 @@ from typing import Final
 
 from playground.domain.display import display_text
 from playground.domain.messages import Role
-from playground.domain.text_diff import words_of
 from playground.domain.tokens import TextDecoder, Token
 from playground.domain.transcript import Mark, Turn
 from playground.widgets.bars import UNKNOWN
@@ -99,7 +98,11 @@ def pieces(token: Token, decoder: TextDecoder) -> list[str]:
     if token.special:
         return [token.special]
     text = decoder.feed(token.piece)
-    return (words_of(text) or [text]) if token.chunk else [text]
+    if not token.chunk:
+        return [text]
+    from playground.domain.text_diff import words_of  # its patterns take a while, and not on the way to the first paint
+
+    return words_of(text) or [text]
 
 
 def token_item(turn_id: int, token: Token, text: str, style: int) -> Item:
