@@ -134,7 +134,7 @@ class PlaygroundApp(App[None]):
         gc.enable()
         gc.collect()
         gc.freeze()
-        gc.set_threshold(10_000, 20, 100)
+        gc.set_threshold(5_000, 2, 1_000)  # often and little: a pause is felt from 10 ms on
         self._errors += endpoint_problems(self.settings) if self.settings.endpoints else []
         if self._errors:
             self._show_mistakes()
