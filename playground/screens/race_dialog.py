@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import ClassVar, Final, NamedTuple
 
+from rich.segment import Segment
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
+from textual.strip import Strip
 from textual.widgets import Input, SelectionList, Static
+from textual.widgets._toggle_button import ToggleButton
 from textual.widgets.selection_list import Selection
 
 from playground.domain.display import display_text
@@ -30,6 +33,21 @@ class Race(NamedTuple):
     presets: tuple[Preset, ...]
     seed: int | None
     """The seed of every pane; None gives each its own, and then differences prove nothing."""
+
+
+class Choices(SelectionList[int]):
+    """A list of things to choose from in which the unchosen look it without colours as well."""
+
+    def render_line(self, y: int) -> Strip:
+        """One row; Textual draws the same sign into every box and tells them apart by its colour."""
+        strip = super().render_line(y)
+        row = self.scroll_offset.y + y
+        chosen = row < self.option_count and self.get_option_at_index(row).value in self.selected
+        segments = [
+            Segment("✓" if chosen else " ", part.style) if part.text == ToggleButton.BUTTON_INNER else part
+            for part in strip
+        ]
+        return Strip(segments, strip.cell_length)
 
 
 class RaceDialog(ModalScreen[Race | None]):
@@ -77,7 +95,7 @@ class RaceDialog(ModalScreen[Race | None]):
             box.border_title = Content("Preset race")
             box.border_subtitle = Content("ctrl+s begins · esc leaves everything as it was")
             yield Static(Content(help_text), classes="dialog--help", markup=False)
-            yield SelectionList[int](
+            yield Choices(
                 *(
                     Selection(self._line(preset), number, preset.name in self._chosen)
                     for number, preset in enumerate(self._presets)
@@ -93,12 +111,12 @@ class RaceDialog(ModalScreen[Race | None]):
 
     def on_mount(self) -> None:
         """Begin in the list."""
-        self.query_one(SelectionList).focus()
+        self.query_one(Choices).focus()
 
     @on(Input.Submitted)
     def action_accept(self) -> None:
         """Begin, unless there are too few or too many presets, or the seed is none."""
-        numbers = sorted(self.query_one(SelectionList).selected)
+        numbers = sorted(self.query_one(Choices).selected)
         if not 2 <= len(numbers) <= MOST_PANES:
             self._refuse(f"Choose 2 to {MOST_PANES} presets; these are {len(numbers)}.")
             return
