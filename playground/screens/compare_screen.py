@@ -45,6 +45,7 @@ class CompareScreen(SendingScreen):
         _key("alt+h", "thinking", "Thinking", "Unfold or fold what the model thought before it answered"),
     ]
 
+    _table: CompareTable | None = None
     _table_wanted: bool | None = None
     """None: shown as soon as there are several panes and enough rows."""
 
@@ -57,9 +58,7 @@ class CompareScreen(SendingScreen):
     @property
     def table(self) -> CompareTable | None:
         """The table, when it is on screen."""
-        from playground.widgets.compare_table import CompareTable
-
-        return next(iter(self.query(CompareTable)), None)
+        return self._table
 
     def action_table(self) -> None:
         """Go to the table, showing it where it is not; from the table, hide it again."""
@@ -79,12 +78,13 @@ class CompareScreen(SendingScreen):
             wanted = self.deck.several and self.size.height >= _HIGH
         table = self.table
         if wanted and table is None:
-            table = CompareTable(id="compare")
+            self._table = table = CompareTable(id="compare")
             await self.query_one("#right").mount(table, before="#prompt")
             self.show_table()
             if self._table_wanted:  # asked for by a key: c and v copy it, Esc leads back to the prompt
                 table.focus()
         elif not wanted and table is not None:
+            self._table = None
             await table.remove()
             self.editor.focus()
 
