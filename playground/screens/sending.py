@@ -55,6 +55,7 @@ class Sender:
             total = await self._counter.count_prompt(backend, pane.card, prompt)
         else:
             total = await self._counter.estimate_prompt(pane.card, prompt)
+            await self._accounts.load()  # reading the table would hold up the screen
         cost = self._accounts.estimate(pane.card, total.tokens, pane.session.params.max_tokens)
         return Draft(tokens, total, cost)
 

@@ -201,3 +201,11 @@ async def test_unplugging_every_pane_at_once_leaves_the_app_usable(monkeypatch: 
         await desk.choose("box/m:ok")
         await desk.ask("Still there?")
         assert TEXT in desk.transcript
+
+
+async def test_leaving_in_mid_stream_closes_every_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with hosted(monkeypatch, "box/m:stall", "claude/m:stall", "box/m:429") as desk:
+        await desk.say("Hello?")
+        await desk.until(lambda: all(SO_FAR in text for text in desk.transcripts[:2]), "two write")
+        await desk.press("ctrl+q")
+        await asyncio.wait_for(desk.fake.until_open(0), 10)
