@@ -13,9 +13,11 @@ from typing import Final
 
 from playground.domain.models import ModelInfo
 
-_SIZES: Final = (4, 3, 2)
+_SIZES: Final = (5, 3)
 """How many tokens must have come before in the same order, the longest tried first."""
-_FIRST_WIDTH: Final = 4
+_FIRST_CREDIT: Final = 4
+_LATER_CREDIT: Final = 2
+_MOST_CREDIT: Final = 32
 _LONGEST_WAIT: Final = 64
 
 
@@ -26,8 +28,10 @@ class Guesser:
         self._tokens: list[int] = []
         self._seen: dict[tuple[int, ...], int] = {}
         """A run of tokens to where it was followed by something, the last time."""
-        self._width = _FIRST_WIDTH
-        self._misses = 0
+        self._credit = _FIRST_CREDIT
+        """How many tokens may be guessed at once: a right one adds one, a wrong one takes one away."""
+        self._broke = 0
+        """How often in a row it was used up."""
         self._wait = 0
         self.drafted = 0
         self.accepted = 0
@@ -50,7 +54,7 @@ class Guesser:
         tokens, end = self._tokens, len(self._tokens)
         for size in _SIZES:
             if end >= size and (at := self._seen.get(tuple(tokens[end - size :]))):
-                return self._copy(at, min(most, self._width))
+                return self._copy(at, min(most, self._credit))
         return []
 
     def _copy(self, at: int, count: int) -> list[int]:
@@ -61,17 +65,17 @@ class Guesser:
     def learn(self, drafted: int, accepted: int) -> None:
         """So many were guessed, and so many were right.
 
-        On a processor each guess costs nearly as much as a token: after misses nothing is guessed for a while.
+        On a processor each guess costs nearly as much as a token: without credit nothing is guessed for a while.
         """
         self.drafted += drafted
         self.accepted += accepted
-        if accepted:
-            self._misses = 0
-            self._width = self._width * 2 if accepted == drafted else accepted + 1
-        else:
-            self._misses += 1
-            self._width = _FIRST_WIDTH
-            self._wait = min(2**self._misses, _LONGEST_WAIT)
+        self._credit = min(_MOST_CREDIT, self._credit + 2 * accepted - drafted)
+        if self._credit > _FIRST_CREDIT:
+            self._broke = 0
+        elif self._credit <= 0:
+            self._broke += 1
+            self._wait = min(2 ** (self._broke + 2), _LONGEST_WAIT)
+            self._credit = _LATER_CREDIT
 
 
 def why_not(info: ModelInfo) -> str:
