@@ -127,14 +127,7 @@ class ConversationScreen(Screen[None]):
 
     def action_regenerate(self) -> None:
         """Another reply to the last message."""
-        refusals: dict[str, PlaygroundError] = {}
-        for pane in self.targets:
-            try:
-                pane.regenerate()
-            except PlaygroundError as error:
-                refusals[str(error)] = error
-        for refusal in refusals.values():
-            self.tell(refusal)
+        self.attempt(self.pane.regenerate)
 
     def action_continue_reply(self) -> None:
         """More of the last reply."""
