@@ -92,14 +92,18 @@ class _Model:
         writer.add_add_bos_token(True)
         self.vocab_size = len(tokens) + len(pieces)
 
-    def bpe_vocab(self) -> None:
-        """A byte-level BPE vocabulary, as GPT-2, Llama 3 and Qwen have, with ChatML's control tokens."""
+    def bpe_vocab(self, size: int = 0) -> None:
+        """A byte-level BPE vocabulary, as GPT-2, Llama 3 and Qwen have, with ChatML's control tokens.
+
+        With a `size`, tokens that no text is split into fill it up.
+        """
         letters = _byte_letters()
         merges: dict[tuple[str, str], None] = {}
         for word in WORDS:
             merges |= {(f"Ġ{word}"[:end], f"Ġ{word}"[end]): None for end in range(1, len(word) + 1)}
         special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
         tokens = [*special, *letters, *(left + right for left, right in merges)]
+        tokens += [f"filler{number}" for number in range(size - len(tokens))]
         writer = self.writer
         writer.add_tokenizer_model("gpt2")
         writer.add_tokenizer_pre("gpt-2")
@@ -184,6 +188,11 @@ def _chat(model: _Model) -> None:
     _llama(model)
 
 
+def _large_vocabulary(model: _Model) -> None:
+    model.bpe_vocab(262_144)
+    _llama(model)
+
+
 def _sliding_window(model: _Model) -> None:
     model.spm_vocab()
     model.shape(layers=6)
@@ -257,9 +266,12 @@ KINDS: Final[dict[str, tuple[str, Callable[[_Model], None]]]] = {
     "sliding window": ("gemma3", _sliding_window),
     "recurrent": ("mamba", _recurrent),
     "hybrid": ("lfm2", _hybrid),
+    "large vocabulary": ("llama", _large_vocabulary),
     "embedding": ("bert", _embedding),
     "projector": ("clip", _projector),
 }
-"""Kind to its architecture: the first five generate text, the last two are headers only, to be refused."""
+"""Kind to its architecture: the first five generate text, the last two are headers only, to be refused.
+
+The one between them has as many tokens as the largest vocabularies have, and is no longer tiny: 130 MB."""
 
 GENERATING: Final = ("base", "chat", "sliding window", "recurrent", "hybrid")

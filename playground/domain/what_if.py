@@ -36,7 +36,7 @@ class Column(msgspec.Struct, frozen=True, array_like=True):
     probs: tuple[float, ...]
     """Chance after all samplers of each candidate of `WhatIf.token.top`, in that order."""
     candidates: int
-    """How many tokens the samplers leave."""
+    """How many tokens the samplers leave; under XTC, when it rests."""
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+import numpy as np
 from msgspec import structs
+from numpy.typing import NDArray
 
 from playground.domain.sampling import SamplingParams, active_stages
 from playground.engine.capture import Distribution
@@ -32,6 +34,23 @@ class Throw(NamedTuple):
         """True when no other token can come."""
         last = self.choice.stages[-1]
         return self.choice.token == token and (last.name == "greedy" or last.candidates == 1)
+
+
+class Survivors(NamedTuple):
+    """What the samplers left in one throw: ids and logits, shape (candidates,), valid until the next look."""
+
+    chance: float
+    ids: NDArray[np.int32]
+    logits: Logits
+
+    def places(self, tokens: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """Each of the tokens that is left, and where."""
+        for token in tokens:
+            # Nothing has moved yet where nothing was cut.
+            if token < len(self.ids) and self.ids[token] == token:
+                yield token, token
+            elif len(at := np.flatnonzero(self.ids == token)):
+                yield token, int(at[0])
 
 
 def unsure_stages(params: SamplingParams) -> tuple[str, ...]:
@@ -99,6 +118,11 @@ class Bending:
         """What the samplers make of the position, each throw of chance for itself."""
         choices = [chain.choose(self._distribution, count, also) for chain in self._chains]
         return [Throw(chance, choice) for chance, choice in zip(self._chances, choices, strict=True)]
+
+    def survivors(self) -> list[Survivors]:
+        """What was left at the position that was looked at last, each throw of chance for itself."""
+        pairs = zip(self._chances, self._chains, strict=True)
+        return [Survivors(chance, *chain.left()) for chance, chain in pairs]
 
     def allows(self, token: int) -> bool:
         """False where a grammar does not let this token follow; then it must not be accepted."""

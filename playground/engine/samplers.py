@@ -240,6 +240,11 @@ class SamplerChain:
                     prob[token] = float(p[at])
         return chosen, prob
 
+    def left(self) -> tuple[NDArray[np.int32], Logits]:
+        """Ids and logits of what the stages left of the last position; views, valid until the next one."""
+        end = self._start + self._struct.size
+        return self._ids[self._start : end], self._logits[self._start : end]
+
     def allows(self, token: int) -> bool:
         """False where the grammar does not let this token follow; accepting it would then end the process."""
         grammar = dict(self._stages).get("grammar")

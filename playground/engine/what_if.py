@@ -11,11 +11,11 @@ from msgspec import structs
 from playground.domain.errors import BadInput, PlaygroundError, Superseded
 from playground.domain.messages import Prompt
 from playground.domain.params import check
-from playground.domain.sampling import SamplingParams
 from playground.domain.tokens import Token
-from playground.domain.what_if import TEMPERATURES, Column, Outcome, WhatIf, WhatIfRequest
+from playground.domain.what_if import Column, Outcome, WhatIf, WhatIfRequest
 from playground.engine.bending import Bending, Throw, unsure_stages
 from playground.engine.capture import Distribution
+from playground.engine.columns import columns
 from playground.engine.libllama import Logits
 from playground.engine.model import LoadedModel
 from playground.engine.passes import Lane, Pass
@@ -147,21 +147,8 @@ class WhatIfs:
         ids = [candidate.id for candidate in token.top if candidate.id is not None]
         key = (id(held.logits), ids, structs.replace(request.params, temperature=0.0))
         if self._columns[0] != key:
-            columns = tuple(self._column(bending, request.params, held, ids, t) for t in TEMPERATURES)
-            self._columns = (key, columns)
+            self._columns = (key, columns(bending, request.params, held.logits, ids))
         return self._columns[1]
-
-    def _column(
-        self, bending: Bending, params: SamplingParams, held: Held, ids: list[int], temperature: float
-    ) -> Column:
-        bending.configure(structs.replace(params, temperature=temperature))
-        bending.read(held.logits)
-        throws = bending.look(1, ids)
-        return Column(
-            temperature,
-            tuple([sum([throw.chance * throw.prob(token) for throw in throws]) for token in ids]),
-            max(throw.choice.stages[-1].candidates for throw in throws),
-        )
 
 
 def _outcomes(model: LoadedModel, bending: Bending, request: WhatIfRequest, held: Held) -> list[Outcome]:

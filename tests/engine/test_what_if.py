@@ -128,16 +128,30 @@ def test_other_parameters_give_what_llama_cpp_computes_afresh(harness: Harness) 
         assert token.prob == pytest.approx(expected.get(ids[7], 0.0), abs=1e-3)
 
 
-def test_the_table_shows_the_position_at_four_temperatures(harness: Harness) -> None:
+@pytest.mark.parametrize(
+    "params",
+    [
+        SamplingParams(top_k=20, repeat_penalty=1.2),
+        NEUTRAL,
+        SamplingParams(xtc_probability=0.4, xtc_threshold=0.05, top_k=0),
+        SamplingParams(order=("temperature", "top_p"), top_p=0.7),
+        SamplingParams(order=("top_p",), top_p=0.7),
+        SamplingParams(dynatemp_range=0.4, typical_p=0.6),
+        SamplingParams(mirostat=2),
+    ],
+    ids=["default", "neutral", "xtc", "temperature first", "no temperature", "dynamic", "mirostat"],
+)
+def test_the_table_shows_the_position_at_four_temperatures(harness: Harness, params: SamplingParams) -> None:
     harness.run(request(1, PROMPT, SamplingParams(), seed=4, max_tokens=6))
     ids = harness.ids(1)
-    params = SamplingParams(top_k=20, repeat_penalty=1.2)
     answer = ask(harness, question(PROMPT, ids[:3], params, ids[3]))
     assert [column.temperature for column in answer.columns] == list(TEMPERATURES)
     for column in answer.columns:
-        alone = ask(harness, question(PROMPT, ids[:3], params, ids[3], temperature=column.temperature)).token
+        there = ask(harness, question(PROMPT, ids[:3], params, ids[3], temperature=column.temperature))
+        alone = there.token
         assert column.probs == pytest.approx([candidate.prob for candidate in alone.top], abs=1e-6)
-        assert column.candidates == alone.stages[-1].candidates
+        tokens = [outcome.token for outcome in there.outcomes] or [alone]
+        assert column.candidates == max(token.stages[-1].candidates for token in tokens)
     assert sorted(answer.columns[0].probs)[-1] == 1.0
 
 
