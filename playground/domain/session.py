@@ -142,11 +142,12 @@ class Session:
         reply.model = self.model
         self._new_tokens = 0
         reply.continued_at = len(reply.tokens)
+        reply.prompt = self.prompt(reply.parent)
         self.figures.sent()
         ids = [token.id for token in reply.tokens]
         return GenerationRequest(
             stream=self.stream,
-            prompt=self.prompt(reply.parent),
+            prompt=reply.prompt,
             params=self.params,
             options=self.options,
             reply_ids=tuple(token for token in ids if token is not None),

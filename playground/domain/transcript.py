@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from playground.domain.errors import Problem
 from playground.domain.events import Finished, Started, StopReason
-from playground.domain.messages import Role
+from playground.domain.messages import Prompt, Role
 from playground.domain.sampling import SamplingParams
 from playground.domain.tokens import Token, join_text
 
@@ -46,6 +46,8 @@ class Turn:
     """Milliseconds from submit to the first and the last piece of the thinking; None without any."""
     notes: list[str] = field(default_factory=list)
     """What happened on the way: retries, another model that took over."""
+    prompt: Prompt | None = None
+    """What the last run on this reply was sent, without what was already written of the reply."""
     continued_at: int = 0
     """How many tokens were there when the last run on this reply began."""
     model: str = ""

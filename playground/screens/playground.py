@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
 from playground.domain.display import display_text
+from playground.domain.errors import BadInput
 from playground.domain.events import Event, Failed, Started
 from playground.domain.messages import Role
 from playground.domain.sampling import SamplingParams
@@ -22,6 +23,7 @@ from playground.screens.compare_screen import CompareScreen
 from playground.screens.model_screen import WELCOME
 from playground.screens.pane import REFUSALS, Pane
 from playground.screens.pane_figures import status_of
+from playground.screens.what_if import WhatIfs
 from playground.services.presets import Preset
 from playground.services.settings import Settings
 from playground.theming import token_palette
@@ -81,6 +83,7 @@ class PlaygroundScreen(CompareScreen):
         self._hovered: object = None
         self._detail_due = 0.0
         self._last_note = ""
+        self._what_ifs = WhatIfs(self._draw_soon)
         self.furnished = False
         """True once all panels are there, a moment after the first paint."""
 
@@ -193,8 +196,15 @@ class PlaygroundScreen(CompareScreen):
         self.query_one(KeyBar).show(self._keys())
         self.show_headings()
         transcript = self.pane.transcript
-        token = transcript.token_at(self._shown_ref()) or self.pane.last_token()
-        self.inspector.show(token, card.n_vocab if card is not None else None, transcript.view.cursor is not None)
+        pinned = transcript.view.cursor is not None
+        ref = self._shown_ref()
+        token = transcript.token_at(ref) or self.pane.last_token()
+        turn = self.pane.session.transcript.turns.get(ref[0]) if pinned and isinstance(ref, tuple) else None
+        question = self._what_ifs.look(self.pane, turn, token if turn is not None else None)
+        if question is not None:
+            self.attempt_later(partial(self._what_ifs.ask, self.pane, question), "what if")
+        shown, what_if = self._what_ifs.token(token)
+        self.inspector.show(shown, card.n_vocab if card is not None else None, pinned, what_if=what_if)
 
     def _keys(self) -> tuple[str, ...]:
         """What one is likely to want now, the likeliest first."""
@@ -231,6 +241,15 @@ class PlaygroundScreen(CompareScreen):
             self.notify(display_text(note), title="About the prompt", timeout=8, markup=False)
         self._last_note = note
 
+    def show_params(self) -> None:
+        """A what-if follows the sliders at once."""
+        super().show_params()
+        self._detail_due = 0.0
+
+    def _draw_soon(self) -> None:
+        """With the next frame."""
+        self._detail_due = 0.0
+
     def on_token_view_selected(self) -> None:
         """The cursor is on another token."""
         self._show_details()
@@ -246,9 +265,15 @@ class PlaygroundScreen(CompareScreen):
         last = tree.last(Role.ASSISTANT)
         turn = tree.turns[ref[0]] if isinstance(ref, tuple) else last
         token = self.inspector.token
-        if turn is not None and token is not None:
-            self.attempt_later(partial(self.pane.fork, turn, token.index, event.index), "conversation")
-            self.editor.focus()
+        if turn is None or token is None:
+            return
+        recorded = [candidate.id for candidate in turn.tokens[token.index].top]
+        picked = token.top[event.index].id
+        if picked not in recorded:
+            self.tell(BadInput("This candidate was not recorded when the token was written.", "Take another one."))
+            return
+        self.attempt_later(partial(self.pane.fork, turn, token.index, recorded.index(picked)), "conversation")
+        self.editor.focus()
 
     def on_token_view_hovered(self, event: TokenMessage) -> None:
         """The mouse is over another token."""

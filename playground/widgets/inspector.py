@@ -52,7 +52,7 @@ class Inspector(VerticalScroll, can_focus=False):
         super().__init__(id=id, classes=classes)
         self._token: Token | None = None
         self._n_vocab: int | None = None
-        self._pinned = False
+        self._note = "latest"
         self._compact = False
         self.add_class("-empty")
 
@@ -70,17 +70,19 @@ class Inspector(VerticalScroll, can_focus=False):
         yield CandidateList()
         yield Funnel()
 
-    def show(self, token: Token | None, n_vocab: int | None, pinned: bool = False) -> None:
+    def show(self, token: Token | None, n_vocab: int | None, pinned: bool = False, *, what_if: bool = False) -> None:
         """Show a token.
 
         Args:
             token: None shows a line of help.
             n_vocab: Size of the vocabulary in tokens; None when unknown.
             pinned: True when the person chose this token, so that it does not follow the stream.
+            what_if: True when these are not the figures it had, but those it would have.
         """
-        if token is self._token and n_vocab == self._n_vocab and pinned == self._pinned:
+        note = "what if" if what_if else "pinned" if pinned else "latest"
+        if token is self._token and n_vocab == self._n_vocab and note == self._note:
             return
-        self._token, self._n_vocab, self._pinned = token, n_vocab, pinned
+        self._token, self._n_vocab, self._note = token, n_vocab, note
         # Parts that change while they are hidden would have the whole screen laid out for every frame.
         if self.is_mounted and self.display:
             self._refresh_parts()
@@ -102,7 +104,7 @@ class Inspector(VerticalScroll, can_focus=False):
     def _refresh_parts(self) -> None:
         token, width = self._token, self.scrollable_content_region.width
         self.set_class(token is None, "-empty")
-        head = Content(HELP) if token is None else _head(token, self._pinned, width)
+        head = Content(HELP) if token is None else _head(token, self._note, width)
         self.query_one("#inspector-head", Static).update(head, layout=False)
         if token is not None:
             figures = _short_figures(token) if self._compact else _figures(token, self._n_vocab, width)
@@ -111,9 +113,8 @@ class Inspector(VerticalScroll, can_focus=False):
         self.query_one(Funnel).show(token, self._n_vocab)
 
 
-def _head(token: Token, pinned: bool, width: int) -> Content:
+def _head(token: Token, note: str, width: int) -> Content:
     """What the token is, in two rows."""
-    note = "pinned" if pinned else "latest"
     room = max(4, width - len(note) - 1)
     piece = display_text(token.special) if token.special else visible_piece(token.piece)
     place = f"#{token.index}  id {UNKNOWN if token.id is None else token.id}  {token.time_ms:,.0f} ms"
@@ -121,7 +122,7 @@ def _head(token: Token, pinned: bool, width: int) -> Content:
     return Content.assemble(
         (fit(piece, room), "bold $mark"),
         " ",
-        (note, "$accent" if pinned else "$foreground 60%"),
+        (note, {"what if": "bold $warning", "pinned": "$accent"}.get(note, "$foreground 60%")),
         "\n",
         (fit(f"{place}  {spelled}", width), "$foreground 60%"),
     )
