@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec import structs
+
 from playground.domain.errors import PlaygroundError, Superseded
 from playground.domain.sampling import SamplingParams
 from playground.domain.tokens import Token
@@ -23,6 +25,8 @@ class WhatIfs:
         self._at_pin: SamplingParams | None = None
         self._asked: SamplingParams | None = None
         self._answer: Token | None = None
+        self._time_ms = 0.0
+        """When the token really came."""
 
     def look(self, pane: Pane, turn: Turn | None, token: Token | None) -> WhatIfRequest | None:
         """Tell what is pinned now; returns a question that is to be put to the model, None when there is none."""
@@ -36,7 +40,7 @@ class WhatIfs:
         if params == self._at_pin:
             self._asked = self._answer = None
             return None
-        self._asked = params
+        self._asked, self._time_ms = params, token.time_ms
         return self._question(pane, turn, token, params)
 
     def _question(self, pane: Pane, turn: Turn, token: Token, params: SamplingParams) -> WhatIfRequest | None:
@@ -63,7 +67,7 @@ class WhatIfs:
             self._answer = None
             raise
         if place == self._pinned and request.params == self._asked:
-            self._answer = answer.token
+            self._answer = structs.replace(answer.token, time_ms=self._time_ms)
             self._ready()
 
     def token(self, recorded: Token | None) -> tuple[Token | None, bool]:
