@@ -43,7 +43,7 @@ async def test_common_parameters_and_those_in_use_are_shown() -> None:
 async def test_more_shows_everything_and_back() -> None:
     app = stand()
     async with app.run_test(size=(60, 40)) as pilot:
-        assert "more (20)" in screen_text(app)
+        assert "more (21)" in screen_text(app)
         await pilot.click("#controls-more")
         assert shown(app) == set(SPECS)
         app.query_one("#controls-more").focus()
