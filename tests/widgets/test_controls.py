@@ -344,8 +344,9 @@ async def test_a_remark_at_the_foot_hides_no_row_and_moves_none() -> None:
     async with app.run_test(size=(60, 14)) as pilot:
         await pilot.pause()
         app.query_one("#controls-ignore_eos").focus()
-        await pilot.pause()
         controls, row, foot = (app.query_one(name) for name in ("Controls", "#controls-ignore_eos", "PanelFoot"))
+        await pilot.pause()
+        await pilot.wait_for_scheduled_animations()
         assert row.region.bottom <= foot.region.y
         assert foot.region.bottom == controls.region.bottom
         assert "The server ends" in screen_text(app)
