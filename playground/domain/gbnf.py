@@ -41,6 +41,8 @@ class Grammar(msgspec.Struct):
     """Name to alternatives; groups and repetitions are rules of their own, with names no text can have."""
     places: dict[str, tuple[int, int]]
     """Line and column of each rule's definition, from 1; for a group, where it begins."""
+    nests: bool = False
+    """True when a rule can stand inside itself: then what llama.cpp has to remember can grow without end."""
 
 
 def place_of(text: str, offset: int) -> tuple[int, int]:

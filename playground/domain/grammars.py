@@ -46,6 +46,7 @@ def check_grammar(text: str) -> Grammar:
     empty = _may_be_empty(grammar)
     _refuse_cycles(grammar, empty, tails=False)
     _refuse_ambiguity(grammar, empty)
+    grammar.nests = _nests(grammar)
     return grammar
 
 
@@ -86,6 +87,19 @@ def _refuse_cycles(grammar: Grammar, empty: set[str], *, tails: bool) -> None:
                     f"the rule {name.split('_')[0]!r} can begin with itself, without end.",
                     'Put what repeats behind: instead of  list ::= list "," item  write  list ::= item ("," item)*',
                 )
+
+
+def _nests(grammar: Grammar) -> bool:
+    """True when a rule holds itself with something behind it."""
+    component = _components(
+        {name: [item for items in found for item in items if item] for name, found in grammar.rules.items()}
+    )
+    return any(
+        item is not None and component[item] == component[name]
+        for name, alternatives in grammar.rules.items()
+        for items in alternatives
+        for item in items[:-1]
+    )
 
 
 def _components(edges: dict[str, list[str]]) -> dict[str, int]:

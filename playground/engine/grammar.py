@@ -30,14 +30,15 @@ WHOLE: Final = 4096
 """Vocabularies up to this size are always looked at whole: it takes no time."""
 UNSEEN: Final = 1e-3
 """Share of the model's probability that may be left unlooked at."""
-SLOWEST_S: Final = 5.0
-"""A grammar that takes longer than this for one token has more readings than can be followed."""
+SLOWEST_S: Final = 0.3
+"""A grammar that takes longer than this for tokens of one length has more readings than can be followed."""
+_USUAL_S: Final = 5e-6  # for a token, on a slow machine
 _WIDTHS: Final = ((1e-4, 2), (1e-6, 8), (1e-8, 32))
 """Probabilities above which tokens are looked at, and how many times the wanted number it must be at least."""
 _KEEP_THE_BEST: Final = ("top_k", "min_p", "greedy", "temperature")
 
 
-def make_grammar(vocabulary: Any, params: SamplingParams, written: Sequence[int]) -> Any:
+def make_grammar(vocabulary: Any, prefixes: Prefixes, params: SamplingParams, written: Sequence[int]) -> Any:
     """llama.cpp's sampler for the grammar or JSON schema of `params`, told what is written of the reply already.
 
     Raises GrammarError for one with a mistake in it, BadInput when what is written does not fit it.
@@ -47,14 +48,12 @@ def make_grammar(vocabulary: Any, params: SamplingParams, written: Sequence[int]
     sampler = lib.llama_sampler_init_grammar(vocabulary, text.encode(), b"root")
     if not sampler:
         raise GrammarError("llama.cpp does not take this grammar.", "The worker's log has its reason.")
-    for count, token in enumerate(written):
-        if not allows(sampler, token):  # accepting it would end the process
-            lib.llama_sampler_free(sampler)
-            raise BadInput(
-                f"What is written already does not fit the grammar, from token {count + 1} on.",
-                "Start a new reply, or let the grammar allow this beginning.",
-            )
-        lib.llama_sampler_accept(sampler, token)
+    try:
+        for count, token in enumerate(written):
+            accept(sampler, prefixes, token, count + 1)
+    except (BadInput, RunFailed):
+        lib.llama_sampler_free(sampler)
+        raise
     return sampler
 
 
@@ -94,6 +93,31 @@ def allows(sampler: Any, token: int) -> bool:
     return bool(one.logit == 0.0)
 
 
+def accept(sampler: Any, prefixes: Prefixes, token: int, count: int = 0) -> None:
+    """Tell a grammar what was written, byte by byte where that is possible.
+
+    With `count`, the token's number in the reply, it is made sure that it fits: llama.cpp ends the process otherwise.
+    Raises BadInput when it does not, and RunFailed when the grammar takes too long.
+    """
+    for letter in prefixes.spell(token):
+        began = time.monotonic()
+        if count and not allows(sampler, letter):
+            raise BadInput(
+                f"What is written already does not fit the grammar, from token {count} on.",
+                "Start a new reply, or let the grammar allow this beginning.",
+            )
+        lib.llama_sampler_accept(sampler, letter)
+        if time.monotonic() - began > SLOWEST_S:
+            raise _too_many_readings()
+
+
+def _too_many_readings() -> RunFailed:
+    return RunFailed(
+        "The grammar can be read in too many ways here: it takes ever longer for a token.",
+        "Let alternatives differ in their first character, and put what they share before them.",
+    )
+
+
 class Held:
     """A sampler chain's grammar: which candidates it has to look at."""
 
@@ -103,6 +127,7 @@ class Held:
         self._params = params
         self._behind = behind
         """Name of the stage behind the grammar."""
+        self._nests = check_grammar(_text(params)).nests
 
     def candidates(self, distribution: Distribution, count: int, also: Sequence[int]) -> tuple[Ids | None, bool]:
         """Tokens to look at, ascending, None for all; and whether others might be allowed, which change nothing.
@@ -111,37 +136,51 @@ class Held:
         """
         if len(distribution.logits) <= WHOLE:
             return None, False
-        possible = self._prefixes.possible(self._test)
+        possible = self._prefixes.possible(self.allowed)
         if possible is not None and len(possible) <= WHOLE:
             return possible, False
         if self._behind in _KEEP_THE_BEST:
             wanted = max(count, self._params.top_k if self._behind == "top_k" else 1)
             for ids, floor in from_the_top(distribution, wanted):
-                kept = ids[self._test(ids)]
+                kept = ids[self.allowed(ids)]
                 best = max(distribution.weights(kept), default=0.0) / distribution.total
                 if suffices(self._behind, self._params, len(kept), best, floor):
                     return np.union1d(ids, np.array(also, np.int32)).astype(np.int32), True
         return possible, False
 
-    def check(self, left: int, end_tokens: Sequence[int], began: float) -> None:
-        """Raise RunFailed when no candidate is left, or when finding that out, from `began` on, took too long."""
-        if time.monotonic() - began > SLOWEST_S:
-            raise RunFailed(
-                f"The grammar took more than {SLOWEST_S:g} seconds for one token.",
-                "Too many readings of the same text are possible: let alternatives differ in their first character.",
-            )
-        if not left and any(allows(self._sampler, token) for token in end_tokens):
-            raise RunFailed(
+    def allowed(self, ids: Ids) -> NDArray[np.bool_]:
+        """Which of these tokens the grammar lets follow.
+
+        Short ones are asked about first: in an ambiguous grammar each further character can double the readings, and a
+        call of llama.cpp cannot be ended. Raises RunFailed when it takes too long.
+        """
+        if not self._nests:
+            return self._apply(ids)
+        kept = np.empty(len(ids), np.bool_)
+        for places in self._prefixes.by_length(ids):
+            began = time.monotonic()
+            kept[places] = self._apply(ids[places])
+            if time.monotonic() - began > SLOWEST_S + _USUAL_S * len(places):
+                raise _too_many_readings()
+        return kept
+
+    def accept(self, token: int) -> None:
+        """Tell the grammar which of the allowed tokens was chosen. Raises RunFailed when it takes too long."""
+        accept(self._sampler, self._prefixes, token)
+
+    def nothing_left(self, end_tokens: Sequence[int]) -> RunFailed:
+        """The error for a position at which no candidate is left."""
+        if any(allows(self._sampler, token) for token in end_tokens):
+            return RunFailed(
                 "The grammar allows only the end here, and the end is banned.",
                 "Turn ignore_eos off, or take the ban of the end-of-text token back.",
             )
-        if not left:
-            raise RunFailed(
-                "The grammar allows no token of this model here.",
-                "It leads into a dead end, or to characters the model cannot write, or a ban takes what it needs.",
-            )
+        return RunFailed(
+            "The grammar allows no token of this model here.",
+            "It leads into a dead end, or to characters the model cannot write, or a ban takes what it needs.",
+        )
 
-    def _test(self, ids: Ids) -> NDArray[np.bool_]:
+    def _apply(self, ids: Ids) -> NDArray[np.bool_]:
         array = np.zeros(len(ids), CANDIDATE)
         array["id"] = ids
         struct = lib.llama_token_data_array(pointer_to(array, lib.llama_token_data), len(ids), -1, False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import llama_cpp.llama_cpp as lib
@@ -16,6 +16,7 @@ Test = Callable[[Ids], NDArray[np.bool_]]
 
 _SPLIT: Final = 64
 """Groups larger than this are looked at by their first two bytes."""
+_LENGTHS: Final = np.array([1, 2, 3, 4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64])
 _PERMISSIVE: Final = 48
 """With more first bytes than these possible, nearly every token is, and there is nothing to be won."""
 
@@ -42,6 +43,27 @@ class Prefixes:
         self._ends = np.array(end_tokens, np.int32)
         self._order: Ids = np.empty(0, np.int32)
         self._groups: list[tuple[_Group, list[_Group]]] = []
+        self._lengths = np.empty(0, np.int32)
+        self._letters: dict[int, int] = {}
+        """Byte to the token that is this byte alone."""
+        self._buffer = ctypes.create_string_buffer(256)
+
+    def by_length(self, ids: Ids) -> Iterator[NDArray[np.intp]]:
+        """Places of these tokens in `ids`, those with the fewest bytes first, a stretch of lengths at a time."""
+        if not self._groups:
+            self._build()
+        classes = _LENGTHS.searchsorted(self._lengths.take(ids))
+        for one in np.flatnonzero(np.bincount(classes)):
+            yield np.flatnonzero(classes == one)
+
+    def spell(self, token: int) -> Sequence[int]:
+        """Tokens of a byte each that say the same; the token itself where the vocabulary has none for some byte."""
+        if not self._groups:
+            self._build()
+        if token in self._ends:
+            return (token,)
+        letters = [self._letters.get(byte, -1) for byte in self._piece(token)]
+        return (token,) if -1 in letters else letters
 
     def possible(self, test: Test) -> Ids | None:
         """Few tokens, ascending, of which all that `test` allows are; None when most of the vocabulary is possible."""
@@ -63,9 +85,10 @@ class Prefixes:
         return [group.shortest < 0 or next(answers) for group in groups]
 
     def _build(self) -> None:
-        pieces = self._pieces()
+        pieces = [self._piece(token) for token in range(self._size)]
         order = sorted(range(self._size), key=pieces.__getitem__)
         self._order = np.array(order, np.int32)
+        self._lengths = np.array([len(piece) for piece in pieces], np.int32)
         ends = frozenset(self._ends.tolist())
 
         def groups(start: int, end: int, width: int) -> list[_Group]:
@@ -80,18 +103,14 @@ class Prefixes:
             return found
 
         begin = next((at for at in range(self._size) if pieces[order[at]][:1] > b"\0"), self._size)
-        self._groups = [(group, groups(group.start, group.end, 2)) for group in groups(begin, self._size, 1)]
+        first = groups(begin, self._size, 1)
+        self._letters = {pieces[group.shortest][0]: group.shortest for group in first if group.shortest >= 0}
+        self._groups = [(group, groups(group.start, group.end, 2)) for group in first]
 
-    def _pieces(self) -> list[bytes]:
-        """The bytes of every token, as the grammar sees them."""
-        room = 256
-        buffer = ctypes.create_string_buffer(room)
-        pieces = []
-        for token in range(self._size):
-            count = lib.llama_token_to_piece(self._pointer, token, buffer, room, 0, True)
-            while count < 0:
-                room = -count
-                buffer = ctypes.create_string_buffer(room)
-                count = lib.llama_token_to_piece(self._pointer, token, buffer, room, 0, True)
-            pieces.append(buffer.raw[:count])
-        return pieces
+    def _piece(self, token: int) -> bytes:
+        """The bytes of a token, as the grammar sees them."""
+        while True:
+            count = lib.llama_token_to_piece(self._pointer, token, self._buffer, len(self._buffer), 0, True)
+            if count >= 0:
+                return self._buffer.raw[:count]
+            self._buffer = ctypes.create_string_buffer(-count)

@@ -7,7 +7,6 @@ stage whose own parameters changed is made anew, and is then told the history it
 from __future__ import annotations
 
 import ctypes
-import time
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -23,7 +22,7 @@ from playground.engine.libllama import Logits, pointer_to
 from playground.engine.stages import Vocabulary, make_stage, stage_key
 
 _REMEMBERS: Final = ("penalties", "dry")
-_ACCEPTS: Final = (*_REMEMBERS, "grammar", "adaptive_p")
+_ACCEPTS: Final = (*_REMEMBERS, "adaptive_p")
 _MASKS: Final = ("logit_bias", "grammar", "top_n_sigma")  # they may set a logit to -inf
 _FEW: Final = 256  # up to here Python's own sets are quicker than an array of the whole vocabulary
 
@@ -121,7 +120,7 @@ class SamplerChain:
         names = active_stages(params)
         kept = self._made
         if "grammar" in names and (key := self._key("grammar", params, bias)) not in kept:
-            kept = {**kept, key: make_grammar(self._vocabulary.pointer, params, written)}
+            kept = {**kept, key: make_grammar(self._vocabulary.pointer, self._vocabulary.prefixes, params, written)}
         self._made, self._stages, self.params = {}, [], params
         for name in names:
             key = self._key(name, params, bias)
@@ -151,7 +150,6 @@ class SamplerChain:
             also: further tokens that are to be reported on, in `Choice.prob` and `Choice.cut_by`.
         """
         struct, reference, params = self._struct, self._reference, self.params
-        began = time.monotonic() if self._held is not None else 0.0
         few = self._fill(distribution, count, also)
         # A first top-k sorts what it keeps: the most likely tokens need not be looked for.
         sorted_by_first = few and self._stages[0][0] == "top_k" and params.top_k >= count
@@ -162,7 +160,11 @@ class SamplerChain:
         size, mass = self._vocabulary.size, 1.0
         stages: list[Stage] = []
         for index, (name, sampler) in enumerate(self._stages):
-            lib.llama_sampler_apply(sampler, reference)
+            if name == "grammar" and self._held is not None:
+                allowed = self._held.allowed(self._ids[: struct.size])
+                self._logits[: struct.size][~allowed] = -np.inf
+            else:
+                lib.llama_sampler_apply(sampler, reference)
             if index == 0 and sorted_by_first:
                 top, top_logits = self._ids[:count].tolist(), self._logits[:count].tolist()
                 cuts.watched = [*top, *also]
@@ -171,8 +173,8 @@ class SamplerChain:
                 self._start = (ctypes.addressof(moved_to.contents) - self._base) // CANDIDATE.itemsize
             elif name in _MASKS or (name == "temperature" and params.temperature <= 0.0):
                 left = self._drop_masked()
-                if name == "grammar" and self._held is not None:
-                    self._held.check(left, self._vocabulary.end_tokens, began)
+                if not left and self._held is not None:
+                    raise self._held.nothing_left(self._vocabulary.end_tokens)
             if struct.size != size:
                 size = struct.size
                 mass = cuts.record(self._ids[self._start : self._start + size], index)
@@ -252,6 +254,8 @@ class SamplerChain:
 
     def accept(self, token: int) -> None:
         """Tell the stages that remember what was written."""
+        if self._held is not None:
+            self._held.accept(token)
         for name, sampler in self._stages:
             if name in _ACCEPTS:
                 lib.llama_sampler_accept(sampler, token)

@@ -48,6 +48,19 @@ def test_a_mistake_has_its_line_and_column(grammar: str, line: int, column: int,
 
 
 @pytest.mark.parametrize(
+    ("grammar", "nests"),
+    [
+        ('root ::= ("- " [^\\n]+ "\\n"){3,}', False),
+        ('root ::= "a" root | "b"', False),
+        ('root ::= "(" root ")" | "b"', True),
+        ('root ::= "a" item\nitem ::= ("[" root ("," root)* "]")?', True),
+    ],
+)
+def test_rules_inside_themselves_are_known(grammar: str, nests: bool) -> None:
+    assert check_grammar(grammar).nests is nests
+
+
+@pytest.mark.parametrize(
     ("schema", "said"),
     [
         ('{\n  "type": "object",\n}', "Line 3, column 1"),

@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from playground.domain.errors import BadInput, GrammarError
-from playground.domain.events import ParamsChanged, StopReason, TokenGenerated
+from playground.domain.events import Finished, ParamsChanged, StopReason, TokenGenerated
 from playground.domain.grammars import check_grammar
 from playground.domain.params import replace
 from playground.domain.sampling import NEUTRAL, SamplingParams
@@ -338,6 +338,25 @@ def test_a_finished_grammar_with_the_end_banned_says_so(harness: Harness) -> Non
     harness.finish()
     assert "the end is banned" in harness.failed(1).problem.message
     assert b"".join(token.piece for token in harness.tokens(1)) == b" yes"
+
+
+@pytest.mark.parametrize(
+    ("grammar", "prompt"),
+    [
+        ('root ::= "x" root "a" | "x" root "b" | "y"', "xxxxxxxx xxxxxxxx"),
+        ('root ::= " " root "a" | " " root "b" | " " root "c" | "y"', "a\n"),
+        ("root ::= r r r r r r r r r r\nr ::= [a-z]* [a-z ]* | [a-z ]*", "Once upon"),
+    ],
+)
+def test_a_grammar_with_ever_more_readings_ends_its_run_and_nothing_else(
+    harness: Harness, grammar: str, prompt: str
+) -> None:
+    """Each further character doubles what llama.cpp has to follow; it would hold the worker until memory ends."""
+    harness.submit(request(1, prompt, grammar=grammar, max_tokens=60), request(2, PROMPT, max_tokens=20))
+    harness.finish()
+    if not harness.of(1, Finished):
+        assert "too many ways" in harness.failed(1).problem.message
+    assert len(harness.tokens(2)) == 20
 
 
 def test_an_endless_grammar_ends_by_its_limits(harness: Harness, tiny_models: TinyModels) -> None:
