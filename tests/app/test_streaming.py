@@ -35,21 +35,20 @@ async def test_typing_works_while_the_model_loads_and_enter_waits_for_it() -> No
 
 
 async def test_a_reply_streams_in_colours_and_says_why_it_ended() -> None:
-    async with playing(make_app("max_tokens=12", "seed=3")) as player:
+    async with playing(make_app("max_tokens=60", "seed=3", "ignore_eos=true")) as player:
         await player.ready()
         await player.say("Why is the sky blue?")
-        await player.tokens(3)
-        assert "writing" in player.text
+        await player.until(lambda: "writing" in player.text, "writing")
         await player.answered()
         turn = player.pane.session.transcript.last(Role.ASSISTANT)
         assert turn is not None
-        assert len(turn.tokens) == 12
+        assert len(turn.tokens) == 60
         assert turn.content in player.transcript
         view = player.pane.transcript.view
         styles = {view.store.styles[i] for i, ref in enumerate(view.store.refs) if ref is not None}
         assert len(styles) > 2
         assert max(styles) < LEVELS
-        assert "■ length limit · 12 tokens · TTFT " in player.transcript
+        assert "■ length limit · 60 tokens · TTFT " in player.transcript
         assert "seed 3" in player.transcript
         bar = player.screen.query_one(StatusBar)
         await player.until(lambda: "■ length limit" in player.text, "the end in the status bar")
