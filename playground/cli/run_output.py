@@ -27,8 +27,8 @@ from playground.domain.events import (
 from playground.domain.models import ModelCard
 from playground.domain.stop_strings import held_back
 from playground.domain.tokens import TextDecoder
-from playground.domain.usage import Usage
 from playground.services.json_events import JsonEvents
+from playground.services.runs import Pricer, priced
 
 INTERRUPTED: Final = 130
 """Exit status after Ctrl+C, as shells have it."""
@@ -55,8 +55,7 @@ class Output(ABC):
     def __init__(self) -> None:
         self.when_broken: Callable[[], None] = lambda: None
         """Called once when nobody reads the output any more."""
-        self.price: Callable[[ModelCard, Usage], float | None] = lambda _card, usage: usage.cost
-        """What a call to a model cost in US dollars, by its usage."""
+        self.price: Pricer = lambda _card, usage: usage.cost
         self.answering: ModelCard | None = None
         """The model that answers; another one may take over."""
         self._status = 0
@@ -71,9 +70,8 @@ class Output(ABC):
             self._status = INTERRUPTED
         if isinstance(event, FellBack):
             self.answering = event.card
-        if isinstance(event, Finished) and self.answering is not None and not self.answering.local:
-            usage = msgspec.structs.replace(event.usage, cost=self.price(self.answering, event.usage))
-            event = msgspec.structs.replace(event, usage=usage)
+        if isinstance(event, Finished):
+            event = priced(event, self.answering, self.price)
         if self._broken is None:
             try:
                 self.write(event)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from playground.domain.display import display_text
+from playground.domain.display import display_line
 from playground.domain.figures import Figures
 from playground.domain.session import Phase
 from playground.domain.transcript import Turn
@@ -179,13 +179,8 @@ def _ending(turn: Turn) -> str:
 
 def _state_text(row: CompareRow) -> str:
     if row.state is PaneState.FAILED:
-        return f"failed: {_line(row.ending)}"
-    return _line(row.ending) or str(row.state)
-
-
-def _line(text: str) -> str:
-    """Foreign text on one line, without anything that a terminal would obey."""
-    return " ".join(display_text(text).split())
+        return f"failed: {display_line(row.ending)}"
+    return display_line(row.ending) or str(row.state)
 
 
 Cell = Callable[[CompareRow], str]
@@ -197,8 +192,8 @@ def _figure(value: float | None, form: str, estimate: bool = False) -> str:
 
 _COLUMNS: Final[tuple[tuple[str, bool, Cell], ...]] = (
     ("pane", True, lambda row: str(row.number)),
-    ("model", False, lambda row: _line(row.model)),
-    ("preset", False, lambda row: _line(row.preset)),
+    ("model", False, lambda row: display_line(row.model)),
+    ("preset", False, lambda row: display_line(row.preset)),
     ("tokens in", True, lambda row: _figure(row.prompt_tokens, ",d", row.tokens_estimate)),
     ("cached", True, lambda row: _figure(row.cached_tokens, ",d", row.tokens_estimate)),
     ("tokens out", True, lambda row: _figure(row.completion_tokens, ",d", row.tokens_estimate)),
@@ -250,5 +245,5 @@ def _escaped(text: str) -> str:
 
 def _harmless(text: str) -> str:
     """Text that a spreadsheet does not take for a formula."""
-    line = _line(text)
+    line = display_line(text)
     return f"'{line}" if line[:1] in tuple("=+-@＝＋－＠") else line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -68,9 +69,9 @@ class ConversationScreen(Screen[None]):
     ]
 
     @property
+    @abstractmethod
     def pane(self) -> Pane:
-        """The conversation that keys act upon; the subclass says which."""
-        raise NotImplementedError
+        """The conversation that keys act upon."""
 
     @property
     def targets(self) -> Sequence[Pane]:
@@ -124,14 +125,6 @@ class ConversationScreen(Screen[None]):
             self.show_editing()
         pane.transcript.view.follow_end()
         self.editor.focus()
-
-    def action_regenerate(self) -> None:
-        """Another reply to the last message."""
-        self.attempt(self.pane.regenerate)
-
-    def action_continue_reply(self) -> None:
-        """More of the last reply."""
-        self.attempt(self.pane.continue_reply)
 
     def action_edit_last(self) -> None:
         """Bring the last message back into the editor."""

@@ -210,8 +210,9 @@ class SendingScreen(PanesScreen):
             self.editor.show_send_estimate("")
             return
         try:
-            drafts = [await self.sender.measure(other, text) for other in self.targets if other.card is not None]
             draft = await self.sender.measure(pane, text)
+            others = [other for other in self.targets if other is not pane and other.card is not None]
+            costs = [(await self.sender.measure(other, text)).cost for other in others]
         except PlaygroundError:
             return  # the model is lost; whoever watches it says so
         pane.draft_tokens = draft.tokens.tokens
@@ -225,7 +226,7 @@ class SendingScreen(PanesScreen):
         self.editor.show_count(f"{about}{draft.tokens.tokens:,} tokens · {all_of_it}", over)
         from playground.screens.sending import cost_text
 
-        self.editor.show_send_estimate(cost_text([other.cost for other in drafts]))
+        self.editor.show_send_estimate(cost_text([draft.cost, *costs]))
 
     async def tell_count(self, pane: Pane, prompt: Prompt, error: Unsupported) -> None:
         """Say how long the prompt is, by whoever can count it best."""

@@ -37,14 +37,14 @@ class Accounts:
 
     def price(self, card: ModelCard, usage: Usage) -> float | None:
         """US dollars a call to this model cost; None when nobody knows."""
-        if card.local or card.provider == REPLAY:
+        if _is_free(card):
             return 0.0
         endpoint, model = self._place(card)
         return self.prices.cost(endpoint, model, usage) if endpoint is not None else None
 
     def estimate(self, card: ModelCard, prompt_tokens: int, max_tokens: int) -> float | None:
         """US dollars the next call would cost, its reply reckoned with the limit or the length of the last one."""
-        if card.local or card.provider == REPLAY:
+        if _is_free(card):
             return 0.0
         endpoint, model = self._place(card)
         if endpoint is None:
@@ -56,12 +56,12 @@ class Accounts:
         """Enter a finished reply into the books."""
         self.latency.add(card.id, finished.timings)
         self._last_reply[card.id] = finished.usage.completion_tokens
-        if not card.local and card.provider != REPLAY:
+        if not _is_free(card):
             await self._spend(card, finished.usage.cost)
 
     async def settle_broken(self, card: ModelCard) -> None:
         """Enter a reply that broke off after its first words: what it cost, nobody told."""
-        if not card.local and card.provider != REPLAY:
+        if not _is_free(card):
             free = self.price(card, Usage(prompt_tokens=1, completion_tokens=1)) == 0.0
             await self._spend(card, 0.0 if free else None)
 
@@ -71,3 +71,8 @@ class Accounts:
 
     def _place(self, card: ModelCard) -> tuple[Endpoint | None, str]:
         return self._endpoints().get(card.provider), card.id.removeprefix(f"{card.provider}/")
+
+
+def _is_free(card: ModelCard) -> bool:
+    """True where nobody is paid: a model of this program's own, or a recording."""
+    return card.local or card.provider == REPLAY

@@ -17,6 +17,16 @@ from playground.domain.sampling import SamplingParams
 from playground.domain.session import Session
 from playground.domain.usage import Usage
 
+Pricer = Callable[[ModelCard, Usage], float | None]
+"""What a call to a model cost in US dollars; None when the price is unknown."""
+
+
+def priced(event: Finished, card: ModelCard | None, price: Pricer) -> Finished:
+    """The end of a reply with what it cost; of a local model the engine has said so itself."""
+    if card is None or card.local:
+        return event
+    return structs.replace(event, usage=structs.replace(event.usage, cost=price(card, event.usage)))
+
 
 class Runner:
     """One session on one backend. The backend appends to a deque, `drain` applies what came to the session."""
@@ -24,8 +34,7 @@ class Runner:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.backend: Backend | None = None
-        self.price: Callable[[ModelCard, Usage], float | None] = lambda _card, _usage: None
-        """What a call to a model cost in US dollars; None when the price is unknown."""
+        self.price: Pricer = lambda _card, _usage: None
         self.answering: ModelCard | None = None
         """The model of the run under way, or of the last one: another one may have taken over."""
         self._inbox: deque[Event] = deque()
@@ -45,9 +54,8 @@ class Runner:
             event = self._inbox.popleft()
             if isinstance(event, FellBack):
                 self.answering = event.card
-            elif isinstance(event, Finished) and self.answering is not None and not self.answering.local:
-                usage = structs.replace(event.usage, cost=self.price(self.answering, event.usage))
-                event = structs.replace(event, usage=usage)
+            elif isinstance(event, Finished):
+                event = priced(event, self.answering, self.price)
             self.session.apply(event)
             events.append(event)
         return events

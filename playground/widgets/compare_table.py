@@ -17,8 +17,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from playground.domain.compare_rows import CompareRow, PaneState
+from playground.domain.display import display_line
 from playground.widgets.bars import UNKNOWN, fit
-from playground.widgets.pane_header import cost_text, one_line, speed_text, state_text, ttft_text
+from playground.widgets.pane_header import cost_text, speed_text, state_text, ttft_text
 
 MOST_ROWS: Final = 6
 GAP: Final = 2
@@ -65,8 +66,8 @@ def _less(value: float | None) -> float | None:
 
 _COLUMNS: Final = (
     _Column("#", lambda row: str(row.number), 0, 1),
-    _Column("model", lambda row: one_line(row.model) or UNKNOWN, 1, 11, 32, right=False),
-    _Column("preset", lambda row: one_line(row.preset) or UNKNOWN, 7, 8, 18, right=False),
+    _Column("model", lambda row: display_line(row.model) or UNKNOWN, 1, 11, 32, right=False),
+    _Column("preset", lambda row: display_line(row.preset) or UNKNOWN, 7, 8, 18, right=False),
     _Column("in", lambda row: _count(row.prompt_tokens, row), 8, 5),
     _Column("cached", lambda row: _count(row.cached_tokens, row), 10, 6),
     _Column("out", lambda row: _count(row.completion_tokens, row), 6, 4),

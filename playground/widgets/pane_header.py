@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from textual.content import Content
 
 from playground.domain.compare_rows import CompareRow, PaneState
-from playground.domain.display import display_text
+from playground.domain.display import display_line
 from playground.widgets.bars import UNKNOWN, fit
 from playground.widgets.status_bar import dollars
 
@@ -67,7 +67,7 @@ def pane_line(row: CompareRow, width: int) -> Content:
 def state_text(row: CompareRow) -> str:
     """What a pane is doing or why its reply ended, with its sign: "▸ writing", "■ end of text"."""
     told = row.state in (PaneState.DONE, PaneState.RETRYING)  # of a failure there is more to tell than fits here
-    words = (one_line(row.ending) if told else "") or str(row.state)
+    words = (display_line(row.ending) if told else "") or str(row.state)
     return f"{GLYPHS[row.state]} {words}"
 
 
@@ -92,15 +92,10 @@ def cost_text(row: CompareRow) -> str:
     return f"{'≈' if row.cost_estimate else ''}{dollars(row.cost)}"
 
 
-def one_line(text: str) -> str:
-    """Foreign text on one line, safe for a terminal."""
-    return " ".join(display_text(text).split())
-
-
 def _names(row: CompareRow) -> list[_Part]:
     number = f"{row.number} "
-    preset = one_line(row.preset)
-    parts = [_Part(number + (one_line(row.model) or UNKNOWN), 0, len(number) + MIN_MODEL)]
+    preset = display_line(row.preset)
+    parts = [_Part(number + (display_line(row.model) or UNKNOWN), 0, len(number) + MIN_MODEL)]
     return [*parts, _Part(preset, 2, MIN_PRESET)] if preset else parts
 
 

@@ -15,8 +15,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from playground.domain.compare_rows import CompareRow, PaneState
+from playground.domain.display import display_line
 from playground.widgets.bars import UNKNOWN, fit
-from playground.widgets.pane_header import GLYPHS, one_line
+from playground.widgets.pane_header import GLYPHS
 
 MIN_NAME: Final = 3
 _BETWEEN: Final = "│"
@@ -127,7 +128,7 @@ class PaneTabs(Widget, can_focus=True):
 
 def _texts(rows: Sequence[CompareRow], width: int) -> list[str]:
     """The texts of the tabs: with model and state in words, shortened as far as they must be."""
-    names = [one_line(row.model) or UNKNOWN for row in rows]
+    names = [display_line(row.model) or UNKNOWN for row in rows]
     longest = max(map(cell_len, names), default=0)
     states = [f" {GLYPHS[row.state]}{row.state if row.state.busy else ''}" for row in rows]
     glyphs = [f" {GLYPHS[row.state]}" for row in rows]

@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from playground.domain.display import display_text
 from playground.domain.messages import PromptParts
+from playground.domain.prices import usd_text
 from playground.widgets.bars import UNKNOWN
 from playground.widgets.meter import ContextMeter
 
@@ -273,11 +274,7 @@ def dollars(cost: float | None) -> str:
     """US dollars as short as they are told apart from nothing: "$0", "$0.0004", "$1.25"."""
     if cost is None:
         return UNKNOWN
-    if cost == 0:
-        return "$0"
-    if cost < 0.0001:
-        return "<$0.0001"
-    return f"${cost:.4f}" if cost < 1 else f"${cost:,.2f}"
+    return usd_text(cost) if cost else "$0"
 
 
 def total(cost: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from playground.domain.display import display_text
+from playground.domain.display import display_line
 from playground.domain.messages import Role
 from playground.domain.tokens import TextDecoder, Token
 from playground.domain.transcript import Mark, Turn
@@ -33,7 +33,7 @@ def heading(turn: Turn, name: str, place: tuple[int, int]) -> list[Item]:
     style = TokenStyle.HEADING_USER if turn.role is Role.USER else TokenStyle.HEADING_MODEL
     number, count = place
     versions = [Item(f"  ‹ {number} of {count} ›", TokenStyle.NOTE, None, "")] if count > 1 else []
-    return [Item(_one_line(name), style), *versions, Item("\n", style)]
+    return [Item(display_line(name), style), *versions, Item("\n", style)]
 
 
 def user_items(turn: Turn) -> list[Item]:
@@ -43,7 +43,7 @@ def user_items(turn: Turn) -> list[Item]:
 
 def note_items(turn: Turn) -> list[Item]:
     """What happened on the way to a reply, a line each."""
-    return [Item(f"↻ {_one_line(note)}\n", TokenStyle.NOTE, None, "") for note in turn.notes]
+    return [Item(f"↻ {display_line(note)}\n", TokenStyle.NOTE, None, "") for note in turn.notes]
 
 
 def is_thinking(turn: Turn) -> bool:
@@ -87,7 +87,7 @@ def divergence_note(index: int) -> str:
 
 def mark_item(mark: Mark) -> Item:
     """A place where parameters changed."""
-    return Item(f"◆ {_one_line(mark.text)} ", TokenStyle.MARK, None, "")
+    return Item(f"◆ {display_line(mark.text)} ", TokenStyle.MARK, None, "")
 
 
 def pieces(token: Token, decoder: TextDecoder) -> list[str]:
@@ -124,7 +124,7 @@ def end_note(turn: Turn, *, buffered: bool = False) -> str:
     """
     if turn.problem is not None:
         logged = telling_line(turn.problem.detail)
-        return f"✗ {_one_line(str(turn.problem))}" + (f"\n  {logged}" if logged else "")
+        return f"✗ {display_line(str(turn.problem))}" + (f"\n  {logged}" if logged else "")
     if turn.finished is None:
         return ""
     finished, timings, usage = turn.finished, turn.finished.timings, turn.finished.usage
@@ -132,7 +132,7 @@ def end_note(turn: Turn, *, buffered: bool = False) -> str:
     if finished.stop_string:
         reason += f" {finished.stop_string!r}"
     if finished.detail:
-        reason += f": {_one_line(finished.detail)}"
+        reason += f": {display_line(finished.detail)}"
     about = "≈" if usage.estimate else ""
     facts = [
         f"{about}{usage.completion_tokens:,} tokens"
@@ -181,8 +181,3 @@ def _thinking_seconds(turn: Turn) -> float | None:
 
 def _milliseconds(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:,.0f} ms"
-
-
-def _one_line(text: str) -> str:
-    """Foreign text on one line; the view makes it safe again, but a newline would be kept."""
-    return " ".join(display_text(text).split())

@@ -14,7 +14,7 @@ from playground.app import PlaygroundApp
 from playground.backends.base import Backend, Capabilities, EventSink
 from playground.domain.events import Event, Finished, ParamsChanged, Started, StopReason, TokenGenerated
 from playground.domain.messages import ChatPrompt, GenerationRequest, Prompt, PromptParts, PromptView, RawPrompt
-from playground.domain.models import ModelCard, ModelInfo
+from playground.domain.models import ModelCard
 from playground.domain.sampling import SamplingParams
 from playground.domain.tokens import Candidate, Stage, Token
 from playground.domain.usage import Timings, TokenCount, Usage
@@ -24,6 +24,7 @@ from playground.services.paths import user_config_dir
 from playground.services.presets import load_presets
 from playground.services.settings import load_settings, settings_path
 from playground.services.start import find_preset, starting_params
+from tests.toy_model import TOY
 
 PATIENCE_S = 60.0
 """Long enough for a machine on which something else is running; nothing waits that long unless it is broken."""
@@ -204,29 +205,7 @@ async def playing(app: PlaygroundApp, size: tuple[int, int] = (120, 40)) -> Asyn
             await player.screen.pool.close_all()
 
 
-INFO = ModelInfo(
-    path="/models/Toy-1M.Q8_0.gguf",
-    name="Toy",
-    architecture="toy",
-    quantisation="Q8_0",
-    parameters=1_000_000,
-    size_bytes=1_000_000,
-    n_vocab=49_152,
-    vocab_type="BPE",
-    n_ctx=2048,
-    n_ctx_train=2048,
-    context_decided_by="model",
-    context_note="Context 2,048, as trained.",
-    chat_template="{{ messages }}",
-    memory_kind="attention",
-    can_cut=True,
-    device="CPU",
-    gpu_layers=0,
-    threads=1,
-    threads_batch=1,
-    kv_type="f16",
-    kv_bytes_per_token=100,
-)
+INFO = TOY
 
 
 def token(index: int, piece: bytes, probability: float = 0.5, special: str = "") -> Token:

@@ -10,30 +10,14 @@ import pytest
 from playground.domain.endpoints import Endpoint
 from playground.services.addresses import clean_address
 from playground.services.endpoints import (
-    PROVIDERS,
     describe,
     endpoint_problems,
     fallback_for,
     load_endpoints,
     running,
 )
-from playground.services.settings import Settings, load_settings, settings_path
-
-
-@pytest.fixture(autouse=True)
-def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for provider in PROVIDERS.values():
-        for variable in (*provider.variables, provider.address_variable or "NONE"):
-            monkeypatch.delenv(variable, raising=False)
-
-
-def written(text: str) -> Settings:
-    path = settings_path()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    found, errors = load_settings()
-    assert not errors
-    return found
+from playground.services.settings import Settings, settings_path
+from tests.services.settings_file import written
 
 
 def said(settings: Settings) -> str:

@@ -21,25 +21,10 @@ from playground.services.keys import (
     where_to_put_key,
     without_secrets,
 )
-from playground.services.settings import Settings, load_settings, settings_path
+from playground.services.settings import Settings, settings_path
+from tests.services.settings_file import written
 
 PLANTED = "sk-planted-0123456789abcdef"
-
-
-@pytest.fixture(autouse=True)
-def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for provider in PROVIDERS.values():
-        for variable in (*provider.variables, provider.address_variable or "NONE"):
-            monkeypatch.delenv(variable, raising=False)
-
-
-def written(text: str) -> Settings:
-    path = settings_path()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    found, errors = load_settings()
-    assert not errors
-    return found
 
 
 def stored(text: str, mode: int = 0o600) -> None:

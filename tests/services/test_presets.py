@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from playground.domain.errors import BadInput, ConfigError
 from playground.domain.models import ModelInfo
@@ -23,33 +24,11 @@ from playground.services.presets import (
     recommended_preset,
     save_preset,
 )
+from tests.toy_model import TOY
 
 
 def info(recommended: dict[str, float | int]) -> ModelInfo:
-    return ModelInfo(
-        path="m.gguf",
-        name="m",
-        architecture="llama",
-        quantisation="Q4_1",
-        parameters=1,
-        size_bytes=1,
-        n_vocab=1,
-        vocab_type="BPE",
-        n_ctx=1,
-        n_ctx_train=1,
-        context_decided_by="model",
-        context_note="",
-        chat_template="",
-        memory_kind="attention",
-        can_cut=True,
-        device="CPU",
-        gpu_layers=0,
-        threads=1,
-        threads_batch=1,
-        kv_type="f16",
-        kv_bytes_per_token=1,
-        recommended=recommended,
-    )
+    return structs.replace(TOY, recommended=recommended)
 
 
 def write(folder: Path, name: str, text: str) -> Path:
