@@ -207,11 +207,12 @@ def sections() -> list[Section]:
     from playground.widgets.rows import SeedInput
     from playground.widgets.slider import ParamSlider
     from playground.widgets.token_view import TokenView
+    from playground.widgets.transcript import TranscriptPane
 
     return [
         Section("Everywhere", [*PlaygroundApp.BINDINGS, *own_bindings(PlaygroundScreen)]),
         Section("Prompt", own_bindings(PromptEditor)),
-        Section("Transcript", own_bindings(TokenView)),
+        Section("Transcript", [*own_bindings(TokenView), *own_bindings(TranscriptPane)]),
         Section("Sliders", own_bindings(ParamSlider)),
         Section("Rows of the controls", [*own_bindings(Controls), *own_bindings(CycleRow), *own_bindings(SeedInput)]),
         Section("Order of the stages", own_bindings(OrderList)),

@@ -49,6 +49,8 @@ class Session:
         self.params = params or SamplingParams()
         self.system = system
         self.options = CallOptions()
+        self.watch: tuple[str, ...] = ()
+        """Words whose probability is told with each token, from the next request on."""
         self.model = ""
         """Name of the model that answers now; a reply keeps the one that wrote it."""
         self.retrying: Retrying | None = None
@@ -152,6 +154,7 @@ class Session:
             options=self.options,
             reply_ids=tuple(token for token in ids if token is not None),
             reply_text=reply.content,
+            watch=self.watch,
             submitted_at=time.monotonic(),
         )
 

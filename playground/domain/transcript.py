@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -54,6 +55,10 @@ class Turn:
     """Name of the model that answered; empty for what a person said."""
     raw: bool = False
     """True for what was sent as it is, without a template."""
+    title: str = ""
+    """The name a person gave to the branch that begins here; empty for none."""
+    by_hand: set[int] = field(default_factory=set)
+    """Indices of tokens that a person put there: a candidate taken, a text forced, the beginning of a reply."""
 
     @property
     def content(self) -> str:
@@ -79,18 +84,25 @@ class Turn:
 
 
 class Transcript:
-    """Turns by id, and the head: the last turn of the branch on screen."""
+    """Turns by id, and the head: the last turn of the branch on screen.
 
-    def __init__(self) -> None:
-        self.turns: dict[int, Turn] = {}
-        self.head: int | None = None
-        self._next_id = 1
+    Several panes may look at one tree, each at a branch of its own: they share the turns and have heads of their own.
+    """
+
+    def __init__(self, beside: Transcript | None = None) -> None:
+        """A tree of its own, or another look at the tree of `beside`, from the same head."""
+        self.turns: dict[int, Turn] = beside.turns if beside is not None else {}
+        self.head: int | None = beside.head if beside is not None else None
+        self._ids: Iterator[int] = beside._ids if beside is not None else itertools.count(1)
+
+    def shares_with(self, other: Transcript) -> bool:
+        """True when both look at the same tree."""
+        return self.turns is other.turns
 
     def add(self, role: Role, parent: int | None, *, text: str = "", tokens: list[Token] | None = None) -> Turn:
         """Append a turn behind `parent` and make it the head."""
-        turn = Turn(id=self._next_id, parent=parent, role=role, text=text, tokens=tokens or [])
+        turn = Turn(id=next(self._ids), parent=parent, role=role, text=text, tokens=tokens or [])
         self.turns[turn.id] = turn
-        self._next_id += 1
         self.head = turn.id
         return turn
 

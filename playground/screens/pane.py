@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
@@ -11,6 +12,7 @@ from playground.domain.compare_rows import Perplexity
 from playground.domain.errors import BadInput, Problem
 from playground.domain.events import Event, StopReason
 from playground.domain.fitting import Cut
+from playground.domain.forking import branch_at, take
 from playground.domain.messages import GenerationRequest, Prompt, Role
 from playground.domain.models import ModelCard
 from playground.domain.session import Session
@@ -129,20 +131,17 @@ class Pane:
         Raises BadInput when that cannot be; a reply that is being written is stopped first.
         """
         self.need_model()
-        old = turn.tokens[at]
-        taken = old.top[choice]
-        if taken.id == old.id:
-            raise BadInput("This is the token that stands there already.", "Take another candidate.")
-        if taken.special:
-            raise BadInput("This token would end the reply here.", "Take another candidate.")
+        token = take(turn.tokens[at], choice)
+        await self.go_on_from(turn, at, [token])
+
+    async def go_on_from(self, turn: Turn, at: int, tokens: Sequence[Token]) -> None:
+        """Put these tokens behind the first `at` of a reply, as a version of its own, and let the model go on.
+
+        Raises BadInput without a model; a reply that is being written is stopped first.
+        """
+        self.need_model()
         await self.end_reply()
-        tree = self.session.transcript
-        token = structs.replace(
-            old, id=taken.id, piece=taken.piece, logprob=taken.logprob, prob=taken.prob, rank=choice + 1, special=""
-        )
-        reply = tree.add(Role.ASSISTANT, turn.parent, tokens=[*turn.tokens[:at], token])
-        reply.forked_at = at
-        reply.marks = [mark for mark in turn.marks if mark.at <= at]
+        branch_at(self.session.transcript, turn, at, tokens)
         self._start(self.session.continue_reply())
 
     async def end_reply(self) -> None:

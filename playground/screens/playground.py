@@ -13,16 +13,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
 from playground.domain.display import display_text
-from playground.domain.errors import BadInput
 from playground.domain.events import Event, Failed, Started
-from playground.domain.messages import Role
 from playground.domain.sampling import SamplingParams
 from playground.domain.session import Session
 from playground.screens import key_order
-from playground.screens.compare_screen import CompareScreen
 from playground.screens.model_screen import WELCOME
 from playground.screens.pane import REFUSALS, Pane
 from playground.screens.pane_figures import status_of
+from playground.screens.token_screen import TokenScreen
 from playground.screens.what_if import WhatIfs
 from playground.services.presets import Preset
 from playground.services.settings import Settings
@@ -35,7 +33,6 @@ from playground.widgets.status_bar import StatusBar
 
 if TYPE_CHECKING:
     from playground.widgets.candidates import CandidateList
-    from playground.widgets.inspector import Inspector
     from playground.widgets.token_view import TokenMessage
 
 _DETAIL_SECONDS: Final = 1 / 8
@@ -47,7 +44,7 @@ _MANY_CANDIDATES: Final = 25
 """How many candidates are kept where the screen is high enough to show them all."""
 
 
-class PlaygroundScreen(CompareScreen):
+class PlaygroundScreen(TokenScreen):
     """Everything on one screen. It folds: narrow terminals show controls and inspector one at a time."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (88, "-medium"), (112, "-normal"), (160, "-wide")]  # noqa: RUF012 - Textual's interface
@@ -71,9 +68,6 @@ class PlaygroundScreen(CompareScreen):
         ),
     ]
 
-    inspector: Inspector
-    """What is to be known about a token; there once the screen is furnished."""
-
     def __init__(
         self, settings: Settings, *, model: str, presets: dict[str, Preset], preset: Preset, params: SamplingParams
     ) -> None:
@@ -81,9 +75,8 @@ class PlaygroundScreen(CompareScreen):
         self._compositor = SparingCompositor()
         self._params = params
         self._hovered: object = None
-        self._detail_due = 0.0
         self._last_note = ""
-        self._what_ifs = WhatIfs(self._draw_soon)
+        self._what_ifs = WhatIfs(self.draw_soon)
         self.furnished = False
         """True once all panels are there, a moment after the first paint."""
 
@@ -112,6 +105,7 @@ class PlaygroundScreen(CompareScreen):
         self.controls = Controls(self._params, preset=self.first_tuning.name, id="controls")
         self.inspector = Inspector(id="inspector")
         self.furnish_sending()
+        self.furnish_inside()
         self.deck = Deck(grid, self.pool, self.progress_of, self._pane_changed, self.book)
         with self.app.batch_update():
             await self.query_one("#body").mount(self.controls, before=0)
@@ -177,8 +171,8 @@ class PlaygroundScreen(CompareScreen):
             if events and not pane.session.busy:
                 self._run_ended(pane, events)
         self.comparison.follow(self.all_panes)
-        if now >= self._detail_due:
-            self._detail_due = now + _DETAIL_SECONDS
+        if now >= self.detail_due:
+            self.detail_due = now + _DETAIL_SECONDS
             self._show_details()
         self.take_changes()
 
@@ -244,11 +238,7 @@ class PlaygroundScreen(CompareScreen):
     def show_params(self) -> None:
         """A what-if follows the sliders at once."""
         super().show_params()
-        self._detail_due = 0.0
-
-    def _draw_soon(self) -> None:
-        """With the next frame."""
-        self._detail_due = 0.0
+        self.detail_due = 0.0
 
     def on_token_view_selected(self) -> None:
         """The cursor is on another token."""
@@ -259,28 +249,17 @@ class PlaygroundScreen(CompareScreen):
         self.inspector.query_one("CandidateList").focus()
 
     def on_candidate_list_picked(self, event: CandidateList.Picked) -> None:
-        """Another candidate is to stand in place of the token that was chosen."""
-        view, tree = self.pane.transcript.view, self.pane.session.transcript
-        ref = view.store.refs[view.cursor] if view.cursor is not None else None
-        last = tree.last(Role.ASSISTANT)
-        turn = tree.turns[ref[0]] if isinstance(ref, tuple) else last
-        token = self.inspector.token
-        if turn is None or token is None:
-            return
-        recorded = [candidate.id for candidate in turn.tokens[token.index].top]
-        picked = token.top[event.index].id
-        if picked not in recorded:
-            self.tell(BadInput("This candidate was not recorded when the token was written.", "Take another one."))
-            return
-        self.attempt_later(partial(self.pane.fork, turn, token.index, recorded.index(picked)), "conversation")
-        self.editor.focus()
+        """Another candidate is to stand in place of the token that was chosen, or at the end of what is stepped."""
+        if self.stepping.shown() is not None:
+            self.stepping.choose(event.index)
+        else:
+            self.forks.take(event.index)
+            self.editor.focus()
 
     def on_token_view_hovered(self, event: TokenMessage) -> None:
         """The mouse is over another token."""
         self._hovered = event.ref
-        self._detail_due = 0.0
-
-    # -- the prompt --------------------------------------------------------------------------------------------
+        self.detail_due = 0.0
 
     # -- folding -----------------------------------------------------------------------------------------------
 

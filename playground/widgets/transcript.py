@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 from rich.style import Style
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
 from playground.domain.tokens import Token
@@ -23,9 +24,29 @@ from playground.widgets.token_view import TokenView
 DIFF_LEGEND: Final = "underlined: only this reply says it"
 
 
+def _key(keys: str, action: str, label: str, tooltip: str, *, id: str = "") -> Binding:
+    return Binding(keys, f"screen.{action}", label, show=False, id=f"token.{id or action}", tooltip=tooltip)
+
+
 class TranscriptPane(Vertical):
     """Shows a branch of a conversation and keeps up with it: `sync` appends what is new and nothing else."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            _key(str(number % 10), f"take({number})", f"Candidate {number}", "Take this candidate", id=f"take_{number}")
+            for number in range(1, 11)
+        ),
+        _key("f", "force", "Force a text", "Put a text of your own in place of this token, and go on from there"),
+        _key("o", "fan_out", "Fan out", "Let the best candidates go on side by side, each in a pane"),
+        _key("n", "place('any', 1)", "Next surprise", "Go to the next telling token of any kind", id="next_place"),
+        _key("p", "place('any', -1)", "Previous surprise", "Go to the telling token before", id="previous_place"),
+        _key("e", "place('entropy', 1)", "Undecided", "Next token at which the model was undecided", id="entropy"),
+        _key("r", "place('rank', 1)", "Low choice", "Next token that was not among the likeliest", id="rank"),
+        _key("t", "place('tie', 1)", "Near tie", "Next token that hardly beat another one", id="tie"),
+        _key("c", "place('change', 1)", "Change", "Next token at which parameters changed", id="change"),
+        _key("w", "watch_token", "Watch", "Follow this token's probability at every step"),
+        _key("b", "ban", "Ban", "Ban this token from the next draw on, or allow it again"),
+    ]
     DEFAULT_CSS = """
     TranscriptPane {
         width: 1fr;

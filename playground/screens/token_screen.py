@@ -1,0 +1,151 @@
+"""The main screen's dealings with single tokens: what else could stand there, and where it would have led."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+
+from playground.screens.compare_screen import CompareScreen
+
+if TYPE_CHECKING:
+    from playground.screens.bending import Bending
+    from playground.screens.branching import Branching
+    from playground.screens.fan_out import FanOut
+    from playground.screens.forks import Forks
+    from playground.screens.guessing import Guessing
+    from playground.screens.navigating import Navigating
+    from playground.screens.replaying import Replaying
+    from playground.screens.scoring import Scoring
+    from playground.screens.stepping import Stepping
+    from playground.screens.watching import Watching
+    from playground.widgets.inspector import Inspector
+
+
+def _key(keys: str, action: str, label: str, tooltip: str, *, id: str = "") -> Binding:
+    return Binding(keys, action, label, id=id or f"inside.{action}", tooltip=tooltip, priority=True)
+
+
+class TokenScreen(CompareScreen):
+    """Keys and actions inside a token, a line each; what they do stands in a file of its own for every subject.
+
+    Keys that act on the token under the cursor are those of `TranscriptPane`; they come here as `screen.` actions.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        _key("alt+v", "replay", "Otherwise", "Mark what of the reply would stay, could change, or could not come now"),
+        _key("alt+g", "branches", "Branches", "All branches of the conversation as a tree: go, name, delete, undo"),
+        _key("alt+up", "parent", "Parent", "Go to the branch that this one forked from", id="inside.parent"),
+        _key("alt+down", "child", "Child", "Go to the newest branch that forked from this one", id="inside.child"),
+        _key("alt+p", "prefill", "Begin reply", "Write the beginning of the reply yourself, and let it go on"),
+        _key("alt+s", "step", "Step", "One token at a time: Space draws one, digits and Enter choose by hand"),
+        _key("alt+k", "watch", "Watch", "Follow words: their probability at every step, before and after the samplers"),
+        _key("alt+e", "score", "Score", "How likely the model finds any text: a pasted one, the prompt, a reply"),
+        _key("alt+y", "grammar", "Grammar", "Hold the reply to a grammar or a JSON schema"),
+        _key("alt+z", "guessing", "Guess gain", "Run the last reply with and without guessing ahead, and compare"),
+    ]
+
+    inspector: Inspector
+    """What is to be known about a token; there once the screen is furnished."""
+    detail_due = 0.0
+    """`time.monotonic()` from which on inspector and status bar are drawn anew."""
+
+    def draw_soon(self) -> None:
+        """Bring inspector and status bar up to date with the next frame."""
+        self.detail_due = 0.0
+
+    def furnish_inside(self) -> None:
+        """What single tokens need; not before the first paint."""
+        from playground.screens.bending import Bending
+        from playground.screens.branching import Branching
+        from playground.screens.fan_out import FanOut
+        from playground.screens.forks import Forks
+        from playground.screens.guessing import Guessing
+        from playground.screens.navigating import Navigating
+        from playground.screens.replaying import Replaying
+        from playground.screens.scoring import Scoring
+        from playground.screens.stepping import Stepping
+        from playground.screens.watching import Watching
+
+        self.forks: Forks = Forks(self)
+        self.fans: FanOut = FanOut(self)
+        self.stepping: Stepping = Stepping(self)
+        self.branching: Branching = Branching(self)
+        self.replaying: Replaying = Replaying(self)
+        self.navigating: Navigating = Navigating(self)
+        self.watching: Watching = Watching(self)
+        self.scoring: Scoring = Scoring(self)
+        self.bending: Bending = Bending(self)
+        self.guessing: Guessing = Guessing(self)
+
+    # -- forks -------------------------------------------------------------------------------------------------
+
+    def action_take(self, number: int) -> None:
+        """Put the candidate with this number, from 1, in place of the token under the cursor."""
+        self.forks.take(number - 1)
+
+    def action_force(self) -> None:
+        """Put a text of one's own in place of the token under the cursor."""
+        self.forks.force()
+
+    def action_prefill(self) -> None:
+        """Begin the reply by hand."""
+        self.forks.prefill()
+
+    def action_fan_out(self) -> None:
+        """Let the best candidates of the token under the cursor go on side by side."""
+        self.fans.open()
+
+    def action_step(self) -> None:
+        """Go token by token, or leave that again."""
+        self.stepping.toggle()
+
+    # -- branches ----------------------------------------------------------------------------------------------
+
+    def action_branches(self) -> None:
+        """The tree of branches."""
+        self.branching.show()
+
+    def action_parent(self) -> None:
+        """The branch that this one came from."""
+        self.branching.parent()
+
+    def action_child(self) -> None:
+        """The newest branch that came from this one."""
+        self.branching.child()
+
+    # -- looking -----------------------------------------------------------------------------------------------
+
+    def action_replay(self) -> None:
+        """The reply under the sliders as they stand now."""
+        self.replaying.toggle()
+
+    def action_place(self, kind: str, step: int) -> None:
+        """The next place of some kind, or the one before."""
+        self.navigating.go(kind, step)
+
+    def action_watch(self) -> None:
+        """Words to follow."""
+        self.watching.edit()
+
+    def action_watch_token(self) -> None:
+        """Follow the token under the cursor."""
+        self.watching.add_token()
+
+    def action_score(self) -> None:
+        """Score a text."""
+        self.scoring.open()
+
+    # -- bending -----------------------------------------------------------------------------------------------
+
+    def action_ban(self) -> None:
+        """Ban the token under the cursor, or allow it again."""
+        self.bending.ban()
+
+    def action_grammar(self) -> None:
+        """Grammar and JSON schema."""
+        self.bending.edit_grammar()
+
+    def action_guessing(self) -> None:
+        """What guessing ahead gains."""
+        self.guessing.measure()
