@@ -45,7 +45,7 @@ def branch_at(tree: Transcript, turn: Turn, at: int, tokens: Sequence[Token]) ->
     It becomes the head. The parameters' changes up to the fork are taken over.
     """
     reply = tree.add(Role.ASSISTANT, turn.parent, tokens=[*turn.tokens[:at], *tokens])
-    reply.forked_at = at
+    reply.forked_at, reply.forked_from = at, turn.id
     reply.marks = [mark for mark in turn.marks if mark.at <= at]
     reply.by_hand = {index for index in turn.by_hand if index < at} | set(range(at, at + len(tokens)))
     return reply

@@ -35,6 +35,8 @@ class Turn:
     marks: list[Mark] = field(default_factory=list)
     forked_at: int | None = None
     """How many tokens at the start were taken over from a sibling; None for a reply of its own."""
+    forked_from: int | None = None
+    """Id of the sibling they were taken over from."""
     params: SamplingParams | None = None
     """Parameters in force when the reply began."""
     started: Started | None = None
