@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final, Literal, assert_never
+from typing import Any, Final, Literal, assert_never
 
+from playground.domain.biases import NO_NAMES, describe_bias_change
 from playground.domain.errors import BadInput, Problem
 from playground.domain.events import (
     Event,
@@ -51,6 +53,8 @@ class Session:
         self.options = CallOptions()
         self.watch: tuple[str, ...] = ()
         """Words whose probability is told with each token, from the next request on."""
+        self.token_names: Mapping[str, str] = {}
+        """Texts of tokens by "#id", as far as they are known, for changes of the logit bias in words."""
         self.model = ""
         """Name of the model that answers now; a reply keeps the one that wrote it."""
         self.retrying: Retrying | None = None
@@ -230,9 +234,10 @@ class Session:
             self._marked_from = self._in_force
         self._in_force = event.params
         named = self._named is not None and self._named[0] == event.params
-        text = self._named[1] if named and self._named else describe_change(self._marked_from, event.params, most=2)
+        text = self._named[1] if named and self._named else ""
+        text = text or describe_change(self._marked_from, event.params, most=2, names=self.token_names)
         if text:
-            turn.marks.append(Mark(event.index, text))
+            turn.marks.append(Mark(event.index, text, event.params))
 
     def _end(self, turn: Turn, problem: Problem | None) -> None:
         turn.problem = problem
@@ -254,12 +259,28 @@ class Session:
         return user.text
 
 
-def describe_change(old: SamplingParams, new: SamplingParams, most: int | None = None) -> str:
-    """Such as "temperature 0.8 → 1.2, top_k 40 → 0"; of more than `most` changes the rest is an ellipsis."""
-    changes = [
-        f"{name} {_brief(before)} → {_brief(after)}" for name, (before, after) in changed_fields(old, new).items()
-    ]
+def describe_change(
+    old: SamplingParams, new: SamplingParams, most: int | None = None, names: Mapping[str, str] = NO_NAMES
+) -> str:
+    """Such as "temperature 0.8 → 1.2, top_k 40 → 0"; of more than `most` changes the rest is an ellipsis.
+
+    Args:
+        old: Parameters before.
+        new: Parameters after.
+        most: How many changes are named; None for all.
+        names: Texts of tokens by "#id", for the logit bias.
+    """
+    changes = [_change(name, *values, names) for name, values in changed_fields(old, new).items()]
     return ", ".join([*changes[:most], *(["…"] if len(changes) > len(changes[:most]) else [])])
+
+
+def _change(name: str, before: Any, after: Any, names: Mapping[str, str]) -> str:
+    if name == "logit_bias":
+        return f"logit bias {describe_bias_change(before, after, names)}"
+    if name in ("grammar", "json_schema"):
+        what = name.replace("json_schema", "JSON schema")
+        return f"{what} {'changed' if before and after else 'on' if after else 'off'}"
+    return f"{name} {_brief(before)} → {_brief(after)}"
 
 
 def _brief(value: object) -> str:

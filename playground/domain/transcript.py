@@ -21,6 +21,8 @@ class Mark(NamedTuple):
     """Index of the first token drawn with the new values."""
     text: str
     """Such as "temperature 0.8 → 1.2"."""
+    params: SamplingParams | None = None
+    """The new values; None when nobody told."""
 
 
 @dataclass(slots=True, eq=False)

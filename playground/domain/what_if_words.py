@@ -1,0 +1,148 @@
+"""What has to be said about a token under other parameters, and which parameters it was really drawn under."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import structs
+
+from playground.domain.sampling import SamplingParams
+from playground.domain.tokens import Candidate, Token
+from playground.domain.transcript import Transcript, Turn
+from playground.domain.what_if import Outcome, Replay, Replayed, Verdict, WhatIf
+
+_SAME_DRAW: Final = SamplingParams()
+
+
+def shaping(params: SamplingParams) -> SamplingParams:
+    """The parameters with all that has no part in a token's chances set to one value."""
+    return structs.replace(
+        params,
+        seed=_SAME_DRAW.seed,
+        max_tokens=_SAME_DRAW.max_tokens,
+        stop=_SAME_DRAW.stop,
+        speculate=_SAME_DRAW.speculate,
+        top=_SAME_DRAW.top,
+    )
+
+
+def params_at(tree: Transcript, turn: Turn, index: int) -> SamplingParams | None:
+    """The parameters that a token was drawn under; None when that is not known."""
+    if index in turn.by_hand:
+        return None
+    if turn.forked_at is not None and index < turn.forked_at:
+        source = tree.turns.get(turn.forked_from) if turn.forked_from is not None else None
+        return params_at(tree, source, index) if source is not None else None
+    if index < turn.continued_at:
+        return None
+    passed = [mark for mark in turn.marks if turn.continued_at <= mark.at <= index]
+    return passed[-1].params if passed else turn.params
+
+
+def ids_of(tokens: Sequence[Token]) -> tuple[int, ...] | None:
+    """The ids of some tokens; None when one of them has none."""
+    ids = tuple(token.id for token in tokens if token.id is not None)
+    return ids if len(ids) == len(tokens) else None
+
+
+def remarks(answer: WhatIf, computed: int) -> tuple[str, ...]:
+    """What a reader of the figures must know, a sentence each.
+
+    Args:
+        answer: The position under other parameters.
+        computed: Tokens that had to be computed before its figures were there.
+    """
+    said = []
+    if answer.unsure:
+        names = " and ".join(_label(name) for name in answer.unsure)
+        said.append(f"{names} remembers earlier draws. They are not known here: figures of a reply's first token.")
+    if answer.outcomes:
+        said.append(_coin(answer.outcomes))
+    if answer.recomputed and computed:
+        said.append(f"This model's memory cannot be cut: {computed:,} tokens computed again.")
+    return tuple(said)
+
+
+def _coin(outcomes: Sequence[Outcome]) -> str:
+    """Both throws of XTC's coin."""
+    acts, rests = outcomes[0], outcomes[-1]
+    text = f"XTC acts in {_share(acts.chance)} of draws; the figures are the mean."
+    if rests.token.id is None:
+        return text
+    return f"{text} This token: {_share(acts.token.prob)} if it acts, {_share(rests.token.prob)} if it rests."
+
+
+def verdict_words(told: Replayed) -> str:
+    """A token of a replayed reply in a line."""
+    then, now = _share(told.then), _share(told.now)
+    match told.verdict:
+        case Verdict.CERTAIN:
+            return f"would stay: {then} then, {now} now"
+        case Verdict.POSSIBLE:
+            return f"could change: {then} then, {now} now"
+        case Verdict.IMPOSSIBLE if told.stage == "greedy":
+            return f"not the likeliest: {then} then, 0% now"
+        case Verdict.IMPOSSIBLE:
+            return f"cut by {_label(told.stage)}: {then} then, 0% now"
+        case Verdict.UNSURE:
+            return f"not known: {_label(told.stage)} decides; {then} then"
+
+
+def counts(replay: Replay) -> dict[Verdict, int]:
+    """How many tokens there are of each verdict; none of those that there are none of."""
+    found = dict.fromkeys(Verdict, 0)
+    for told in replay.tokens:
+        found[told.verdict] += 1
+    return {verdict: count for verdict, count in found.items() if count}
+
+
+COUNTED: Final = {
+    Verdict.CERTAIN: "would stay",
+    Verdict.POSSIBLE: "could change",
+    Verdict.IMPOSSIBLE: "could not come",
+    Verdict.UNSURE: "not known",
+}
+"""What stands behind the number of tokens of each verdict."""
+
+
+def summary(replay: Replay) -> str:
+    """A replay in a sentence or two; tokens are counted from 1."""
+    numbers = ", ".join(f"{count:,} {COUNTED[verdict]}" for verdict, count in counts(replay).items())
+    if replay.first_open is None:
+        return f"{numbers}. The reply would be the same."
+    return f"{numbers}; first difference possible at token {replay.first_open + 1:,}."
+
+
+def short_summary(replay: Replay) -> str:
+    """Where it could first differ, for a line with little room."""
+    return "the same" if replay.first_open is None else f"first at token {replay.first_open + 1:,}"
+
+
+def side_by_side(token: Token, rows: int) -> list[int]:
+    """Which candidates go into a table of so many rows: the first ones, and the one that was chosen.
+
+    Returns:
+        Indexes into `token.top`, in its order.
+    """
+    best = list(range(min(rows, len(token.top))))
+    chosen = next((place for place, one in enumerate(token.top) if _is(one, token)), None)
+    if chosen is not None and best and chosen not in best:
+        best[-1] = chosen
+    return best
+
+
+def _is(candidate: Candidate, token: Token) -> bool:
+    return candidate.id == token.id if token.id is not None else False
+
+
+def _label(stage: str) -> str:
+    return stage.replace("_", "-")
+
+
+def _share(value: float | None) -> str:
+    if value is None:
+        return "–"
+    if value <= 0.0:
+        return "0%"
+    return "<0.1%" if value < 0.0005 else f"{value:.1%}" if value < 0.9995 else "100%"
