@@ -22,7 +22,7 @@ from playground.domain.sampling import NEUTRAL, SamplingParams
 from playground.services.paths import locked, shipped, user_config_dir, write_text_atomic
 from playground.services.toml_files import one_line, read_toml, shown, table, unknown_key
 
-KEPT: Final = ("seed", "stop", "max_tokens", "top", "ignore_eos")
+KEPT: Final = ("seed", "stop", "max_tokens", "top", "ignore_eos", "grammar", "json_schema", "speculate")
 """Fields that applying a preset leaves alone unless it sets them."""
 
 RECOMMENDED: Final = "recommended"
@@ -53,7 +53,10 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
 
     def apply(self, current: SamplingParams) -> SamplingParams:
         """The preset in place of `current`, of which the fields in `KEPT` remain unless the preset sets them."""
-        return replace(NEUTRAL, **({name: getattr(current, name) for name in KEPT} | self.sampling))
+        kept = {name: getattr(current, name) for name in KEPT}
+        if self.sampling.get("grammar") or self.sampling.get("json_schema"):
+            kept |= {"grammar": "", "json_schema": ""}  # only one of the two may be set
+        return replace(NEUTRAL, **(kept | self.sampling))
 
 
 def preset_folders() -> tuple[Path, ...]:

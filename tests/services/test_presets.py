@@ -55,6 +55,15 @@ def test_the_shipped_presets() -> None:
     assert presets["balanced"].params == SamplingParams()
 
 
+def test_a_preset_leaves_grammar_schema_and_guessing_alone_unless_it_has_its_own() -> None:
+    plain, strict = Preset(name="p", summary="s"), Preset(name="g", summary="s", sampling={"grammar": 'root ::= "a"'})
+    schema = SamplingParams(json_schema='{"type": "integer"}', speculate=8)
+    assert plain.apply(schema).json_schema == schema.json_schema
+    assert plain.apply(schema).speculate == 8
+    assert plain.apply(SamplingParams(grammar='root ::= "b"')).grammar == 'root ::= "b"'
+    assert (strict.apply(schema).grammar, strict.apply(schema).json_schema) == ('root ::= "a"', "")
+
+
 def test_applying_takes_all_but_what_is_kept() -> None:
     current = SamplingParams(seed=7, stop=("x",), max_tokens=9, top=3, ignore_eos=True, top_k=5, repeat_penalty=1.5)
     applied = Preset(name="p", summary="s", sampling={"min_p": 0.1}).apply(current)
