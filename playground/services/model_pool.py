@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from playground.domain.endpoints import REPLAY, Endpoint, ModelRef, parse_model_ref
 from playground.domain.errors import BadInput, OutOfMemory
+from playground.domain.models import LoadOptions
 from playground.services.paths import log_dir
 from playground.services.settings import Settings
 
@@ -25,6 +26,7 @@ class _Shared:
     """A worker, or one that is being started, and how many panes want it."""
 
     path: Path
+    options: LoadOptions
     loading: asyncio.Task[LocalBackend]
     users: int = 0
     listeners: list[Progress] = field(default_factory=list)
@@ -108,10 +110,17 @@ class ModelPool:
         if endpoint is not None and wants_key and find_key(endpoint, self.settings) is None:
             raise key_missing(endpoint, self.settings)
 
-    async def open(self, ref: ModelRef, progress: Progress, stand_in: ModelRef | None = None) -> Backend:
+    async def open(
+        self,
+        ref: ModelRef,
+        progress: Progress,
+        stand_in: ModelRef | None = None,
+        options: LoadOptions | None = None,
+    ) -> Backend:
         """A model ready to be asked; a local one is loaded unless another pane has it already.
 
         `stand_in` takes over when a hosted one is overloaded or out of reach; None: the one that settings name.
+        `options` say how a local one is loaded, e.g. the same file with another KV cache type; None: as settings say.
 
         Raises:
             ModelFileError, OutOfMemory, EngineDied: see `LocalBackend.load`.
@@ -119,7 +128,7 @@ class ModelPool:
         """
         if ref.endpoint:
             return await self._open_hosted(ref, stand_in)
-        return await self._open_local(Path(ref.name), progress)
+        return await self._open_local(Path(ref.name), progress, options or self.settings.load)
 
     async def close(self, backend: Backend) -> None:
         """Give a model back that `open` gave; the last pane's leave ends a worker."""
@@ -139,12 +148,14 @@ class ModelPool:
             shared.users = 1
             await self._leave(shared)
 
-    async def _open_local(self, path: Path, progress: Progress) -> Backend:
+    async def _open_local(self, path: Path, progress: Progress, options: LoadOptions) -> Backend:
         async with self._looking:
-            shared = next((shared for shared in self._workers if shared.path == path and shared.usable), None)
+            same = (one for one in self._workers if (one.path, one.options) == (path, options) and one.usable)
+            shared = next(same, None)
             if shared is None:
-                await self._check_room(path)
-                shared = _Shared(path, asyncio.create_task(self._load(path), name="load model"))
+                await self._check_room(path, options)
+                loading = asyncio.create_task(self._load(path, options), name="load model")
+                shared = _Shared(path, options, loading)
                 self._workers.append(shared)
             shared.users += 1
         shared.listeners.append(progress)
@@ -156,17 +167,17 @@ class ModelPool:
         finally:
             shared.listeners.remove(progress)
 
-    async def _load(self, path: Path) -> LocalBackend:
+    async def _load(self, path: Path, options: LoadOptions) -> LocalBackend:
         from playground.backends.local import LocalBackend
         from playground.services.recent_models import remember_model
 
         def tell(fraction: float) -> None:
             for shared in self._workers:
-                if shared.path == path and not shared.loading.done():
+                if (shared.path, shared.options) == (path, options) and not shared.loading.done():
                     for listener in shared.listeners:
                         listener(fraction)
 
-        backend = await LocalBackend.load(str(path), self.settings.load, log_dir(), tell)
+        backend = await LocalBackend.load(str(path), options, log_dir(), tell)
         remember_model(path)
         return backend
 
@@ -182,13 +193,13 @@ class ModelPool:
         if shared.backend is not None:
             await shared.backend.close()
 
-    async def _check_room(self, path: Path) -> None:
+    async def _check_room(self, path: Path, options: LoadOptions) -> None:
         """A second model must fit beside the first; alone, the loader itself finds out. Raises OutOfMemory."""
         if not any(shared.usable for shared in self._workers):
             return
         from playground.engine.memory import estimate_memory
 
-        estimate = await asyncio.to_thread(estimate_memory, str(path), self.settings.load)
+        estimate = await asyncio.to_thread(estimate_memory, str(path), options)
         if not estimate.enough:
             need = (estimate.weights_bytes + estimate.kv_bytes) / 1e9
             raise OutOfMemory(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from msgspec import structs
 
 from playground.backends.local import LocalBackend
 from playground.domain.endpoints import ModelRef
@@ -55,6 +56,20 @@ async def test_one_file_is_one_worker_until_its_last_user_gives_it_back(
     assert psutil.pid_exists(pid)
     await pool.close(two)
     assert not psutil.pid_exists(pid)
+
+
+async def test_one_file_with_other_settings_is_another_worker(
+    pool: ModelPool, tiny_models: Callable[[str], Path]
+) -> None:
+    ref, other = ModelRef("", str(tiny_models("chat"))), structs.replace(SETTINGS.load, kv_type="q8_0")
+    one = await pool.open(ref, quiet)
+    two = await pool.open(ref, quiet, options=other)
+    again = await pool.open(ref, quiet, options=other)
+    assert two is again
+    assert pid_of(one) != pid_of(two)
+    assert isinstance(two, LocalBackend)
+    assert two.info is not None
+    assert two.info.kv_type == "q8_0"
 
 
 async def test_files_wanted_at_once_beside_another_start_once(
