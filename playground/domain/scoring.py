@@ -30,6 +30,12 @@ class ScoreRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Leave the prompt's own tokens out; where its computation is cached, it costs nothing then."""
     top: int = 10
     """How many candidates are kept for each token."""
+    ids: tuple[int, ...] = ()
+    """The very tokens to score, e.g. as another model had them: prompt and reply are then looked at no more."""
+    context: int = 0
+    """How many of `ids` at the start are only read, and not reported on."""
+    most: int = 0
+    """Take no more tokens than this from the start, those of the prompt included; 0: all."""
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True, tag="score"):
@@ -48,6 +54,11 @@ class Score(msgspec.Struct, frozen=True, kw_only=True, tag="score"):
     recomputed: bool = False
     """True when a prompt before the scored part was computed again, because this model's memory cannot be shared."""
     note: str = ""
+
+    @property
+    def mean_logprob(self) -> float | None:
+        """Mean log-probability a token, natural log; None when nothing could be scored."""
+        return self.total_logprob / self.scored if self.scored else None
 
     @property
     def perplexity(self) -> float | None:
@@ -106,13 +117,25 @@ class ScoreComparison(msgspec.Struct, frozen=True, kw_only=True):
     """Share of the positions at which both find the same token the most likely."""
 
 
+def surprises(score: Score, count: int) -> list[Token]:
+    """The tokens that the model found the least likely, the least likely first."""
+    known = [token for token in score.tokens if token.logprob is not None]
+    return sorted(known, key=lambda token: (token.logprob, token.index))[:count]
+
+
+def largest_differences(comparison: ScoreComparison, count: int) -> list[ScoreDifference]:
+    """The tokens about which two models differ the most, by the size of the difference, the largest first."""
+    known = [one for one in comparison.tokens if one.logprob]
+    return sorted(known, key=lambda one: (-abs(one.logprob or 0.0), one.index))[:count]
+
+
 def compare_scores(first: Score, second: Score) -> ScoreComparison:
     """Compare two scores token by token.
 
     Raises BadInput when the tokens differ: then the models split texts differently, or the texts are not the same.
     """
-    ids = [(token.id, token.piece) for token in first.tokens]
-    if ids != [(token.id, token.piece) for token in second.tokens]:
+    ids = [(token.id, token.piece, token.special) for token in first.tokens]
+    if ids != [(token.id, token.piece, token.special) for token in second.tokens]:
         raise BadInput(
             "The two scores are not of the same tokens.",
             "Compare models that share a tokenizer, on the same text. Across tokenizers, compare bits per byte.",

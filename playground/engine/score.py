@@ -78,7 +78,18 @@ class ScorePass(_Told):
 
 
 def _tokens(model: LoadedModel, request: ScoreRequest) -> tuple[tuple[int, ...], int, str]:
-    """All tokens, the first one to report on, and what is to be said about the prompt."""
+    """All tokens, the first one to report on, and what is to be said about them."""
+    ids, start, note = _all_tokens(model, request)
+    if 0 < request.most < len(ids):
+        note = f"{note} Only the first {request.most:,} of {len(ids):,} tokens were looked at.".strip()
+        ids = ids[: request.most]
+    return ids, start, note
+
+
+def _all_tokens(model: LoadedModel, request: ScoreRequest) -> tuple[tuple[int, ...], int, str]:
+    if request.ids:
+        build_prompt(model, RawPrompt(""), request.ids)  # checks the ids
+        return request.ids, request.context, ""
     if isinstance(request.prompt, RawPrompt) and not request.parse_special:
         build_prompt(model, RawPrompt(""), request.reply_ids)  # checks the ids
         note, begin = "", tuple(model.tokenize(request.prompt.text, special=False, begin=True))
