@@ -93,7 +93,9 @@ class Session:
     def resend(self, turn: Turn, text: str) -> GenerationRequest:
         """Send an edited message as a branch beside the old one."""
         self._check_idle()
-        return self._reply_to(self._say(turn.parent, text))
+        said = self._say(turn.parent, text)
+        said.forked_from = turn.id
+        return self._reply_to(said)
 
     def continue_reply(self) -> GenerationRequest:
         """Let the last reply go on where it ended."""
@@ -249,13 +251,10 @@ class Session:
         if reply is None or reply.tokens or reply.id != self.transcript.head:
             return ""
         user = self.transcript.turns.get(reply.parent) if reply.parent is not None else None
-        del self.transcript.turns[reply.id]
-        self.transcript.head = reply.parent
+        self.transcript.discard(reply)
         if user is None:
             return ""
-        if not any(other.parent == user.id for other in self.transcript.turns.values()):
-            del self.transcript.turns[user.id]
-            self.transcript.head = user.parent
+        self.transcript.discard(user)
         return user.text
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from bisect import insort
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import NamedTuple
+from weakref import WeakSet
 
-from playground.domain.errors import Problem
+from playground.domain.errors import BadInput, Problem
 from playground.domain.events import Finished, Started, StopReason
 from playground.domain.messages import Prompt, Role
 from playground.domain.sampling import SamplingParams
@@ -25,6 +28,24 @@ class Mark(NamedTuple):
     """The new values; None when nobody told."""
 
 
+class Begun(StrEnum):
+    """How a branch began."""
+
+    MESSAGE = "message"
+    EDITED = "edited"
+    REPLY = "reply"
+    AGAIN = "again"
+    """Another reply to the same message."""
+    CANDIDATE = "candidate"
+    """Another candidate was taken at a token."""
+    FORCED = "forced"
+    """A person's text was put in place of a token."""
+    FAN_OUT = "fan-out"
+    """One of several candidates that went on side by side."""
+    PREFILL = "begun"
+    """A person wrote the beginning of the reply."""
+
+
 @dataclass(slots=True, eq=False)
 class Turn:
     """What one side said. A user turn has `text`, a reply has `tokens`."""
@@ -38,7 +59,9 @@ class Turn:
     forked_at: int | None = None
     """How many tokens at the start were taken over from a sibling; None for a reply of its own."""
     forked_from: int | None = None
-    """Id of the sibling they were taken over from."""
+    """Id of the version this one was made from: the reply that tokens were taken over from, the message edited."""
+    begun: Begun | None = None
+    """How it began, where that cannot be seen from the turn itself; see `branches.begun`."""
     params: SamplingParams | None = None
     """Parameters in force when the reply began."""
     started: Started | None = None
@@ -87,6 +110,43 @@ class Turn:
         return self.finished.reason if self.finished else None
 
 
+@dataclass(slots=True, eq=False)
+class Deletion:
+    """What was taken out of a tree at once, and how to put it back."""
+
+    root: Turn
+    """The turn that a person deleted; what hung on it went with it."""
+    turns: dict[int, Turn]
+    moved: list[tuple[Transcript, int, int | None]] = field(default_factory=list)
+    """Who looked at one of them: at which it was, and where it went instead."""
+
+
+@dataclass(slots=True, eq=False)
+class _Tree:
+    """What everybody shares who looks at the same tree."""
+
+    turns: dict[int, Turn] = field(default_factory=dict)
+    """In the order of their ids."""
+    children: dict[int | None, list[Turn]] = field(default_factory=dict)
+    """By the id of the turn they stand behind, oldest first."""
+    ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    deleted: list[Deletion] = field(default_factory=list)
+    gone: dict[int, Turn] = field(default_factory=dict)
+    """Turns of all of `deleted`."""
+    looks: WeakSet[Transcript] = field(default_factory=WeakSet)
+    changes: int = 0
+
+    def put(self, turn: Turn) -> None:
+        self.turns[turn.id] = turn
+        insort(self.children.setdefault(turn.parent, []), turn, key=lambda other: other.id)
+        self.changes += 1
+
+    def take(self, turn: Turn) -> None:
+        del self.turns[turn.id]
+        self.children[turn.parent].remove(turn)
+        self.changes += 1
+
+
 class Transcript:
     """Turns by id, and the head: the last turn of the branch on screen.
 
@@ -95,18 +155,28 @@ class Transcript:
 
     def __init__(self, beside: Transcript | None = None) -> None:
         """A tree of its own, or another look at the tree of `beside`, from the same head."""
-        self.turns: dict[int, Turn] = beside.turns if beside is not None else {}
+        self._tree = beside._tree if beside is not None else _Tree()
+        self._tree.looks.add(self)
         self.head: int | None = beside.head if beside is not None else None
-        self._ids: Iterator[int] = beside._ids if beside is not None else itertools.count(1)
+
+    @property
+    def turns(self) -> Mapping[int, Turn]:
+        """All turns by id, oldest first."""
+        return self._tree.turns
+
+    @property
+    def changes(self) -> int:
+        """Counts how often turns came or went; whoever draws the tree looks whether it is still the same number."""
+        return self._tree.changes
 
     def shares_with(self, other: Transcript) -> bool:
         """True when both look at the same tree."""
-        return self.turns is other.turns
+        return self._tree is other._tree
 
     def add(self, role: Role, parent: int | None, *, text: str = "", tokens: list[Token] | None = None) -> Turn:
         """Append a turn behind `parent` and make it the head."""
-        turn = Turn(id=next(self._ids), parent=parent, role=role, text=text, tokens=tokens or [])
-        self.turns[turn.id] = turn
+        turn = Turn(id=next(self._tree.ids), parent=parent, role=role, text=text, tokens=tokens or [])
+        self._tree.put(turn)
         self.head = turn.id
         return turn
 
@@ -120,9 +190,13 @@ class Transcript:
             yield turn
             at = turn.parent
 
+    def children(self, parent: int | None) -> list[Turn]:
+        """Turns right behind one, oldest first; those that begin a conversation behind None."""
+        return list(self._tree.children.get(parent, ()))
+
     def siblings(self, turn: Turn) -> list[Turn]:
         """Turns that answer the same one, oldest first, this one included."""
-        return [other for other in self.turns.values() if other.parent == turn.parent and other.role is turn.role]
+        return [other for other in self._tree.children.get(turn.parent, ()) if other.role is turn.role]
 
     def place(self, turn: Turn) -> tuple[int, int]:
         """Which of how many versions a turn is, counted from 1."""
@@ -131,11 +205,95 @@ class Transcript:
 
     def newest_leaf(self, turn: Turn) -> Turn:
         """The end of the branch through this turn that was written to last."""
-        newest_child = {other.parent: other for other in self.turns.values()}  # turns are in the order of their ids
-        while turn.id in newest_child:
-            turn = newest_child[turn.id]
+        while children := self._tree.children.get(turn.id):
+            turn = children[-1]
         return turn
 
     def last(self, role: Role) -> Turn | None:
         """The last turn of a role on the branch on screen."""
         return next((turn for turn in self._upwards(self.head) if turn.role is role), None)
+
+    def find(self, turn_id: int | None) -> Turn | None:
+        """A turn by its id, a deleted one too; None when there never was one or it was discarded."""
+        if turn_id is None:
+            return None
+        return self.turns.get(turn_id) or self._tree.gone.get(turn_id)
+
+    # -- taking out and putting back ---------------------------------------------------------------------------
+
+    @property
+    def deleted(self) -> int:
+        """How many deletions can be undone."""
+        return len(self._tree.deleted)
+
+    def behind(self, roots: Collection[Turn]) -> dict[int, Turn]:
+        """These turns and all that was said behind them, by id."""
+        found: dict[int, Turn] = {}
+        waiting = list(roots)
+        while waiting:
+            turn = waiting.pop()
+            found[turn.id] = turn
+            waiting += self._tree.children.get(turn.id, ())
+        return dict(sorted(found.items()))
+
+    def delete(self, root: Turn, also: Collection[Turn] = ()) -> Deletion:
+        """Take a turn out of the tree, others with it, and all that was said behind them.
+
+        Whoever looked at one of them looks at the nearest that is left: the version it was made from, else the version
+        before, else the one after, else the turn that all of them stood behind.
+
+        Raises BadInput for a turn that is not in the tree.
+        """
+        if root.id not in self.turns:
+            raise BadInput("This branch is not there any more.", "Look at the tree again.")
+        deletion = Deletion(root, self.behind([root, *also]))
+        for turn in deletion.turns.values():
+            self._tree.take(turn)
+        self._tree.gone |= deletion.turns
+        self._tree.deleted.append(deletion)
+        for look in self._tree.looks:
+            if look.head in deletion.turns:
+                nearest = self._nearest(deletion, look.head)
+                deletion.moved.append((look, look.head, nearest))
+                look.head = nearest
+        return deletion
+
+    def _nearest(self, deletion: Deletion, head: int) -> int | None:
+        turn = deletion.turns[head]
+        while turn.parent in deletion.turns:
+            turn = deletion.turns[turn.parent]
+        source = self.find(turn.forked_from)
+        while source is not None and source.id not in self.turns:
+            source = self.find(source.forked_from)
+        if source is None:
+            left = self.siblings(turn)
+            before = [other for other in left if other.id < turn.id]
+            source = before[-1] if before else left[0] if left else self.turns.get(turn.parent or 0)
+        return self.newest_leaf(source).id if source is not None else None
+
+    def undo(self) -> Deletion:
+        """Put back what was deleted last, exactly where it was. Nobody's head moves; `moved` says who was there.
+
+        Raises BadInput when nothing is left to be put back.
+        """
+        if not self._tree.deleted:
+            raise BadInput("There is nothing to put back.", "Every branch that was deleted is in the tree again.")
+        deletion = self._tree.deleted.pop()
+        for turn in deletion.turns.values():
+            self._tree.put(turn)
+            del self._tree.gone[turn.id]
+        ordered = sorted(self._tree.turns.items())
+        self._tree.turns.clear()
+        self._tree.turns.update(ordered)
+        return deletion
+
+    def discard(self, turn: Turn) -> bool:
+        """Take out for good what nothing was said behind; False when something was, be it deleted by now."""
+        hangs_on = any(other.parent == turn.id for other in self._tree.gone.values())
+        if self._tree.children.get(turn.id) or hangs_on:
+            return False
+        self._tree.take(turn)
+        for look in self._tree.looks:
+            if look.head == turn.id:
+                look.head = turn.parent
+        return True

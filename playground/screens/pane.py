@@ -219,7 +219,10 @@ class Pane:
         if again:
             tree.head = tree.newest_leaf(tree.turns[tree.head]).id if tree.head is not None else None
         else:
-            tree.head, self.editing = self._before
+            head, editing = self._before
+            if head is None or head in tree.turns:  # neither may have been deleted meanwhile
+                tree.head = head
+            self.editing = editing if editing is not None and editing.id in tree.turns else None
         self.sync()
         return "" if again else text
 
