@@ -5,24 +5,17 @@ What passes here can be given to llama.cpp without harm. It may still refuse it,
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
-from playground.domain.errors import BadInput, GrammarError
+from playground.domain.errors import BadInput
 from playground.domain.gbnf import Alternative, Grammar, fault, read_grammar
+from playground.domain.json_schemas import check_json_schema
 from playground.domain.sampling import SamplingParams
 
 MOST_BEGINNINGS: Final = 10_000
 """Ways to begin a rule: llama.cpp follows all of them at once, and some short grammars have billions."""
-MOST_SCHEMA: Final = 100_000
-"""Characters of a JSON schema."""
-DEEPEST_SCHEMA: Final = 50
-
-_TYPES: Final = ("object", "array", "string", "integer", "number", "boolean", "null")
-_SCHEMAS: Final = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
-_LISTS: Final = ("oneOf", "anyOf", "allOf", "prefixItems")
 
 
 def check_constraint(params: SamplingParams) -> None:
@@ -160,83 +153,28 @@ def _refuse_ambiguity(grammar: Grammar, empty: set[str]) -> None:
                 )
 
 
-@lru_cache(maxsize=32)
-def check_json_schema(text: str) -> None:
-    """Raise GrammarError for a text that is no JSON, or a schema that makes no sense, naming the place."""
-    if len(text) > MOST_SCHEMA:
-        raise GrammarError(f"The JSON schema has {len(text):,} characters.", f"At most {MOST_SCHEMA:,} are taken.")
-    try:
-        schema = json.loads(text)
-    except json.JSONDecodeError as error:
-        what = f"{error.msg[:1].lower()}{error.msg[1:]}."
-        raise fault(error.lineno, error.colno, what, "The schema must be JSON.") from error
-    except RecursionError as error:
-        raise GrammarError("The JSON schema is nested too deeply.", f"{DEEPEST_SCHEMA} levels are taken.") from error
-    _check_schema(schema, schema, "$", 0)
-
-
-def _check_schema(schema: Any, whole: Any, at: str, depth: int) -> None:
-    if depth > DEEPEST_SCHEMA:
-        raise GrammarError(f"The JSON schema is nested too deeply at {at}.", f"{DEEPEST_SCHEMA} levels are taken.")
-    if not isinstance(schema, dict):
-        raise _schema_fault(at, f"a schema is an object, not {json.dumps(schema)[:20]}")
-    kinds = schema.get("type", "object")
-    for kind in kinds if isinstance(kinds, list) else [kinds]:
-        if kind not in _TYPES:
-            raise _schema_fault(f"{at}.type", f"{kind!r} is no type", f"Types: {', '.join(_TYPES)}.")
-    if "$ref" in schema:
-        _check_reference(schema["$ref"], whole, f"{at}.$ref")
-    for inside, inner in _inner_schemas(schema, at):
-        _check_schema(inner, whole, inside, depth + 1)
-    _check_values(schema, at)
-
-
-def _inner_schemas(schema: dict[str, Any], at: str) -> Iterator[tuple[str, Any]]:
-    """Every schema inside a schema, and where it is."""
-    for name in ("properties", "$defs", "definitions"):
-        inner = schema.get(name, {})
-        if not isinstance(inner, dict):
-            raise _schema_fault(f"{at}.{name}", "an object of schemas is wanted here")
-        yield from ((f"{at}.{name}.{key}", one) for key, one in inner.items())
-    for name in _LISTS:
-        inner = schema.get(name, [])
-        if not isinstance(inner, list) or (name in schema and not inner):
-            raise _schema_fault(f"{at}.{name}", "a list of one or more schemas is wanted here")
-        yield from ((f"{at}.{name}[{index}]", one) for index, one in enumerate(inner))
-    for name in _SCHEMAS:
-        inner = schema.get(name, True)
-        if isinstance(inner, list) and name == "items":
-            yield from ((f"{at}.items[{index}]", one) for index, one in enumerate(inner))
-        elif not isinstance(inner, bool):
-            yield f"{at}.{name}", inner
-
-
-def _check_values(schema: dict[str, Any], at: str) -> None:
-    if schema.get("enum", 1) == [] or not isinstance(schema.get("enum", []), list):
-        raise _schema_fault(f"{at}.enum", "a list of one or more values is wanted here")
-    if not isinstance(schema.get("required", []), list):
-        raise _schema_fault(f"{at}.required", "a list of names is wanted here")
-    for low, high in (("minItems", "maxItems"), ("minLength", "maxLength")):
-        for name in (low, high):
-            value = schema.get(name, 0)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-                raise _schema_fault(f"{at}.{name}", "a whole number from 0 is wanted here")
-        if high in schema and schema.get(low, 0) > schema[high]:
-            raise _schema_fault(f"{at}.{low}", f"{low} is above {high}")
-    pattern = schema.get("pattern", "^$")
-    if not isinstance(pattern, str) or not (pattern.startswith("^") and pattern.endswith("$")):
-        raise _schema_fault(f"{at}.pattern", 'a pattern begins with "^" and ends with "$"')
-
-
-def _check_reference(reference: Any, whole: Any, at: str) -> None:
-    if not isinstance(reference, str) or not reference.startswith("#/"):
-        raise _schema_fault(at, "only references inside the schema (#/…) are taken", "Nothing is fetched.")
-    target = whole
-    for part in reference[2:].split("/"):
-        if not isinstance(target, dict) or part not in target:
-            raise _schema_fault(at, f"{reference} is not in the schema")
-        target = target[part]
-
-
-def _schema_fault(at: str, what: str, hint: str = "") -> GrammarError:
-    return GrammarError(f"JSON schema, at {at}: {what}.", hint)
+def never_ends(grammar: Grammar) -> bool:
+    """True when no text is complete under a grammar: a reply then goes on until it meets one of its limits."""
+    users: dict[str, list[tuple[str, int]]] = {}
+    missing: dict[tuple[str, int], int] = {}
+    """For each alternative, how many of the rules in it are not known to end."""
+    ready: list[str] = []
+    for name, alternatives in grammar.rules.items():
+        for number, items in enumerate(alternatives):
+            rules = {item for item in items if item is not None}
+            missing[name, number] = len(rules)
+            for rule in rules:
+                users.setdefault(rule, []).append((name, number))
+            if not rules:
+                ready.append(name)
+    ends: set[str] = set()
+    while ready:
+        name = ready.pop()
+        if name in ends:
+            continue
+        ends.add(name)
+        for user in users.get(name, ()):
+            missing[user] -= 1
+            if missing[user] == 0:
+                ready.append(user[0])
+    return "root" not in ends

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from playground.domain.errors import BadInput, GrammarError, RunFailed
-from playground.domain.grammars import check_grammar, check_json_schema
+from playground.domain.grammars import check_grammar
+from playground.domain.json_schemas import check_json_schema
 from playground.domain.sampling import SamplingParams
 from playground.engine.capture import Distribution
 from playground.engine.libllama import pointer_to

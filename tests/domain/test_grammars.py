@@ -6,7 +6,8 @@ import pytest
 from llama_cpp import llama_grammar
 
 from playground.domain.errors import BadInput, GrammarError
-from playground.domain.grammars import check_grammar, check_json_schema
+from playground.domain.grammars import check_grammar, never_ends
+from playground.domain.json_schemas import check_json_schema
 from playground.domain.params import parse_assignment, replace
 from playground.domain.sampling import SamplingParams, active_stages
 
@@ -85,6 +86,36 @@ def test_a_schemas_mistake_has_its_place(schema: str, said: str) -> None:
     with pytest.raises(GrammarError) as caught:
         check_json_schema(schema)
     assert said in caught.value.message
+
+
+def test_a_mistake_in_a_schema_is_found_in_its_text() -> None:
+    text = """{
+  "type": "object",
+  "properties": {
+    "a b": {"enum": [1, "x,]}"]},
+    "list": {"type": "array", "prefixItems": [{"type": "string"}, {"type": "strin"}]}
+  }
+}"""
+    with pytest.raises(GrammarError) as caught:
+        check_json_schema(text)
+    assert (caught.value.line, caught.value.column) == (5, 76)
+    assert text.splitlines()[4][75:].startswith('"strin"')
+    assert str(caught.value).startswith("Line 5, column 76: JSON schema, at $.properties.list.prefixItems[1].type: ")
+
+
+@pytest.mark.parametrize(
+    ("grammar", "endless"),
+    [
+        ('root ::= "ab" root', True),
+        ('root ::= "a" x\nx ::= "b" y | "c" x\ny ::= "d" x', True),
+        ('root ::= "a" x\nx ::= "b" x |', False),
+        ('root ::= "x" | "a" root', False),
+        ('root ::= ("a" | "b" root)+', False),
+        ("root ::= .*", False),
+    ],
+)
+def test_a_grammar_under_which_nothing_is_ever_complete_is_known(grammar: str, endless: bool) -> None:
+    assert never_ends(check_grammar(grammar)) is endless
 
 
 def test_parameters_with_a_bad_grammar_are_refused_before_they_are_used() -> None:

@@ -1,0 +1,119 @@
+"""Checks of a JSON schema before a model is held to it: what is wrong, and at which place of the text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, Final
+
+from playground.domain.errors import GrammarError
+from playground.domain.gbnf import fault, place_of
+from playground.domain.json_places import Step, offset_of
+
+MOST_SCHEMA: Final = 100_000
+"""Characters of a JSON schema."""
+DEEPEST_SCHEMA: Final = 50
+
+_TYPES: Final = ("object", "array", "string", "integer", "number", "boolean", "null")
+_SCHEMAS: Final = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
+_LISTS: Final = ("oneOf", "anyOf", "allOf", "prefixItems")
+
+
+Path = tuple[Step, ...]
+"""From the whole schema to a value in it."""
+
+
+class _Fault(Exception):
+    """Something is wrong at a path of the schema."""
+
+    def __init__(self, at: Path, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.at, self.what, self.hint = at, what, hint
+
+
+@lru_cache(maxsize=32)
+def check_json_schema(text: str) -> None:
+    """Raise GrammarError for a text that is no JSON, or a schema that makes no sense, naming the place."""
+    if len(text) > MOST_SCHEMA:
+        raise GrammarError(f"The JSON schema has {len(text):,} characters.", f"At most {MOST_SCHEMA:,} are taken.")
+    try:
+        schema = json.loads(text)
+    except json.JSONDecodeError as error:
+        what = f"{error.msg[:1].lower()}{error.msg[1:]}."
+        raise fault(error.lineno, error.colno, what, "The schema must be JSON.") from error
+    except RecursionError as error:
+        raise GrammarError("The JSON schema is nested too deeply.", f"{DEEPEST_SCHEMA} levels are taken.") from error
+    try:
+        _check_schema(schema, schema, (), 0)
+    except _Fault as found:
+        place = place_of(text, offset_of(text, found.at))
+        raise fault(*place, f"JSON schema, at {_shown(found.at)}: {found.what}.", found.hint) from found
+
+
+def _check_schema(schema: Any, whole: Any, at: Path, depth: int) -> None:
+    if depth > DEEPEST_SCHEMA:
+        raise _Fault(at, "it is nested too deeply", f"{DEEPEST_SCHEMA} levels are taken.")
+    if not isinstance(schema, dict):
+        raise _Fault(at, f"a schema is an object, not {json.dumps(schema)[:20]}")
+    kinds = schema.get("type", "object")
+    for kind in kinds if isinstance(kinds, list) else [kinds]:
+        if kind not in _TYPES:
+            raise _Fault((*at, "type"), f"{kind!r} is no type", f"Types: {', '.join(_TYPES)}.")
+    if "$ref" in schema:
+        _check_reference(schema["$ref"], whole, (*at, "$ref"))
+    for inside, inner in _inner_schemas(schema, at):
+        _check_schema(inner, whole, inside, depth + 1)
+    _check_values(schema, at)
+
+
+def _inner_schemas(schema: dict[str, Any], at: Path) -> Iterator[tuple[Path, Any]]:
+    """Every schema inside a schema, and where it is."""
+    for name in ("properties", "$defs", "definitions"):
+        inner = schema.get(name, {})
+        if not isinstance(inner, dict):
+            raise _Fault((*at, name), "an object of schemas is wanted here")
+        yield from (((*at, name, key), one) for key, one in inner.items())
+    for name in _LISTS:
+        inner = schema.get(name, [])
+        if not isinstance(inner, list) or (name in schema and not inner):
+            raise _Fault((*at, name), "a list of one or more schemas is wanted here")
+        yield from (((*at, name, index), one) for index, one in enumerate(inner))
+    for name in _SCHEMAS:
+        inner = schema.get(name, True)
+        if isinstance(inner, list) and name == "items":
+            yield from (((*at, "items", index), one) for index, one in enumerate(inner))
+        elif not isinstance(inner, bool):
+            yield (*at, name), inner
+
+
+def _check_values(schema: dict[str, Any], at: Path) -> None:
+    if schema.get("enum", 1) == [] or not isinstance(schema.get("enum", []), list):
+        raise _Fault((*at, "enum"), "a list of one or more values is wanted here")
+    if not isinstance(schema.get("required", []), list):
+        raise _Fault((*at, "required"), "a list of names is wanted here")
+    for low, high in (("minItems", "maxItems"), ("minLength", "maxLength")):
+        for name in (low, high):
+            value = schema.get(name, 0)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                raise _Fault((*at, name), "a whole number from 0 is wanted here")
+        if high in schema and schema.get(low, 0) > schema[high]:
+            raise _Fault((*at, low), f"{low} is above {high}")
+    pattern = schema.get("pattern", "^$")
+    if not isinstance(pattern, str) or not (pattern.startswith("^") and pattern.endswith("$")):
+        raise _Fault((*at, "pattern"), 'a pattern begins with "^" and ends with "$"')
+
+
+def _check_reference(reference: Any, whole: Any, at: Path) -> None:
+    if not isinstance(reference, str) or not reference.startswith("#/"):
+        raise _Fault(at, "only references inside the schema (#/…) are taken", "Nothing is fetched.")
+    target = whole
+    for part in reference[2:].split("/"):
+        if not isinstance(target, dict) or part not in target:
+            raise _Fault(at, f"{reference} is not in the schema")
+        target = target[part]
+
+
+def _shown(at: Path) -> str:
+    """A path as one is used to see it, such as $.properties.age.type."""
+    return "$" + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in at)
