@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final, Literal, assert_never
 
+from msgspec import structs
+
 from playground.domain.biases import NO_NAMES, describe_bias_change
 from playground.domain.errors import BadInput, Problem
 from playground.domain.events import (
@@ -23,9 +25,10 @@ from playground.domain.events import (
     TokenGenerated,
 )
 from playground.domain.figures import Figures
+from playground.domain.forking import check_whole
 from playground.domain.messages import CallOptions, ChatPrompt, GenerationRequest, Message, Prompt, RawPrompt, Role
 from playground.domain.sampling import SamplingParams, changed_fields
-from playground.domain.transcript import Mark, Transcript, Turn
+from playground.domain.transcript import Begun, Mark, Transcript, Turn
 
 _stream_ids: Final = itertools.count(1)
 
@@ -79,12 +82,13 @@ class Session:
 
     def send(self, text: str) -> GenerationRequest:
         """Add what the person wrote and ask for a reply. Raises BadInput while a reply is being written."""
-        self._check_idle()
+        self.check_idle()
+        check_whole(self.transcript)
         return self._reply_to(self._say(self.transcript.head, text))
 
     def regenerate(self) -> GenerationRequest:
         """Ask for another reply to the last message, as a branch beside the present one."""
-        self._check_idle()
+        self.check_idle()
         user = self.transcript.last(Role.USER)
         if user is None:
             raise BadInput("There is nothing to answer yet.", "Write a prompt first.")
@@ -92,30 +96,37 @@ class Session:
 
     def resend(self, turn: Turn, text: str) -> GenerationRequest:
         """Send an edited message as a branch beside the old one."""
-        self._check_idle()
+        self.check_idle()
         said = self._say(turn.parent, text)
         said.forked_from = turn.id
         return self._reply_to(said)
 
     def continue_reply(self) -> GenerationRequest:
         """Let the last reply go on where it ended."""
-        self._check_idle()
+        self.check_idle()
+        check_whole(self.transcript)
         reply = self.transcript.last(Role.ASSISTANT)
-        if reply is None or reply.id != self.transcript.head or not reply.kept_tokens:
+        begun = reply is not None and (reply.kept_tokens or not (reply.finished or reply.problem))
+        if reply is None or reply.id != self.transcript.head or not begun:
             raise BadInput("There is no reply to continue.", "Send a prompt first.")
         reply.tokens[:] = reply.kept_tokens
         reply.trimmed_bytes, reply.finished, reply.problem = 0, None, None
         return self._request(reply)
 
+    def go_on(self, reply: Turn, prompt: Prompt) -> GenerationRequest:
+        """Ask for what follows the beginning that a reply has. Raises BadInput while a reply is being written."""
+        self.check_idle()
+        return self._request(reply, prompt)
+
     def new_conversation(self) -> None:
         """Leave the branch on screen and begin at an empty one; what was said stays in the tree."""
-        self._check_idle()
+        self.check_idle()
         self.transcript.head = None
         self.figures = Figures()
 
     def show_branch(self, leaf: Turn) -> None:
         """Put another branch on screen, with the figures of its last reply. Raises BadInput while one is written."""
-        self._check_idle()
+        self.check_idle()
         self.transcript.head = leaf.id
         self.mode = "raw" if self.transcript.path()[0].raw else "chat"
         self.figures = Figures()
@@ -131,7 +142,8 @@ class Session:
         """Say by what name a change to these parameters is to be marked in the transcript."""
         self._named = (params, name)
 
-    def _check_idle(self) -> None:
+    def check_idle(self) -> None:
+        """Raise BadInput while a reply is being written."""
         if self.busy:
             raise BadInput("A reply is still being written.", "Stop it with Esc, or wait for its end.")
 
@@ -141,16 +153,19 @@ class Session:
         return user
 
     def _reply_to(self, user: Turn) -> GenerationRequest:
-        return self._request(self.transcript.add(Role.ASSISTANT, user.id))
+        reply = self.transcript.add(Role.ASSISTANT, user.id)
+        reply.begun = Begun.AGAIN if len(self.transcript.siblings(reply)) > 1 else Begun.REPLY
+        return self._request(reply)
 
-    def _request(self, reply: Turn) -> GenerationRequest:
+    def _request(self, reply: Turn, prompt: Prompt | None = None) -> GenerationRequest:
         self.stream = next(_stream_ids)
         self.active, self.phase = reply, Phase.SENT
-        reply.params = self._in_force = self.params
+        reply.writing, reply.params = True, self.params
+        self._in_force = self.params
         reply.model = self.model
         self._new_tokens = 0
         reply.continued_at = len(reply.tokens)
-        reply.prompt = self.prompt(reply.parent)
+        reply.prompt = prompt or self.prompt(reply.parent)
         self.figures.sent()
         ids = [token.id for token in reply.tokens]
         return GenerationRequest(
@@ -158,7 +173,7 @@ class Session:
             prompt=reply.prompt,
             params=self.params,
             options=self.options,
-            reply_ids=tuple(token for token in ids if token is not None),
+            reply_ids=tuple(token for token in ids if token is not None) if None not in ids else (),
             reply_text=reply.content,
             watch=self.watch,
             submitted_at=time.monotonic(),
@@ -213,7 +228,9 @@ class Session:
         self.figures.started(event)
 
     def _token(self, turn: Turn, event: TokenGenerated) -> None:
-        turn.tokens.append(event.token)
+        token, index = event.token, len(turn.tokens)
+        # A server counts from where it began to write.
+        turn.tokens.append(token if token.index == index else structs.replace(token, index=index))
         self.phase = Phase.WRITING
         self._new_tokens += 1
         self.figures.token(self._new_tokens, event.token.time_ms, chunk=event.token.chunk)
@@ -242,7 +259,7 @@ class Session:
             turn.marks.append(Mark(event.index, text, event.params))
 
     def _end(self, turn: Turn, problem: Problem | None) -> None:
-        turn.problem = problem
+        turn.problem, turn.writing = problem, False
         self.active, self.phase = None, Phase.IDLE
 
     def discard_last_exchange(self) -> str:

@@ -84,6 +84,8 @@ class Turn:
     """True for what was sent as it is, without a template."""
     title: str = ""
     """The name a person gave to the branch that begins here; empty for none."""
+    writing: bool = False
+    """True while a run writes it, in whichever of the panes that look at its tree."""
     by_hand: set[int] = field(default_factory=set)
     """Indices of tokens that a person put there: a candidate taken, a text forced, the beginning of a reply."""
 
@@ -155,7 +157,7 @@ class Transcript:
 
     def __init__(self, beside: Transcript | None = None) -> None:
         """A tree of its own, or another look at the tree of `beside`, from the same head."""
-        self._tree = beside._tree if beside is not None else _Tree()
+        self._tree: _Tree = beside._tree if beside is not None else _Tree()
         self._tree.looks.add(self)
         self.head: int | None = beside.head if beside is not None else None
 

@@ -1,0 +1,229 @@
+"""The branches of a conversation: which came from which, where they part, and how likely the model found them.
+
+What a branch came from, its origin:
+
+- a fork: the reply whose tokens it took over. Where it parts before the place at which that reply was itself forked,
+  or right there, the two are alternatives of one another: then it is the reply that both took their tokens from.
+- an edited message: the message as it was before;
+- another reply to the same message: the first reply to it.
+
+What was deleted is passed over: then it is the nearest one above that is left.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from playground.domain.messages import Role
+from playground.domain.tokens import Token, join_text
+from playground.domain.transcript import Begun, Transcript, Turn
+
+
+@dataclass(slots=True, eq=False)
+class Branch:
+    """A row of the tree: turns without a parting between them."""
+
+    line: list[Turn]
+    """At least one; each stands behind the one before and is the only one that does."""
+    parent: Branch | None = None
+    depth: int = 0
+    number: int = 1
+    """Which turn of the conversation the first one is, counted from 1."""
+    last: bool = True
+    """The last of those with the same parent."""
+
+    @property
+    def turn(self) -> Turn:
+        """The turn with which it begins."""
+        return self.line[0]
+
+    @property
+    def begins_at(self) -> int:
+        """Index of the first token of its own in the first turn."""
+        return self.turn.forked_at or 0
+
+    @property
+    def last_reply(self) -> Turn | None:
+        """The reply that was written last; None for a message alone."""
+        return next((turn for turn in reversed(self.line) if turn.role is Role.ASSISTANT), None)
+
+
+class Parting(NamedTuple):
+    """What a fork put in place of what."""
+
+    was: Token | None
+    """The token that stood there; None when the reply had ended there, or nobody knows any more."""
+    ended: bool
+    """True when the reply ended there."""
+    became: list[Token]
+    """Tokens put there by hand."""
+
+
+class Likelihood(NamedTuple):
+    """How likely the model found a branch's own tokens, from the fork on. Those put there by hand count like all."""
+
+    tokens: int
+    measured: int
+    """How many of them came with a log-probability."""
+    known: float
+    """Sum of the log-probabilities that came, natural log of the model's own probability."""
+
+    @property
+    def logprob(self) -> float | None:
+        """Log-probability of the whole; None unless that of every token is known."""
+        return self.known if self.tokens and self.measured == self.tokens else None
+
+    @property
+    def per_token(self) -> float | None:
+        """Mean log-probability of a token; None unless that of every token is known."""
+        return self.known / self.tokens if self.logprob is not None else None
+
+
+def source(tree: Transcript, turn: Turn) -> Turn | None:
+    """The version in the tree that a fork or an edited message was made from; None for what is neither."""
+    found, at = tree.find(turn.forked_from), turn.forked_at
+    left: Turn | None = None
+    while found is not None:
+        if found.id in tree.turns:
+            left = found
+            if at is None or found.forked_at is None or at > found.forked_at:
+                break
+        found = tree.find(found.forked_from)
+    return left
+
+
+def origin(tree: Transcript, turn: Turn) -> Turn | None:
+    """The version a turn came from, see above; None for the first one and for the beginning of a conversation."""
+    made_from = source(tree, turn)
+    if made_from is not None or turn.parent is None:
+        return made_from
+    first = tree.siblings(turn)[0]
+    return first if first is not turn else None
+
+
+def way_up(tree: Transcript, start: Turn) -> tuple[Turn, Turn] | None:
+    """Where the branch through `start` began, and what it came from; None at the root."""
+    for turn in reversed(tree.path(start.id)):
+        found = origin(tree, turn)
+        if found is not None:
+            return turn, found
+    return None
+
+
+def way_down(tree: Transcript, start: Turn) -> Turn | None:
+    """The newest turn that came from the branch ending with `start`, of those that part from it the furthest down."""
+    for turn in reversed(tree.path(start.id)):
+        newest = next((other for other in reversed(tree.siblings(turn)) if origin(tree, other) is turn), None)
+        if newest is not None:
+            return newest
+        if origin(tree, turn) is not None:
+            return None
+    return None
+
+
+def begun(tree: Transcript, turn: Turn) -> Begun:
+    """How a turn began."""
+    if turn.role is Role.USER:
+        return Begun.EDITED if turn.forked_from is not None else Begun.MESSAGE
+    if turn.forked_from is None:
+        return Begun.PREFILL if 0 in turn.by_hand else turn.begun or Begun.REPLY
+    if turn.begun is not None:
+        return turn.begun
+    parting = parting_of(tree, turn)
+    if parting is None or not parting.became:
+        return Begun.AGAIN
+    offered = {(candidate.id, candidate.piece) for candidate in parting.was.top} if parting.was is not None else set()
+    first, *more = parting.became
+    return Begun.CANDIDATE if not more and (first.id, first.piece) in offered else Begun.FORCED
+
+
+def parting_of(tree: Transcript, turn: Turn) -> Parting | None:
+    """What a fork put in place of what; None for what is no fork."""
+    at = turn.forked_at
+    if at is None:
+        return None
+    end = at
+    while end in turn.by_hand and end < len(turn.tokens):
+        end += 1
+    old = tree.find(turn.forked_from)
+    was = old.tokens[at] if old is not None and at < len(old.tokens) else None
+    ended = old is not None and (was is None or bool(was.special))
+    return Parting(was if was is not None and not was.special else None, ended, turn.tokens[at:end])
+
+
+def likelihood(branch: Branch) -> Likelihood:
+    """How likely the model found the branch's own tokens. Costs its length."""
+    own = [token.logprob for turn, start in _own(branch) for token in turn.tokens[start:]]
+    known = [logprob for logprob in own if logprob is not None]
+    return Likelihood(len(own), len(known), math.fsum(known))
+
+
+def spoken(branch: Branch, limit: int, *, skip: int = 0) -> Iterator[tuple[Turn, str]]:
+    """The turns of a branch and what they say, from the fork on; costs no more than what is given.
+
+    Args:
+        branch: The branch.
+        limit: About how many characters are wanted in all.
+        skip: How many of its own tokens are left out at the beginning.
+    """
+    for turn, start in _own(branch):
+        if limit <= 0:
+            return
+        text = turn.text[:limit] if turn.role is not Role.ASSISTANT else _reply_text(turn, start + skip, limit)
+        limit, skip = limit - len(text), 0
+        yield turn, text
+
+
+def _own(branch: Branch) -> Iterator[tuple[Turn, int]]:
+    for turn in branch.line:
+        yield turn, branch.begins_at if turn is branch.turn else 0
+
+
+def _reply_text(turn: Turn, start: int, limit: int) -> str:
+    pieces: list[bytes] = []
+    size = 0
+    for index in range(start, len(turn.tokens)):
+        pieces.append(turn.tokens[index].piece)
+        size += len(pieces[-1])
+        if size >= 4 * limit:
+            break
+    else:
+        joined = b"".join(pieces)
+        pieces = [joined[: max(0, len(joined) - turn.trimmed_bytes)]]
+    return join_text(pieces)[:limit]
+
+
+def branches(tree: Transcript) -> list[Branch]:
+    """All branches as rows of a tree, each behind its parent: forks by their place in the text, then by age."""
+    rows: list[Branch] = []
+    forks: dict[int, list[Turn]] = {}
+    waiting = _open(tree, None, None, forks)
+    while waiting:
+        branch = waiting.pop()
+        rows.append(branch)
+        line = branch.line
+        while len(behind := tree.children(line[-1].id)) == 1:
+            line += behind
+        waiting += _open(tree, branch, line[-1].id, forks)
+    return rows
+
+
+def _open(tree: Transcript, parent: Branch | None, behind: int | None, forks: dict[int, list[Turn]]) -> list[Branch]:
+    """Branches right below one, the last of them first; what took its beginning from another goes into `forks`."""
+    plain: list[Turn] = []
+    for turn in tree.children(behind):
+        made_from = source(tree, turn) if turn.forked_at is not None else None
+        (plain if made_from is None else forks.setdefault(made_from.id, [])).append(turn)
+    if parent is None:
+        found = [Branch([turn]) for turn in plain]
+    else:
+        off = sorted(forks.pop(parent.turn.id, []), key=lambda fork: (fork.forked_at or 0, fork.id))
+        depth, below = parent.depth + 1, parent.number + len(parent.line)
+        found = [Branch([turn], parent, depth, parent.number) for turn in off]
+        found += [Branch([turn], parent, depth, below) for turn in plain]
+    for branch in found[:-1]:
+        branch.last = False
+    return found[::-1]
