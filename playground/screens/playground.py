@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from msgspec import structs
 from textual.app import ComposeResult
@@ -21,7 +20,7 @@ from playground.screens.model_screen import WELCOME
 from playground.screens.pane import REFUSALS, Pane
 from playground.screens.pane_figures import status_of
 from playground.screens.token_screen import TokenScreen
-from playground.screens.what_if import WhatIfs
+from playground.screens.what_if import WhatIfs, table_of
 from playground.services.presets import Preset
 from playground.services.settings import Settings
 from playground.theming import token_palette
@@ -76,7 +75,7 @@ class PlaygroundScreen(TokenScreen):
         self._params = params
         self._hovered: object = None
         self._last_note = ""
-        self._what_ifs = WhatIfs(self.draw_soon)
+        self._what_ifs = WhatIfs(self._ask_what_if, self._show_token)
         self.furnished = False
         """True once all panels are there, a moment after the first paint."""
 
@@ -177,7 +176,6 @@ class PlaygroundScreen(TokenScreen):
         self.take_changes()
 
     def _show_details(self) -> None:
-        card = self.pane.card
         spent = self.accounts.spending
         status = replace(
             status_of(self.pane),
@@ -189,16 +187,33 @@ class PlaygroundScreen(TokenScreen):
         self.query_one(StatusBar).show(status)
         self.query_one(KeyBar).show(self._keys())
         self.show_headings()
-        transcript = self.pane.transcript
-        pinned = transcript.view.cursor is not None
+        self.replaying.follow()
+        self._show_token()
+
+    def _show_token(self) -> None:
+        """What the inspector shows; the answer to a what-if comes this way, without waiting for a frame."""
+        pane, card = self.pane, self.pane.card
+        n_vocab = card.n_vocab if card is not None else None
+        waiting = self.stepping.shown()
+        if waiting is not None:
+            self.inspector.show(waiting.token, n_vocab, "next", table=table_of(waiting, waiting.computed))
+            return
+        pinned = pane.transcript.view.cursor is not None
         ref = self._shown_ref()
-        token = transcript.token_at(ref) or self.pane.last_token()
-        turn = self.pane.session.transcript.turns.get(ref[0]) if pinned and isinstance(ref, tuple) else None
-        question = self._what_ifs.look(self.pane, turn, token if turn is not None else None)
-        if question is not None:
-            self.attempt_later(partial(self._what_ifs.ask, self.pane, question), "what if")
-        shown, what_if = self._what_ifs.token(token)
-        self.inspector.show(shown, card.n_vocab if card is not None else None, pinned, what_if=what_if)
+        token = pane.transcript.token_at(ref) or pane.last_token()
+        turn = pane.session.transcript.turns.get(ref[0]) if isinstance(ref, tuple) else None
+        remark = self.replaying.remark(pane, turn, token)
+        if not pinned or turn is None or token is None:
+            self._what_ifs.look(pane, None, None)
+            self.inspector.show(token, n_vocab, "pinned" if pinned else "latest", remark=remark)
+            return
+        self._what_ifs.look(pane, turn, token)
+        view = self._what_ifs.view(token)
+        note, recorded = ("what if", token) if view.what_if else ("pinned", None)
+        self.inspector.show(view.token, n_vocab, note, recorded=recorded, remark=remark, table=view.table)
+
+    def _ask_what_if(self) -> None:
+        self.attempt_later(self._what_ifs.ask, "what if")
 
     def _keys(self) -> tuple[str, ...]:
         """What one is likely to want now, the likeliest first."""
@@ -240,6 +255,20 @@ class PlaygroundScreen(TokenScreen):
         super().show_params()
         self.detail_due = 0.0
 
+    def _change(self, **changes: Any) -> None:
+        """A slider moved: what becomes of the pinned token is asked at once, not with the next frame."""
+        super()._change(**changes)
+        self._show_token()
+
+    async def action_stop(self) -> None:
+        """Esc also leaves the view of what would have been otherwise, once nothing is written any more."""
+        if any(target.session.busy for target in self.targets) or not self.replaying.leave():
+            await super().action_stop()
+
+    def action_temperatures(self) -> None:
+        """The token at several temperatures, or the funnel."""
+        self.inspector.action_temperatures()
+
     def on_token_view_selected(self) -> None:
         """The cursor is on another token."""
         self._show_details()
@@ -250,8 +279,8 @@ class PlaygroundScreen(TokenScreen):
 
     def on_candidate_list_picked(self, event: CandidateList.Picked) -> None:
         """Another candidate is to stand in place of the token that was chosen, or at the end of what is stepped."""
-        if self.stepping.shown() is not None:
-            self.stepping.choose(event.index)
+        if self.stepping.takes:
+            self.stepping.pick(event.index)
         else:
             self.forks.take(event.index)
             self.editor.focus()

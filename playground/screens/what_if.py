@@ -3,73 +3,154 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from msgspec import structs
 
+from playground.backends.base import Backend
 from playground.domain.errors import PlaygroundError, Superseded
 from playground.domain.sampling import SamplingParams
 from playground.domain.tokens import Token
 from playground.domain.transcript import Turn
-from playground.domain.what_if import WhatIfRequest
+from playground.domain.what_if import WhatIf, WhatIfRequest
+from playground.domain.what_if_words import ids_of, params_at, remarks, shaping
 from playground.screens.pane import Pane
+from playground.widgets.temperature_table import SideBySide
+
+
+class Place(NamedTuple):
+    """A token in a pane, and who is asked about it."""
+
+    pane: Pane
+    turn: Turn
+    at: int
+    id: int | None
+    backend: Backend | None
+
+
+class View(NamedTuple):
+    """What the inspector is to show of a token."""
+
+    token: Token
+    what_if: bool
+    """True when these are not the figures it had, but those it would have."""
+    table: SideBySide
+
+
+def why_not(pane: Pane, turn: Turn) -> str:
+    """Why nothing can be asked about a reply, in a sentence or two; empty when it can be."""
+    backend = pane.runner.backend
+    if backend is None:
+        return f"No what-if: no model is loaded. {pane.remedy}"
+    if not backend.capabilities.what_if:
+        reason = backend.capabilities.why_not("what_if")
+        return f"No what-if: {reason or f'{backend.card.short_name} does not show its whole distribution.'}"
+    if turn.model != pane.session.model:
+        return f"No what-if: {turn.model or 'another model'} wrote this. Load it again to ask about it."
+    if turn.prompt is None:
+        return "No what-if: the prompt of this reply is not known."
+    return ""
 
 
 class WhatIfs:
-    """Asks for the pinned token under other parameters, once they are others than when it was pinned."""
+    """Asks about the pinned token as soon as it is pinned, and again with every slider; the newest question wins.
 
-    def __init__(self, ready: Callable[[], None]) -> None:
+    One question about a place is under way at a time: what a slider passed meanwhile need not be answered.
+    """
+
+    def __init__(self, start: Callable[[], None], ready: Callable[[], None]) -> None:
+        self._start = start
+        """Runs `ask` beside the screen."""
         self._ready = ready
-        """Called when an answer is there."""
-        self._pinned: tuple[int, int, int] | None = None
-        """Stream-wide place of the token: pane, turn, index."""
-        self._at_pin: SamplingParams | None = None
-        self._asked: SamplingParams | None = None
-        self._answer: Token | None = None
-        self._time_ms = 0.0
-        """When the token really came."""
+        """Called when there is something else to show."""
+        self._place: Place | None = None
+        self._at_pin = SamplingParams()
+        self._params: SamplingParams | None = None
+        """Of the newest question, asked or waiting; None without any."""
+        self._under_way: tuple[Place, int] | None = None
+        self._number = 0
+        self._answer: WhatIf | None = None
+        self._computed = 0
+        """Tokens computed before there was a first answer about this place."""
+        self._refusal = ""
 
-    def look(self, pane: Pane, turn: Turn | None, token: Token | None) -> WhatIfRequest | None:
-        """Tell what is pinned now; returns a question that is to be put to the model, None when there is none."""
-        place = (id(pane), turn.id, token.index) if turn is not None and token is not None else None
-        params = pane.session.params
-        if place != self._pinned:
-            self._pinned, self._at_pin = place, params
-            self._asked = self._answer = None
-        if turn is None or token is None or params == (self._asked or self._at_pin):
-            return None
-        if params == self._at_pin:
-            self._asked = self._answer = None
-            return None
-        self._asked, self._time_ms = params, token.time_ms
-        return self._question(pane, turn, token, params)
-
-    def _question(self, pane: Pane, turn: Turn, token: Token, params: SamplingParams) -> WhatIfRequest | None:
-        backend = pane.runner.backend
-        before = [other.id for other in turn.tokens[: token.index]]
-        ids = tuple(one for one in before if one is not None)
-        if backend is None or not backend.capabilities.what_if or turn.prompt is None or token.id is None:
-            return None
-        if len(ids) < len(before) or turn.model != pane.session.model:
-            return None
-        return WhatIfRequest(prompt=turn.prompt, reply_ids=ids, chosen=token.id, params=params, asker=id(pane))
-
-    async def ask(self, pane: Pane, request: WhatIfRequest) -> None:
-        """Put a question. Raises what `Backend.what_if` raises; a newer question takes the place of this one."""
-        backend = pane.runner.backend
-        if backend is None:
+    def look(self, pane: Pane, turn: Turn | None, token: Token | None) -> None:
+        """Tell what is pinned now, if anything; cheap when nothing has changed."""
+        if turn is None or token is None:
+            self._place = self._params = self._answer = None
             return
-        place = self._pinned
+        place = Place(pane, turn, token.index, token.id, pane.runner.backend)
+        params = pane.tuning.pending or pane.session.params
+        if place != self._place:
+            self._place, self._at_pin = place, params
+            self._params = self._answer = None
+            self._computed = 0
+            self._refusal = why_not(pane, turn)
+            if not self._refusal and token.id is None:
+                self._refusal = "No what-if: this token has no id."
+        if self._refusal and self._params is None:
+            return
+        if params != self._params:
+            self._params = params
+            if self._under_way is None or self._under_way[0] != place:
+                self._start()
+
+    async def ask(self) -> None:
+        """Put the newest question, and go on until there is no newer one."""
+        self._number += 1
+        number = self._number
         try:
-            answer = await backend.what_if(request)
+            asked = None
+            while number == self._number and self._place is not None and self._params not in (None, asked):
+                place, asked = self._place, self._params
+                self._under_way = (place, number)
+                assert asked is not None
+                await self._ask(place, asked)
+        finally:
+            if self._under_way is not None and self._under_way[1] == number:
+                self._under_way = None
+
+    async def _ask(self, place: Place, params: SamplingParams) -> None:
+        refusal, answer = "", None
+        try:
+            answer = await self._put(place, params)
         except Superseded:
             return
-        except PlaygroundError:
-            self._answer = None
-            raise
-        if place == self._pinned and request.params == self._asked:
-            self._answer = structs.replace(answer.token, time_ms=self._time_ms)
-            self._ready()
+        except PlaygroundError as error:  # said where the figures would stand: nobody pressed a key for them
+            refusal = f"No what-if now: {error.message} {error.hint}".strip()
+        if place != self._place:
+            return
+        self._refusal = refusal
+        if answer is not None:
+            self._computed = self._computed or answer.computed
+        self._answer = answer
+        self._ready()
 
-    def token(self, recorded: Token | None) -> tuple[Token | None, bool]:
-        """What to show in place of the recorded token, and whether it is a what-if."""
-        return (self._answer, True) if self._answer is not None and recorded is not None else (recorded, False)
+    async def _put(self, place: Place, params: SamplingParams) -> WhatIf | None:
+        ids = ids_of(place.turn.tokens[: place.at])
+        if place.backend is None or place.turn.prompt is None or ids is None:
+            return None
+        asker = id(place.pane)
+        return await place.backend.what_if(
+            WhatIfRequest(prompt=place.turn.prompt, reply_ids=ids, chosen=place.id, params=params, asker=asker)
+        )
+
+    def view(self, recorded: Token) -> View:
+        """What to show of the pinned token, which is this one as it was drawn."""
+        answer, place = self._answer, self._place
+        if answer is None or place is None:
+            return View(
+                recorded,
+                False,
+                SideBySide(recorded, words=(self._refusal,), refused=True) if self._refusal else SideBySide(recorded),
+            )
+        drawn_under = params_at(place.pane.session.transcript, place.turn, place.at) or self._at_pin
+        table = table_of(answer, self._computed)
+        if shaping(answer.params) == shaping(drawn_under):
+            return View(recorded, False, table)
+        return View(structs.replace(answer.token, time_ms=recorded.time_ms), True, table)
+
+
+def table_of(answer: WhatIf, computed: int) -> SideBySide:
+    """An answer as a table, with what must be said about it."""
+    return SideBySide(answer.token, answer.columns, answer.params.temperature, remarks(answer, computed))

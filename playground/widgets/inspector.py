@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar, NamedTuple
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
@@ -13,11 +15,17 @@ from playground.domain.display import display_text, visible_piece
 from playground.domain.tokens import Token
 from playground.widgets.bars import UNKNOWN, fit, percent, probability, thin_bar
 from playground.widgets.candidates import CandidateList
-from playground.widgets.funnel import Funnel
+from playground.widgets.funnel import Funnel, levels
+from playground.widgets.temperature_table import FRAME, MOST_ROWS, SideBySide, TemperatureTable, words_height
 
 COMPACT_BELOW = 22
 """Rows below which the less important figures give way to candidates."""
+_LIST_ROWS = 7
+"""Rows that the list of candidates keeps beside everything else, its header included."""
+_LEAST_COMPARED = 3
+"""Candidates a table of temperatures is worth its place for."""
 HELP = "Nothing to inspect yet.\nSend a prompt, then walk through its tokens."
+TABLE_KEY = "The token at several temperatures side by side; where there is no room for both, in the funnel's place"
 FIGURES_TOOLTIP = (
     "model: the model's own probability, over the whole vocabulary.\n"
     "sampled: the chance after every sampler stage had its say.\n"
@@ -29,6 +37,9 @@ FIGURES_TOOLTIP = (
 class Inspector(VerticalScroll, can_focus=False):
     """Follows the latest token, or stays on a pinned one. `show` is cheap enough for every frame."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("v", "temperatures", "Temperatures", show=False, id="inspector.temperatures", tooltip=TABLE_KEY),
+    ]
     DEFAULT_CSS = """
     Inspector {
         width: 1fr;
@@ -38,51 +49,66 @@ class Inspector(VerticalScroll, can_focus=False):
         & > #inspector-head { height: 2; }
         & > Static { text-wrap: nowrap; text-overflow: ellipsis; }
         & > #inspector-figures { height: 4; margin: 0 0 1 0; }
+        & > #inspector-remark { height: 1; color: $mark; display: none; }
         & > Funnel { margin: 1 0 0 0; }
+        & > TemperatureTable { margin: 1 0 0 0; display: none; }
         &.-compact > #inspector-head { height: 1; }
         &.-compact > #inspector-figures { height: 3; margin: 0; }
         &.-empty > #inspector-head { color: $text-muted; height: auto; text-wrap: wrap; }
         &.-empty > #inspector-figures { display: none; }
         &.-empty > CandidateList { display: none; }
         &.-empty > Funnel { display: none; }
+        &.-empty > TemperatureTable { display: none; }
     }
     """
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._token: Token | None = None
-        self._n_vocab: int | None = None
-        self._note = "latest"
+        self._shown = Shown(None, None)
         self._compact = False
+        self._table_wanted: bool | None = None
+        """None: where there is room for it."""
         self.add_class("-empty")
 
     @property
     def token(self) -> Token | None:
         """The token on display."""
-        return self._token
+        return self._shown.token
 
     def compose(self) -> ComposeResult:
-        """Head, figures, candidates, funnel."""
+        """Head, figures, candidates, funnel, temperatures."""
         yield Static(Content(HELP), id="inspector-head", markup=False)
         figures = Static(id="inspector-figures", markup=False)
         figures.tooltip = Content(FIGURES_TOOLTIP)
+        yield Static(id="inspector-remark", markup=False)
         yield figures
         yield CandidateList()
         yield Funnel()
+        yield TemperatureTable()
 
-    def show(self, token: Token | None, n_vocab: int | None, pinned: bool = False, *, what_if: bool = False) -> None:
+    def show(
+        self,
+        token: Token | None,
+        n_vocab: int | None,
+        note: str = "latest",
+        *,
+        recorded: Token | None = None,
+        remark: str = "",
+        table: SideBySide | None = None,
+    ) -> None:
         """Show a token.
 
         Args:
             token: None shows a line of help.
             n_vocab: Size of the vocabulary in tokens; None when unknown.
-            pinned: True when the person chose this token, so that it does not follow the stream.
-            what_if: True when these are not the figures it had, but those it would have.
+            note: What it is: the latest one, a pinned one, a what-if, or the next that waits to be chosen.
+            recorded: For a what-if, the same token as it was drawn.
+            remark: A line on what other parameters mean for it.
+            table: The same at several temperatures; None where nobody asked.
         """
-        note = "what if" if what_if else "pinned" if pinned else "latest"
-        if token is self._token and n_vocab == self._n_vocab and note == self._note:
+        before, self._shown = self._shown, Shown(token, n_vocab, note, recorded, remark, table)
+        if before.token is token and before[1:] == self._shown[1:]:
             return
-        self._token, self._n_vocab, self._note = token, n_vocab, note
         # Parts that change while they are hidden would have the whole screen laid out for every frame.
         if self.is_mounted and self.display:
             self._refresh_parts()
@@ -101,42 +127,104 @@ class Inspector(VerticalScroll, can_focus=False):
         self.set_class(self._compact, "-compact")
         self._refresh_parts()
 
+    def action_temperatures(self) -> None:
+        """Show the table of temperatures, in the funnel's place where both have no room, or hide it."""
+        table = self.query_one(TemperatureTable)
+        self._table_wanted = not table.display
+        self._refresh_parts()
+
     def _refresh_parts(self) -> None:
-        token, width = self._token, self.scrollable_content_region.width
+        shown, width = self._shown, self.scrollable_content_region.width
+        token = shown.token
         self.set_class(token is None, "-empty")
-        head = Content(HELP) if token is None else _head(token, self._note, width)
+        head = Content(HELP) if token is None else _head(token, shown.note, width)
         self.query_one("#inspector-head", Static).update(head, layout=False)
+        remark = self.query_one("#inspector-remark", Static)
+        remark.display = bool(shown.remark)
+        remark.update(Content(display_text(shown.remark)), layout=False)
         if token is not None:
-            figures = _short_figures(token) if self._compact else _figures(token, self._n_vocab, width)
+            figures = _short_figures(shown) if self._compact else _figures(shown, width)
             self.query_one("#inspector-figures", Static).update(figures, layout=False)
         self.query_one(CandidateList).show(token)
-        self.query_one(Funnel).show(token, self._n_vocab)
+        self.query_one(Funnel).show(token, shown.n_vocab)
+        self._arrange(width)
+
+    def _arrange(self, width: int) -> None:
+        """Give the table of temperatures what room there is; the list of candidates comes first."""
+        table, funnel, shown = self.query_one(TemperatureTable), self.query_one(Funnel), self._shown
+        if shown.table is None or shown.token is None:
+            table.display = False
+            funnel.display = shown.token is not None
+            return
+        fixed = (4 if self._compact else 7) + bool(shown.remark)
+        listed = min(_LIST_ROWS, max(4, len(shown.token.top) + 1))
+        stages = len(levels(shown.token, shown.n_vocab)) + 1
+        words = words_height(shown.table, width)
+        room = self.size.height - fixed - listed - 1 - words
+        rows = min(MOST_ROWS, room - stages - FRAME)
+        fits = rows >= _LEAST_COMPARED or (shown.table.refused and room >= stages)
+        alone = self._table_wanted is True and not fits
+        if alone:
+            rows = max(_LEAST_COMPARED, min(MOST_ROWS, room - FRAME))
+        table.show(shown.table, max(0, rows))
+        table.display = alone or (fits and self._table_wanted is not False)
+        funnel.display = not alone
+
+
+class Shown(NamedTuple):
+    """What the inspector shows."""
+
+    token: Token | None
+    n_vocab: int | None
+    note: str = "latest"
+    recorded: Token | None = None
+    """For a what-if, the token as it was drawn."""
+    remark: str = ""
+    table: SideBySide | None = None
 
 
 def _head(token: Token, note: str, width: int) -> Content:
     """What the token is, in two rows."""
     room = max(4, width - len(note) - 1)
-    piece = display_text(token.special) if token.special else visible_piece(token.piece)
-    place = f"#{token.index}  id {UNKNOWN if token.id is None else token.id}  {token.time_ms:,.0f} ms"
+    piece = "not chosen yet" if _is_open(token) else display_text(token.special) or visible_piece(token.piece)
+    place = f"#{token.index}  id {UNKNOWN if token.id is None else token.id}"
     spelled = "special" if token.special else token.piece.hex(" ") or "no bytes"
+    text, came = (place if _is_open(token) else f"{place}  {spelled}"), _came(token, width)
     return Content.assemble(
         (fit(piece, room), "bold $mark"),
         " ",
-        (note, {"what if": "bold $warning", "pinned": "$accent"}.get(note, "$foreground 60%")),
+        (note, {"what if": "bold $warning", "next": "bold $warning", "pinned": "$accent"}.get(note, "$foreground 60%")),
         "\n",
-        (fit(f"{place}  {spelled}", width), "$foreground 60%"),
+        (fit(text, max(0, width - len(came) - 1)) + " ", "$foreground 60%"),
+        (came, "$foreground 60%"),
     )
 
 
-def _short_figures(token: Token) -> Content:
+def _is_open(token: Token) -> bool:
+    """True for a position at which no token was chosen yet."""
+    return token.id is None and not token.piece and token.logprob is None and bool(token.top)
+
+
+def _came(token: Token, width: int) -> str:
+    """When it came, so that nobody takes it for the time the token took."""
+    if not token.time_ms:
+        return ""
+    seconds = f"{token.time_ms / 1000:,.2f} s"
+    return f"{seconds} after sending" if width >= 52 else f"sent +{seconds}"
+
+
+def _short_figures(shown: Shown) -> Content:
     """What must not be missing, in three rows."""
+    token = shown.token
+    assert token is not None
     return Content.assemble(
         ("model   ", "$foreground 60%"),
         (percent(probability(token.logprob), 6), "bold $primary"),
         f" rank {_count(token.rank)}\n",
         ("sampled ", "$foreground 60%"),
         (percent(token.prob, 6), "bold $accent"),
-        f" id {UNKNOWN if token.id is None else token.id}\n",
+        _was(shown) or f" id {UNKNOWN if token.id is None else token.id}",
+        "\n",
         ("entropy ", "$foreground 60%"),
         f"{_bits(token.entropy):>6} bits",
     )
@@ -150,8 +238,15 @@ def _bits(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:.2f}"
 
 
-def _figures(token: Token, n_vocab: int | None, width: int) -> Content:
+def _was(shown: Shown) -> str:
+    """For a what-if, the chance that the token really had."""
+    return "" if shown.recorded is None else f" was {percent(shown.recorded.prob).strip()}"
+
+
+def _figures(shown: Shown, width: int) -> Content:
     """How likely it was, in four rows."""
+    token = shown.token
+    assert token is not None
     bar_width = min(24, max(0, width - 23))
     return Content.assemble(
         ("model     ", "$foreground 60%"),
@@ -159,10 +254,11 @@ def _figures(token: Token, n_vocab: int | None, width: int) -> Content:
         f" rank {_count(token.rank)}\n",
         ("sampled   ", "$foreground 60%"),
         (percent(token.prob, 6), "bold $accent"),
+        _was(shown),
         "\n",
         ("entropy   ", "$foreground 60%"),
         f"{_bits(token.entropy):>6} bits ",
-        (_entropy_bar(token.entropy, n_vocab, bar_width), "$primary"),
+        (_entropy_bar(token.entropy, shown.n_vocab, bar_width), "$primary"),
         "\n",
         ("surprisal ", "$foreground 60%"),
         f"{_bits(token.surprisal):>6} bits",
