@@ -21,6 +21,16 @@ _SHOWN: Final = 60
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Parse a TOML file; raises ConfigError naming the file and, for a syntax error, the line."""
+    return parse_toml(read_small(path), one_line(str(path)))
+
+
+def read_text(path: Path) -> str:
+    """The text of a small file; bytes that are not UTF-8 become U+FFFD. Raises ConfigError as `read_small` does."""
+    return read_small(path).decode("utf-8-sig", errors="replace")
+
+
+def read_small(path: Path) -> bytes:
+    """Read a file that a person may have written; raises ConfigError for one that is none, or too large."""
     name = one_line(str(path))
     try:
         if path.exists() and not path.is_file():
@@ -32,7 +42,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{name} cannot be read: {why}.", "Check the path and its permissions.") from error
     if len(raw) > MAX_BYTES:
         raise ConfigError(f"{name} is larger than {MAX_BYTES // 1024:,} KiB.", "Is it the right file?")
-    return parse_toml(raw, name)
+    return raw
 
 
 def parse_toml(raw: bytes, name: str) -> dict[str, Any]:
