@@ -193,6 +193,8 @@ def sections() -> list[Section]:
     from playground.screens.choice_dialog import ChoiceDialog
     from playground.screens.figures_screen import FiguresScreen
     from playground.screens.help import HelpScreen
+    from playground.screens.force_dialog import ForceDialog
+    from playground.screens.grammar_dialog import GrammarDialog
     from playground.screens.model_picker import ModelPicker
     from playground.screens.preset_picker import PresetPicker
     from playground.screens.prompt_view import PromptScreen
@@ -227,4 +229,5 @@ def sections() -> list[Section]:
         Section("Exact prompt", own_bindings(PromptScreen)),
         Section("Dialogs with a text", own_bindings(TextDialog)),
         Section("Help", own_bindings(HelpScreen)),
+        Section("Grammar and JSON schema", own_bindings(GrammarDialog)),
     ]

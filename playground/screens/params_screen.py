@@ -125,8 +125,11 @@ class ParamsScreen(ModelScreen):
         except PlaygroundError as error:
             self.tell(error)
 
-    def on_controls_edit_requested(self, event: Controls.EditRequested) -> None:
+    async def on_controls_edit_requested(self, event: Controls.EditRequested) -> None:
         """What does not fit into a row wants a dialog."""
+        if event.name == "grammar":
+            await self.run_action("grammar")
+            return
         self.tuning.edit_list(self, event.name, self.pane.session.params)
 
     def on_controls_preset_requested(self) -> None:

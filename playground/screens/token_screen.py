@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from playground.screens.scoring import Scoring
     from playground.screens.stepping import Stepping
     from playground.screens.watching import Watching
+    from playground.widgets.candidates import CandidateList
     from playground.widgets.inspector import Inspector
 
 
@@ -149,3 +150,12 @@ class TokenScreen(CompareScreen):
     def action_guessing(self) -> None:
         """What guessing ahead gains."""
         self.guessing.measure()
+    def on_candidate_list_bias_requested(self, event: CandidateList.BiasRequested) -> None:
+        """A candidate is to be likelier, less likely, or banned."""
+        self.bending.bend(event.candidate, event.amount)
+
+    def show_params(self) -> None:
+        """Tokens that are bent are named and marked."""
+        self.bending.show()
+        super().show_params()
+

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from collections.abc import Mapping
+from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -14,52 +15,20 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from playground.domain.display import visible_piece
+from playground.domain.biases import bias_of
 from playground.domain.tokens import Candidate, Token
-from playground.widgets.bars import bar, fit, percent, probability, stage_label, thin_bar
+from playground.widgets.bars import fit, stage_label
+from playground.widgets.candidate_row import ROW_PARTS, Row, candidate_row, chosen_index, columns
 
 HEADER = 1
 EMPTY: tuple[Candidate, ...] = ()
-ROW_PARTS = ("piece", "chosen", "bar", "after", "cut", "mark")
-
-
-class Columns(NamedTuple):
-    """Widths in cells; 0 leaves a column out."""
-
-    piece: int
-    raw_bar: int
-    raw: int
-    after_bar: int
-    after: int
-
-
-def columns(width: int) -> Columns:
-    """How a row of `width` cells is divided. The bar of the second probability goes first, then its figure."""
-    raw, after = 7, 8 if width < 40 else 10
-    if width < 30:
-        piece = max(4, (width - 2 - raw) * 3 // 5)
-        return Columns(piece, max(0, width - 2 - piece - raw), raw, 0, 0)
-    rest = width - 2 - raw - after
-    piece = min(20, max(8, rest * 3 // 5))
-    if width < 46:
-        return Columns(piece, rest - piece, raw, 0, after)
-    first = (rest - piece) * 3 // 5
-    return Columns(piece, first, raw, rest - piece - first, after)
-
-
-def chosen_index(token: Token) -> int:
-    """Which of its candidates a token became; -1 when it is not among them."""
-    piece = token.special.encode() or token.piece
-    for index, candidate in enumerate(token.top):
-        if candidate.id == token.id if token.id is not None else candidate.piece == piece:
-            return index
-    return -1
 
 
 class CandidateList(ScrollView, can_focus=True):
     """A row a candidate: the model's own probability as a bar, and what the samplers made of it.
 
-    A candidate that a sampler removed names the stage that did it.
+    A candidate that a sampler removed names the stage that did it. Signs in front: ▸ was chosen, ✗ is banned,
+    ↑ and ↓ are bent.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -70,6 +39,23 @@ class CandidateList(ScrollView, can_focus=True):
         Binding("home", "move(-1000)", "First", show=False, id="candidates.first", tooltip="The likeliest candidate"),
         Binding("end", "move(1000)", "Last", show=False, id="candidates.last", tooltip="The last candidate"),
         Binding("enter", "pick", "Take", id="candidates.take", tooltip="Fork the text here with this candidate"),
+        *(
+            Binding(
+                str(number % 10),
+                f"screen.take({number})",
+                f"Take {number}",
+                show=False,
+                id=f"candidates.take_{number}",
+                tooltip=f"Take candidate {number}, counted from the top",
+            )
+            for number in range(1, 11)
+        ),
+        Binding("space", "screen.draw", "Draw", id="candidates.draw", tooltip="Token by token: draw the next one"),
+        Binding("backspace", "screen.take_back", "Back", id="candidates.back", tooltip="Token by token: take one back"),
+        Binding("b", "bend(None)", "Ban", id="candidates.ban", tooltip="Ban this candidate, or allow it again"),
+        Binding("plus,equals_sign", "bend(1)", "Likelier", id="candidates.likelier", tooltip="Add 1 to its logit"),
+        Binding("minus", "bend(-1)", "Less likely", id="candidates.less", tooltip="Take 1 from its logit"),
+        Binding("w", "follow", "Watch", id="candidates.watch", tooltip="Follow its probability at every step"),
     ]
     ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"candidates--{part}" for part in ("header", "cursor", *ROW_PARTS)}
@@ -83,6 +69,7 @@ class CandidateList(ScrollView, can_focus=True):
         & > .candidates--piece { color: $foreground; }
         & > .candidates--chosen { color: $mark; text-style: bold; }
         & > .candidates--mark { color: $mark; text-style: bold; }
+        & > .candidates--bent { color: $warning; text-style: bold; }
         & > .candidates--bar { color: $primary; }
         & > .candidates--after { color: $accent; }
         & > .candidates--cut { color: $stage-cut; }
@@ -120,10 +107,35 @@ class CandidateList(ScrollView, can_focus=True):
             """The list."""
             return self.candidates
 
+    class _Wish(Message):
+        """Something is to be done about a candidate."""
+
+        def __init__(self, candidates: CandidateList, candidate: Candidate) -> None:
+            super().__init__()
+            self.candidates = candidates
+            self.candidate = candidate
+
+        @property
+        def control(self) -> CandidateList:
+            """The list."""
+            return self.candidates
+
+    class BiasRequested(_Wish):
+        """The person wants this candidate likelier or less likely, or banned."""
+
+        def __init__(self, candidates: CandidateList, candidate: Candidate, amount: float | None) -> None:
+            super().__init__(candidates, candidate)
+            self.amount = amount
+            """What to add to its logit; None bans it, or allows it again."""
+
+    class WatchRequested(_Wish):
+        """The person wants to follow this candidate's probability."""
+
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._token: Token | None = None
         self._chosen = -1
+        self._bias: Mapping[str, float] = {}
         self._strips: dict[int, Strip] = {}
         self._parts: dict[str, Style] = {}
 
@@ -151,8 +163,19 @@ class CandidateList(ScrollView, can_focus=True):
             self.refresh_line(0)
         self._fit_height()
 
+    def show_bias(self, bias: Mapping[str, float]) -> None:
+        """Mark candidates that are banned, or bent, from now on; this is not always what the token was drawn with.
+
+        Args:
+            bias: Logit bias by a token's text or "#id".
+        """
+        if bias != self._bias:
+            self._bias = bias
+            self._strips.clear()
+            self.refresh()
+
     def _key(self, index: int) -> tuple[Candidate, bool, str]:
-        """Everything a row is drawn from, the cursor aside."""
+        """Everything a row is drawn from, cursor and bias aside."""
         candidate = self.candidates[index]
         return candidate, index == self._chosen, self._cut(candidate)
 
@@ -214,25 +237,12 @@ class CandidateList(ScrollView, can_focus=True):
 
     def _row(self, index: int, width: int) -> Strip:
         candidate, chosen, cut = self._key(index)
-        cols = columns(width)
         parts = self._styles_of_parts()
         if index == self.cursor:
             under = Style(bgcolor=self.get_component_rich_style("candidates--cursor").bgcolor)
             parts = {name: style + under for name, style in parts.items()}
-        text = parts["chosen"] if chosen else parts["cut"] if cut else parts["piece"]
-        raw = probability(candidate.logprob)
-        segments = [
-            Segment("▸ " if chosen else "  ", parts["mark"]),
-            Segment(fit(visible_piece(candidate.piece), cols.piece - 1) + " ", text),
-            Segment(bar(raw or 0.0, cols.raw_bar), parts["cut" if cut else "bar"]),
-            Segment(percent(raw, cols.raw), text),
-        ]
-        if cols.after_bar:
-            segments.append(Segment(" " + thin_bar(candidate.prob or 0.0, cols.after_bar - 1), parts["after"]))
-        if cols.after:
-            after = fit(cut, cols.after - 1).strip().rjust(cols.after) if cut else percent(candidate.prob, cols.after)
-            segments.append(Segment(after, parts["cut" if cut else "after"]))
-        return Strip(segments).adjust_cell_length(width, parts["piece"])
+        bias = bias_of(self._bias, candidate) if self._bias else 0.0
+        return candidate_row(Row(candidate, chosen, cut, bias), width, parts)
 
     def _styles_of_parts(self) -> dict[str, Style]:
         if not self._parts:
@@ -275,6 +285,16 @@ class CandidateList(ScrollView, can_focus=True):
         """Take the candidate under the cursor."""
         if 0 <= self.cursor < len(self.candidates):
             self.post_message(self.Picked(self, self.cursor))
+
+    def action_bend(self, amount: float | None) -> None:
+        """Ask for the candidate under the cursor to be bent, or banned."""
+        if 0 <= self.cursor < len(self.candidates):
+            self.post_message(self.BiasRequested(self, self.candidates[self.cursor], amount))
+
+    def action_follow(self) -> None:
+        """Ask for the candidate under the cursor to be followed."""
+        if 0 <= self.cursor < len(self.candidates):
+            self.post_message(self.WatchRequested(self, self.candidates[self.cursor]))
 
     def on_click(self, event: events.Click) -> None:
         """Take the candidate under the mouse."""

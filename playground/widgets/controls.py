@@ -9,6 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.message import Message
 
+from playground.domain.biases import NO_NAMES
 from playground.domain.messages import CallOptions
 from playground.domain.param_specs import SPECS
 from playground.domain.sampling import SamplingParams
@@ -84,7 +85,7 @@ class Controls(Panel, can_focus=False):
             self.options = options
 
     class EditRequested(_PanelMessage):
-        """The person wants to edit what does not fit into a row: "stop" or "logit_bias"."""
+        """The person wants to edit what does not fit into a row: "stop", "logit_bias" or "grammar"."""
 
         def __init__(self, controls: Controls, name: str) -> None:
             super().__init__(controls)
@@ -110,6 +111,7 @@ class Controls(Panel, can_focus=False):
         params = params or SamplingParams()
         self._shown = (params, params, preset, frozenset[str]())
         """Parameters in force, what the preset says, its name, the fields it sets."""
+        self._names: Mapping[str, str] = NO_NAMES
         self._reasons: dict[str, str] = {}
         self._offer: tuple[CallOptions, dict[str, tuple[str, ...]]] = (CallOptions(), {})
 
@@ -150,12 +152,18 @@ class Controls(Panel, can_focus=False):
             if self.is_mounted:
                 self._refresh_values(settle=another or not self.occupied)
 
+    def name_tokens(self, names: Mapping[str, str]) -> None:
+        """Learn the texts of tokens by "#id", for the logit bias; they are shown with the next parameters."""
+        self._names = names
+
     def set_available(self, reasons: Mapping[str, str]) -> None:
         """Say which parameters the model does not take.
 
         Args:
             reasons: Fields of SamplingParams, each with the reason, one sentence; empty: all are available.
         """
+        if "json_schema" not in reasons:  # one row stands for both, and a schema can be edited
+            reasons = {name: reason for name, reason in reasons.items() if name != "grammar"}
         known = {name: reason for name, reason in reasons.items() if reason and (name in SPECS or name in ROW_HELP)}
         if known != self._reasons:
             self._reasons = known
@@ -200,7 +208,7 @@ class Controls(Panel, can_focus=False):
         tail = "* ▾" if changed else " ▾"
         self.query_one("#controls-preset", ActionRow).show(preset, tail=tail, changed=changed)
         self.query_one(SliderGroup).show(params, defaults, settle=settle)
-        self.query_one(ReplyRows).show(params, defaults)
+        self.query_one(ReplyRows).show(params, defaults, self._names)
         self._refresh_note()
 
     def _refresh_options(self) -> None:
@@ -249,7 +257,7 @@ class Controls(Panel, can_focus=False):
                 self._refresh_available()
             case "controls-ignore_eos":
                 self.post_message(self.ParamChanged(self, "ignore_eos", not self._shown[0].ignore_eos, True))
-            case "controls-stop" | "controls-logit_bias" as row:
+            case "controls-stop" | "controls-logit_bias" | "controls-grammar" as row:
                 self.post_message(self.EditRequested(self, row.removeprefix("controls-")))
 
     @on(ParamSlider.Changed)

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Label
 
+from playground.domain.biases import NO_NAMES, describe_biases
 from playground.domain.sampling import SamplingParams
 from playground.widgets.explained import Explained
 from playground.widgets.order_list import OrderList
@@ -19,7 +20,9 @@ ROW_HELP: Final = {
     "back.\nA dim stage is at its off value and does nothing.",
     "seed": "The same seed and parameters give the same reply. Empty: a fresh seed each run.",
     "stop": "Strings that end the reply. They are not part of it.",
-    "logit_bias": "Tokens made likelier or less likely, or banned.",
+    "logit_bias": "Tokens made likelier or less likely, or banned. In the list of candidates, b bans one, + and - "
+    "bend it.",
+    "grammar": "What the reply may be, as a grammar (GBNF) or a JSON schema. Alt+Y edits it.",
     "ignore_eos": "Obeyed: the reply ends where the model ends it. Ignored: it goes on to the length limit.",
 }
 """By the parameter of the row."""
@@ -43,6 +46,7 @@ class ReplyRows(Vertical):
         yield SeedRow(id="controls-seed")
         yield ActionRow("stop", id="controls-stop")
         yield ActionRow("logit bias", id="controls-logit_bias")
+        yield ActionRow("grammar", id="controls-grammar")
         yield ActionRow("end token", id="controls-ignore_eos")
 
     def _heading(self, name: str, text: str) -> Label:
@@ -56,14 +60,22 @@ class ReplyRows(Vertical):
     def _rows(self) -> dict[str, Explained]:
         return {name: self.query_one(f"#controls-{name}", Explained) for name in ROW_HELP}
 
-    def show(self, params: SamplingParams, defaults: SamplingParams) -> None:
-        """Show other values."""
+    def show(self, params: SamplingParams, defaults: SamplingParams, names: Mapping[str, str] = NO_NAMES) -> None:
+        """Show other values.
+
+        Args:
+            params: The parameters in force.
+            defaults: What the preset says.
+            names: Texts of tokens by "#id", for the logit bias.
+        """
         self.query_one(OrderList).show(params, defaults.order)
         self.query_one(SeedRow).show(params.seed)
         self.query_one("#controls-stop", ActionRow).show(", ".join(f'"{text}"' for text in params.stop) or "none")
         count = len(params.logit_bias)
-        bias = "none" if not count else f"{count} token{'s' if count > 1 else ''}"
-        self.query_one("#controls-logit_bias", ActionRow).show(bias)
+        bias = describe_biases(params.logit_bias, names)
+        self.query_one("#controls-logit_bias", ActionRow).show(f"{count}: {bias}" if count > 1 else bias)
+        held = "JSON schema" if params.json_schema else "GBNF" if params.grammar else "off"
+        self.query_one("#controls-grammar", ActionRow).show(held, changed=held != "off")
         self.query_one("#controls-ignore_eos", ActionRow).show("ignored" if params.ignore_eos else "obeyed")
 
     def set_available(self, reasons: Mapping[str, str], *, folded: bool) -> None:

@@ -11,7 +11,8 @@ from playground.domain.events import StopReason
 from playground.domain.messages import Role
 from playground.screens.actions import ConversationScreen
 from playground.screens.pane_figures import cost_of
-from playground.widgets.candidates import CandidateList, chosen_index
+from playground.widgets.candidate_row import chosen_index
+from playground.widgets.candidates import CandidateList
 from playground.widgets.colour_scale import LEVELS
 from playground.widgets.inspector import Inspector
 from playground.widgets.prompt_editor import PromptEditor

@@ -163,14 +163,14 @@ async def test_the_arrows_walk_through_the_whole_panel() -> None:
     async with app.run_test(size=(60, 40)) as pilot:
         app.query_one("#controls-preset").focus()
         walked = []
-        for _ in range(7 + 9 + 4):
+        for _ in range(7 + 9 + 5):
             await pilot.press("down")
             assert app.focused is not None
             walked.append(app.focused.id)
         assert walked[:2] == ["param-temperature", "param-top_k"]
         assert walked.count("controls-order") == 9
         assert walked[-1] == "controls-ignore_eos"
-        await pilot.press("up", "up", "up", "up")
+        await pilot.press("up", "up", "up", "up", "up")
         assert app.focused is app.query_one(OrderList)
 
 
@@ -391,4 +391,4 @@ async def test_narrow_panels_keep_labels_and_values(width: int) -> None:
         text = screen_text(app)
         assert "temperature" in text
         assert "0.80" in text
-        assert "1 token" in text
+        assert "·Yes +1" in text

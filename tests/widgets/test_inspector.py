@@ -5,7 +5,8 @@ import pytest
 from textual.app import ComposeResult
 
 from playground.domain.tokens import Stage
-from playground.widgets.candidates import CandidateList, chosen_index
+from playground.widgets.candidate_row import chosen_index
+from playground.widgets.candidates import CandidateList
 from playground.widgets.funnel import Funnel, levels
 from playground.widgets.inspector import Inspector
 from tests.widgets.support import BARE, Stand, make_token, screen_text
@@ -49,7 +50,7 @@ async def test_what_came_while_it_was_hidden_is_there_when_it_is_shown() -> None
 async def test_a_token_is_shown_with_all_that_was_measured() -> None:
     app = Stand(Inspector)
     async with app.run_test(size=(60, 30)) as pilot:
-        app.query_one(Inspector).show(make_token(), N_VOCAB, pinned=True)
+        app.query_one(Inspector).show(make_token(), N_VOCAB, "pinned")
         await pilot.pause()
         text = screen_text(app)
         for part in (
@@ -58,7 +59,7 @@ async def test_a_token_is_shown_with_all_that_was_measured() -> None:
             "#17",
             "id 11",
             "20 61",
-            "1,234 ms",
+            "1.23 s after sending",
             "21.3%",
             "22.0%",
             "rank 2",
