@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Final
 
 from rich.style import Style
@@ -15,6 +15,7 @@ from textual.containers import Vertical
 from playground.domain.tokens import Token
 from playground.domain.transcript import Turn
 from playground.widgets.colour_scale import ColourMode, TokenStyle
+from playground.widgets.edge_strip import EdgeStrip
 from playground.widgets.legend import Legend
 from playground.widgets.shown_branch import ShownBranch
 from playground.widgets.shown_turn import Drawing, TokenDiffs
@@ -38,13 +39,45 @@ class TranscriptPane(Vertical):
         ),
         _key("f", "force", "Force a text", "Put a text of your own in place of this token, and go on from there"),
         _key("o", "fan_out", "Fan out", "Let the best candidates go on side by side, each in a pane"),
+        _key("space", "draw", "Draw a token", "Going token by token (Alt+S): let the samplers draw the next one"),
+        _key("enter", "to_candidates", "Candidates", "Going token by token (Alt+S): to the next one's candidates"),
+        _key("backspace", "take_back", "Take back", "Going token by token (Alt+S): take the last one back"),
         _key("n", "place('any', 1)", "Next surprise", "Go to the next telling token of any kind", id="next_place"),
         _key("p", "place('any', -1)", "Previous surprise", "Go to the telling token before", id="previous_place"),
         _key("e", "place('entropy', 1)", "Undecided", "Next token at which the model was undecided", id="entropy"),
+        _key(
+            "E",
+            "place('entropy', -1)",
+            "Undecided before",
+            "Token before at which the model was undecided",
+            id="entropy_before",
+        ),
         _key("r", "place('rank', 1)", "Low choice", "Next token that was not among the likeliest", id="rank"),
+        _key(
+            "R",
+            "place('rank', -1)",
+            "Low choice before",
+            "Token before that was not among the likeliest",
+            id="rank_before",
+        ),
         _key("t", "place('tie', 1)", "Near tie", "Next token that hardly beat another one", id="tie"),
+        _key("T", "place('tie', -1)", "Near tie before", "The one before", id="tie_before"),
         _key("c", "place('change', 1)", "Change", "Next token at which parameters changed", id="change"),
+        _key("C", "place('change', -1)", "Change before", "The one before", id="change_before"),
         _key("w", "watch_token", "Watch", "Follow this token's probability at every step"),
+        _key(
+            "d", "otherwise('open')", "Could differ", "After Alt+V: go to the next token that could differ", id="open"
+        ),
+        _key(
+            "x",
+            "otherwise('impossible')",
+            "Could not come",
+            "After Alt+V: go to the next token that could not come",
+            id="impossible",
+        ),
+        _key(
+            "v", "temperatures", "Temperatures", "The token at several temperatures, or the funnel", id="temperatures"
+        ),
         _key("b", "ban", "Ban", "Ban this token from the next draw on, or allow it again"),
     ]
     DEFAULT_CSS = """
@@ -52,6 +85,7 @@ class TranscriptPane(Vertical):
         width: 1fr;
         height: 1fr;
         & > TokenView { height: 1fr; padding: 0; }
+        & > EdgeStrip { dock: right; padding: 0 0 1 0; }
         & > Legend { height: 1; }
     }
     """
@@ -63,12 +97,17 @@ class TranscriptPane(Vertical):
         self.drawing = Drawing(clock=clock)
         self._branch = ShownBranch(self.view, self.drawing)
         self._legend = Legend(id="legend")
+        self._strip = EdgeStrip(self.view)
         self._welcome = ""
+        self._replay_words: tuple[str, Sequence[tuple[str, int]]] | None = None
+        self._why: tuple[object, str] | None = None
+        """What there is to say about a token, and which one that is."""
 
     def compose(self) -> ComposeResult:
-        """The tokens over their legend."""
+        """The tokens over their legend, and all of them at a glance at the edge."""
         yield self.view
         yield self._legend
+        yield self._strip
 
     @property
     def mode(self) -> ColourMode:
@@ -79,6 +118,7 @@ class TranscriptPane(Vertical):
         """Draw in the colours of a theme."""
         self.view.set_palette(styles)
         self._legend.set_palette(styles)
+        self._strip.set_palette(styles)
 
     def set_welcome(self, text: str) -> None:
         """What stands here as long as nothing was said."""
@@ -97,6 +137,7 @@ class TranscriptPane(Vertical):
         raw: bool,
         model: str,
         place: Callable[[Turn], tuple[int, int]] = lambda _turn: (1, 1),
+        changes: int = 0,
     ) -> None:
         """Show this branch. Costs what is new since the last call, unless the branch is another one.
 
@@ -105,18 +146,24 @@ class TranscriptPane(Vertical):
             raw: True for text without a template, which is shown without headings.
             model: Name of the model that answers, for replies that do not say who wrote them.
             place: Which of how many versions a turn is.
+            changes: Another number when that may have changed for turns that are shown already.
         """
         if turns:
-            self._branch.show(turns, raw, model, place)
+            self._branch.show(turns, raw, model, place, changes)
         else:
             self._branch.clear()
             self._show_welcome()
+        self._strip.look_soon()
         self._explain()
 
     def _explain(self) -> None:
         """Let the legend say what the colours tell, and when there is nothing that they could tell."""
         anywhere, at_last = self._branch.measured
-        if self.drawing.diffs is not None:
+        if self._replay_words is not None:
+            self._legend.explain(self._replay_words[0], scale=False, samples=self._replay_words[1])
+        elif self._why is not None:
+            self._legend.explain(self._why[1], scale=False)
+        elif self.drawing.diffs is not None:
             self._legend.explain(DIFF_LEGEND, scale=False)
         elif self.mode is ColourMode.OFF or (anywhere and at_last):
             self._legend.explain("", scale=True)
@@ -124,6 +171,25 @@ class TranscriptPane(Vertical):
             self._legend.explain(f"no {self.mode} given for these tokens", scale=False)
         else:
             self._legend.explain(f"last reply: no {self.mode} given", scale=True)
+
+    @property
+    def replies(self) -> list[tuple[Turn, int]]:
+        """The turns on screen, and how many tokens of each are shown."""
+        return [(shown.turn, shown.tokens) for shown in self._branch.turns]
+
+    def say_why(self, text: str) -> None:
+        """Say something about the token under the cursor, in place of the legend, until the cursor moves on."""
+        self._why = (self._ref_at_cursor(), text)
+        self._explain()
+
+    @on(TokenView.Selected)
+    def _moved(self) -> None:
+        if self._why is not None and self._why[0] != self._ref_at_cursor():
+            self._why = None
+            self._explain()
+
+    def _ref_at_cursor(self) -> object:
+        return self.view.store.refs[self.view.cursor] if self.view.cursor is not None else None
 
     def show_turn(self, turn: Turn) -> None:
         """Scroll to where a turn begins."""
@@ -151,8 +217,25 @@ class TranscriptPane(Vertical):
         self.drawing.diffs = diffs
         self._restyle()
 
+    def show_replay(self, styles: Mapping[int, Sequence[int]] | None) -> None:
+        """Show what of a reply would stay under other parameters, in place of colours; None goes back.
+
+        Args:
+            styles: By turn id, the style of each token; the other turns are plain.
+        """
+        self.drawing.replay = styles
+        if styles is None:
+            self._replay_words = None
+        self._restyle()
+
+    def explain_replay(self, words: str, samples: Sequence[tuple[str, int]] = ()) -> None:
+        """What the legend says while a reply is seen, or computed, under other parameters."""
+        self._replay_words = words, samples
+        self._explain()
+
     def _restyle(self) -> None:
         self._branch.restyle()
+        self._strip.forget()
         self._explain()
 
     def token_at(self, ref: object) -> Token | None:
@@ -164,6 +247,11 @@ class TranscriptPane(Vertical):
         if on != self.drawing.buffered:
             self.drawing.buffered = on
             self._branch.redraw()
+
+    def set_stepping(self, on: bool) -> None:
+        """Say at the end of a reply that waits for a token how it gets one."""
+        self.drawing.stepping = on
+        self._branch.redraw()
 
     def mark_divergence(self, turn_id: int, index: int) -> None:
         """Mark the token at which a reply parts from those of other panes; its end when it has no such token."""
