@@ -14,6 +14,7 @@ from playground.domain.errors import PlaygroundError
 _COMMANDS = {
     "run": "playground.cli.run:run_command",
     "bench": "playground.cli.bench:bench_command",
+    "presets": "playground.cli.presets:presets_group",
 }
 
 

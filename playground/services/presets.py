@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -121,26 +121,58 @@ def save_preset(folder: Path, name: str, params: SamplingParams, summary: str, w
     when the file cannot be written.
     """
     name = _checked_name(name)
-    import tomlkit
-
-    document = tomlkit.document()
-    document["name"] = name
-    document["summary"] = one_line(summary.strip()) or "Saved from the sliders."
-    if watch.strip():
-        document["watch"] = one_line(watch.strip(), 600)
-    document["sampling"] = {
-        field: msgspec.to_builtins(getattr(params, field))
+    sampling = {
+        field: getattr(params, field)
         for field in SamplingParams.__struct_fields__
         if field not in KEPT and getattr(params, field) != getattr(NEUTRAL, field)
     }
+    return write_preset(folder, Preset(name=name, summary=summary, watch=watch, sampling=sampling))
+
+
+def write_preset(folder: Path, preset: Preset) -> Path:
+    """Write a preset as it is; raises as `save_preset` does."""
+    name = _checked_name(preset.name)
+    summary = preset.summary.strip() or "Saved from the sliders."
+    text = preset_toml(name, summary, preset.watch, preset.sampling)
     try:
         with locked("presets"):
             path = _file_for(folder, name)
-            write_text_atomic(path, tomlkit.dumps(document), mode=0o644)
+            write_text_atomic(path, text, mode=0o644)
     except OSError as error:
         why = one_line(error.strerror or str(error))
         where = one_line(str(folder))
         raise ConfigError(f"The preset cannot be saved in {where}: {why}.", "Check that folder.") from error
+    return path
+
+
+def preset_toml(name: str, summary: str, watch: str, sampling: Mapping[str, Any]) -> str:
+    """A preset as the text of its file."""
+    import tomlkit
+
+    document = tomlkit.document()
+    document["name"] = name
+    document["summary"] = one_line(summary)
+    if watch.strip():
+        document["watch"] = one_line(watch.strip(), 600)
+    document["sampling"] = msgspec.to_builtins(dict(sampling))
+    return tomlkit.dumps(document)
+
+
+def delete_preset(folder: Path, name: str) -> Path:
+    """Remove a preset of the person's own; returns the file that is gone.
+
+    Raises BadInput when `folder` has no preset of this name and ConfigError when its file cannot be removed.
+    """
+    presets, _ = load_presets([folder])
+    if name not in presets:
+        own = f"Your own: {', '.join(sorted(presets))}." if presets else "You have none of your own yet."
+        raise BadInput(f"There is no preset {shown(name)} of your own.", own)
+    path = Path(presets[name].path)
+    try:
+        path.unlink()
+    except OSError as error:
+        why = one_line(error.strerror or str(error))
+        raise ConfigError(f"{one_line(str(path))} cannot be removed: {why}.", "Check that folder.") from error
     return path
 
 

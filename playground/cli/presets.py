@@ -1,0 +1,186 @@
+"""`llm-playground presets`: those there are, your own, and those of other programs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from playground.domain.errors import BadInput, PlaygroundError
+
+if TYPE_CHECKING:
+    from playground.services.presets import Preset
+
+_NAME = click.argument("name")
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+
+
+@click.group("presets")
+def presets_group() -> None:
+    """List, show, save, delete, import and export sampling presets.
+
+    \b
+    Examples:
+      llm-playground presets list
+      llm-playground presets import ~/.lmstudio/config-presets/*.json
+      llm-playground presets export min-p --format llama.cpp
+    """  # noqa: D301 - \b is click's mark for text that is not to be re-wrapped
+
+
+@presets_group.command("list")
+@_JSON
+def list_command(as_json: bool) -> None:
+    """List every preset: the shipped ones and your own."""
+    for preset in _all().values():
+        if as_json:
+            click.echo(msgspec.json.encode(_facts(preset)).decode())
+        else:
+            click.echo(f"{preset.name:<20} {'yours' if _own(preset) else '':<6} {preset.summary}")
+
+
+@presets_group.command("show")
+@_NAME
+@_JSON
+def show_command(name: str, as_json: bool) -> None:
+    """Show what a preset sets and which sampler stages run with it."""
+    from playground.domain.sampling import active_stages
+
+    preset = _find(name)
+    if as_json:
+        click.echo(msgspec.json.encode(_facts(preset)).decode())
+        return
+    click.echo(f"{preset.name}: {preset.summary}")
+    if preset.watch:
+        click.echo(f"Watch for: {preset.watch}")
+    for field, value in preset.sampling.items():
+        click.echo(f"  {field} = {value}")
+    click.echo(f"Stages: {' > '.join(active_stages(preset.params))}")
+
+
+@presets_group.command("save")
+@_NAME
+@click.option("--from", "base", metavar="NAME", default="", help="Preset to begin with; without it, nothing is cut.")
+@click.option("--set", "assignments", metavar="NAME=VALUE", multiple=True, help="Parameter to set; may be repeated.")
+@click.option("--summary", default="", help="What it is for, one sentence.")
+def save_command(name: str, base: str, assignments: tuple[str, ...], summary: str) -> None:
+    """Save a preset of your own; one with the same name is replaced.
+
+    \b
+    Example:
+      llm-playground presets save calm --from min-p --set temperature=0.6
+    """  # noqa: D301
+    from playground.domain.params import parse_assignment
+    from playground.domain.sampling import NEUTRAL
+    from playground.services.presets import save_preset
+
+    params = _find(base).params if base else NEUTRAL
+    for assignment in assignments:
+        params = parse_assignment(params, assignment)
+    click.echo(save_preset(_folder(), name, params, summary))
+
+
+@presets_group.command("delete")
+@_NAME
+def delete_command(name: str) -> None:
+    """Delete a preset of your own; `export` it first if you are not sure."""
+    from playground.services.presets import delete_preset
+
+    click.echo(f"deleted {delete_preset(_folder(), name)}")
+
+
+@presets_group.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--name", default="", help="Name to give it; only with one preset.")
+@_JSON
+def import_command(files: tuple[Path, ...], name: str, as_json: bool) -> None:
+    """Import presets of other programs, told apart by what stands in the file.
+
+    Known are text-generation-webui (YAML), SillyTavern, LM Studio, KoboldAI and Hugging Face's generation_config.json,
+    Ollama's Modelfile, and llama.cpp's presets (INI). Every key that cannot be taken over is listed with the reason.
+    """
+    from playground.services.preset_import import read_foreign
+    from playground.services.presets import write_preset
+
+    failed = 0
+    found = []
+    for path in files:
+        try:
+            found += read_foreign(path)
+        except PlaygroundError as error:
+            click.echo(f"llm-playground: {error}", err=True)
+            failed = error.exit_status
+    if name and len(found) > 1:
+        raise BadInput(f"--name fits one preset, and there are {len(found)}.", "Leave it out.")
+    for one in found:
+        preset = msgspec.structs.replace(one.preset, name=name or one.preset.name)
+        path = write_preset(_folder(), preset)
+        if as_json:
+            told = {**_facts(preset), "format": one.format, "left_out": one.left_out, "path": str(path)}
+            click.echo(msgspec.json.encode(told).decode())
+            continue
+        click.echo(f"{preset.name}: {len(preset.sampling)} parameters from a preset of {one.format}, in {path}")
+        for key, why in one.left_out.items():
+            click.echo(f"  left out: {_safe(key)} ({_safe(why)})")
+    if failed:
+        sys.exit(failed)
+
+
+@presets_group.command("export")
+@_NAME
+@click.option("--format", "form", type=click.Choice(["toml", "json", "llama.cpp", "ollama"]), default="toml")
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="File to write; else it is printed."
+)
+def export_command(name: str, form: str, output: Path | None) -> None:
+    """Write a preset as a file of ours, as JSON, or in the notation of llama.cpp or Ollama."""
+    from playground.services.paths import write_text_atomic
+    from playground.services.preset_export import export_preset
+
+    text, left_out = export_preset(_find(name), form)
+    if left_out:
+        click.echo(f"llm-playground: {form} has no {', '.join(left_out)}; left out.", err=True)
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        write_text_atomic(output, text, mode=0o644)
+    except OSError as error:
+        raise BadInput(f"{output} cannot be written: {error.strerror}.", "Give another file.") from error
+
+
+def _all() -> dict[str, Preset]:
+    from playground.services.presets import load_presets
+
+    presets, errors = load_presets()
+    for error in errors:
+        click.echo(f"llm-playground: {error}", err=True)
+    return presets
+
+
+def _find(name: str) -> Preset:
+    from playground.services.start import find_preset
+
+    return find_preset(_all(), name)
+
+
+def _folder() -> Path:
+    from playground.services.presets import preset_folders
+
+    return preset_folders()[-1]
+
+
+def _own(preset: Preset) -> bool:
+    return Path(preset.path).parent == _folder()
+
+
+def _facts(preset: Preset) -> dict[str, object]:
+    return {"name": preset.name, "summary": preset.summary, "yours": _own(preset), "sampling": preset.sampling}
+
+
+def _safe(text: str) -> str:
+    from playground.domain.display import display_line
+
+    return display_line(text)
