@@ -15,6 +15,7 @@ from playground.domain.models import ModelCard
 from playground.domain.sampling import SamplingParams
 from playground.domain.scoring import Score, ScoreRequest
 from playground.domain.usage import TokenCount
+from playground.domain.watching import WatchedWord
 from playground.domain.what_if import Continuation, Replay, ReplayRequest, WhatIf, WhatIfRequest
 
 EventSink = Callable[[Event], None]
@@ -53,6 +54,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Shows tokens under other parameters: `what_if`, `replay`, and `tokenize_continuation` for a forced text."""
     score: bool = False
     """Scores any text."""
+    watch: bool = False
+    """Tells the probability of any word at every step (`GenerationRequest.watch`)."""
     effort: tuple[str, ...] = ()
     """Levels of effort that can be asked for; empty: no such control."""
     thinking: tuple[str, ...] = ()
@@ -148,6 +151,17 @@ class Backend(ABC):
     async def tokenize_continuation(self, prompt: Prompt, reply_ids: Sequence[int], text: str) -> Continuation:
         """The tokens of a text put behind the beginning of a reply. Raises BadInput, TemplateError, EngineDied."""
         raise Unsupported(f"{self.card.short_name} does not tell tokens.", self.capabilities.why_not("what_if"))
+
+    async def watched_words(self, words: Sequence[str]) -> tuple[WatchedWord, ...]:
+        """The tokens that would stand for words in `GenerationRequest.watch`, before there is a request.
+
+        Raises BadInput for a word that no token can stand for, EngineDied, Unsupported.
+        """
+        raise Unsupported(
+            f"{self.card.short_name} does not tell how likely a word of your choice is.",
+            self.capabilities.why_not("watch")
+            or "A server sends its best few candidates at most; the whole vocabulary is known to a local model (F5).",
+        )
 
     async def score(self, request: ScoreRequest, progress: Progress = silent) -> Score:
         """How likely the model finds each token of a text. Cancelling ends the work.

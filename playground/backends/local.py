@@ -32,6 +32,7 @@ _CAPABILITIES: Final = Capabilities(
     view_prompt=True,
     what_if=True,
     score=True,
+    watch=True,
 )
 _LOADING: Final = 0
 """Ticket of the load; the others count from 1."""

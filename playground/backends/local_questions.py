@@ -15,6 +15,7 @@ from playground.domain.messages import Prompt, PromptView
 from playground.domain.sampling import SamplingParams
 from playground.domain.scoring import Score, ScoreRequest
 from playground.domain.usage import TokenCount
+from playground.domain.watching import WatchedWord
 from playground.domain.what_if import Continuation, Replay, ReplayRequest, WhatIf, WhatIfRequest
 from playground.engine import protocol
 
@@ -75,6 +76,12 @@ class AskingBackend(Backend):
         answer = await self._ask(lambda ticket: protocol.AskContinuation(ticket, prompt, tuple(reply_ids), text))
         assert isinstance(answer, Continuation)
         return answer
+
+    async def watched_words(self, words: Sequence[str]) -> tuple[WatchedWord, ...]:
+        """See Backend."""
+        named = await self._ask(lambda ticket: protocol.NameWords(ticket, tuple(words)))
+        assert isinstance(named, tuple)
+        return named
 
     async def score(self, request: ScoreRequest, progress: Progress = silent) -> Score:
         """See Backend."""

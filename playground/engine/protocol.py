@@ -18,6 +18,7 @@ from playground.domain.messages import GenerationRequest, Prompt, PromptView
 from playground.domain.models import LoadOptions, ModelInfo
 from playground.domain.sampling import SamplingParams
 from playground.domain.scoring import Score, ScoreRequest
+from playground.domain.watching import WatchedWord
 from playground.domain.what_if import Continuation, Replay, ReplayRequest, WhatIf, WhatIfRequest
 
 _LENGTH: Final = struct.Struct("<I")
@@ -74,6 +75,13 @@ class CountTokens(msgspec.Struct, frozen=True, tag="count"):
     text: str
 
 
+class NameWords(msgspec.Struct, frozen=True, tag="name_words"):
+    """Ask which tokens stand for words that are to be watched; answered with a WatchedWord for each."""
+
+    ticket: int
+    words: tuple[str, ...]
+
+
 class AskWhatIf(msgspec.Struct, frozen=True, tag="ask_what_if"):
     """Ask what a position would look like; answered by Found or Refused. A newer one of its asker replaces it."""
 
@@ -111,7 +119,7 @@ class Withdraw(msgspec.Struct, frozen=True, tag="withdraw"):
 
 
 Question = AskWhatIf | AskReplay | AskScore | AskContinuation
-Request = Load | Generate | Stop | ShareCores | SetParams | ViewPrompt | CountTokens | Question | Withdraw
+Request = Load | Generate | Stop | ShareCores | SetParams | ViewPrompt | CountTokens | NameWords | Question | Withdraw
 
 
 class Loading(msgspec.Struct, frozen=True, tag="loading"):
@@ -136,7 +144,7 @@ class Answered(msgspec.Struct, frozen=True, tag="answered"):
     """What a request with a ticket asked for."""
 
     ticket: int
-    value: PromptView | int | None = None
+    value: PromptView | int | tuple[WatchedWord, ...] | None = None
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):

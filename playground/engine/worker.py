@@ -14,6 +14,7 @@ from playground.domain.errors import EngineDied, PlaygroundError, Superseded
 from playground.domain.events import Failed, Finished, Started, TokenGenerated
 from playground.domain.messages import PromptView
 from playground.domain.scoring import Score
+from playground.domain.watching import WatchedWord
 from playground.domain.what_if import Continuation, Replay, WhatIf
 from playground.engine.engine import Engine
 from playground.engine.model import LoadedModel, open_model
@@ -32,6 +33,7 @@ from playground.engine.protocol import (
     Loaded,
     LoadFailed,
     Loading,
+    NameWords,
     Question,
     Refused,
     Request,
@@ -43,6 +45,7 @@ from playground.engine.protocol import (
     encode,
     request_reader,
 )
+from playground.engine.watch import watched_word
 
 _HOLD_S: Final = 0.02
 """How long tokens may lie here before they are written: less than a frame of the screen.
@@ -142,13 +145,15 @@ class Worker:
                 self._ask(request)
             case Withdraw():
                 self._need().questions.withdraw(request.ticket)
-            case SetParams() | ViewPrompt() | CountTokens():
+            case SetParams() | ViewPrompt() | CountTokens() | NameWords():
                 try:
                     self._emit(Answered(request.ticket, self._answer(request)))
                 except PlaygroundError as error:
                     self._emit(Refused(request.ticket, error.problem))
 
-    def _answer(self, request: SetParams | ViewPrompt | CountTokens) -> PromptView | int | None:
+    def _answer(
+        self, request: SetParams | ViewPrompt | CountTokens | NameWords
+    ) -> PromptView | int | tuple[WatchedWord, ...] | None:
         engine = self._need()
         match request:
             case SetParams():
@@ -158,6 +163,8 @@ class Worker:
                 return engine.view_prompt(request.prompt, request.reply_ids)
             case CountTokens():
                 return len(engine.model.tokenize(request.text, special=True, begin=False))
+            case NameWords():
+                return tuple(watched_word(engine.model, word) for word in request.words)
 
     def _ask(self, question: Question) -> None:
         asked, questions = Asked(question.ticket, self._emit), self._need().questions

@@ -6,9 +6,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from playground.domain.errors import BadInput, EngineDied, Superseded
-from playground.domain.events import Finished, TokenGenerated
+from playground.domain.events import Finished, Started, TokenGenerated
 from playground.domain.messages import RawPrompt
 from playground.domain.sampling import NEUTRAL, SamplingParams
 from playground.domain.scoring import ScoreRequest
@@ -109,3 +110,18 @@ async def test_whoever_asks_learns_that_the_worker_died(load: Load, starter_gguf
         await scoring
     with pytest.raises(EngineDied):
         await backend.what_if(question(NEUTRAL))
+
+
+async def test_words_to_watch_are_named_as_the_reply_will_name_them(load: Load, starter_gguf: Path) -> None:
+    backend = await load(starter_gguf)
+    assert backend.capabilities.watch
+    words = (" river", "hippopotamus!", "#504")
+    named = await backend.watched_words(words)
+    assert [word.tokens > 1 for word in named] == [False, True, False]
+    sink = Sink()
+    wanted = structs.replace(request(1, STORY, SamplingParams(seed=1, max_tokens=2)), watch=words)
+    await backend.generate(wanted, sink)
+    (started,) = [event for event in sink.events if isinstance(event, Started)]
+    assert named == started.watching
+    with pytest.raises(BadInput, match="not one of this model"):
+        await backend.watched_words(("#99999999",))
