@@ -191,6 +191,7 @@ class PlaygroundApp(App[None]):
 def sections() -> list[Section]:
     """Every binding of the program by the part of it where it works: for the help, and to check a key map."""
     from playground.screens.choice_dialog import ChoiceDialog
+    from playground.screens.fan_out_dialog import Candidates, FanOutDialog
     from playground.screens.figures_screen import FiguresScreen
     from playground.screens.help import HelpScreen
     from playground.screens.force_dialog import ForceDialog
@@ -222,6 +223,7 @@ def sections() -> list[Section]:
         Section("Table of all panes", own_bindings(CompareTable)),
         Section("Tabs of panes", own_bindings(PaneTabs)),
         Section("Setting up a race", own_bindings(RaceDialog)),
+        Section("Fanning out", [*own_bindings(FanOutDialog), *own_bindings(Candidates)]),
         Section("Figures of the session", own_bindings(FiguresScreen)),
         Section("Questions", own_bindings(ChoiceDialog)),
         Section("Choosing a model", own_bindings(ModelPicker)),

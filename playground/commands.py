@@ -14,6 +14,7 @@ from textual.dom import DOMNode
 from playground.screens.keymap import own_bindings
 from playground.screens.playground import PlaygroundScreen
 from playground.widgets.colour_scale import ColourMode
+from playground.widgets.transcript import TranscriptPane
 
 
 class Command(NamedTuple):
@@ -47,6 +48,9 @@ class PlaygroundCommands(Provider):
                 if isinstance(binding, Binding) and binding.id and binding.action != "command_palette":
                     yield Command(binding.description, self._explained(binding), partial(_run, app, binding, node))
         if isinstance(screen, PlaygroundScreen):
+            for binding in own_bindings(TranscriptPane):
+                if isinstance(binding, Binding) and not binding.action.startswith("screen.take("):
+                    yield Command(binding.description, self._explained(binding), partial(_run, app, binding, screen))
             for preset in screen.tuning.presets.values():
                 yield Command(f"Preset: {preset.name}", preset.summary, partial(screen.use_preset, preset))
             for mode in ColourMode:

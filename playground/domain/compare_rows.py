@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from playground.domain.display import display_line
+from playground.domain.display import display_line, visible_piece
 from playground.domain.figures import Figures
 from playground.domain.session import Phase
 from playground.domain.transcript import Turn
@@ -28,13 +28,15 @@ class PaneState(StrEnum):
     THINKING = "thinking"
     RETRYING = "waiting to try again"
     WRITING = "writing"
+    HELD = "waiting for a token"
+    """Nothing is written: a person says which token comes next, or lets it run."""
     DONE = "done"
     FAILED = "failed"
 
     @property
     def busy(self) -> bool:
         """True while something is still to come."""
-        return self not in (PaneState.EMPTY, PaneState.DONE, PaneState.FAILED)
+        return self not in (PaneState.EMPTY, PaneState.HELD, PaneState.DONE, PaneState.FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,8 @@ class CompareRow:
     """Short name of the model that wrote the reply, or will."""
     preset: str = ""
     """Its preset, with a star when it was changed."""
+    follows: str = ""
+    """The token with which the reply left another version of it; empty for a reply of its own."""
     prompt_tokens: int | None = None
     cached_tokens: int | None = None
     completion_tokens: int | None = None
@@ -124,7 +128,7 @@ def row_of(
     row = CompareRow(number=number, model=model, preset=preset, state=_state(turn, phase))
     if turn is None:
         return row
-    row = replace(row, model=turn.model or model, perplexity=(perplexity or Perplexity()).of(turn))
+    row = replace(row, model=turn.model or model, perplexity=(perplexity or Perplexity()).of(turn), follows=_left(turn))
     if turn.finished is None:
         return _with_live_figures(row, turn, figures or Figures(), cost_so_far)
     usage, timings = turn.finished.usage, turn.finished.timings
@@ -163,9 +167,17 @@ def _with_live_figures(row: CompareRow, turn: Turn, figures: Figures, cost_so_fa
 def _state(turn: Turn | None, phase: Phase) -> PaneState:
     if phase is not Phase.IDLE:
         return PaneState[phase.name]
-    if turn is None or (turn.finished is None and turn.problem is None):
+    if turn is None:
         return PaneState.EMPTY
+    if turn.finished is None and turn.problem is None:
+        return PaneState.HELD
     return PaneState.FAILED if turn.problem is not None else PaneState.DONE
+
+
+def _left(turn: Turn) -> str:
+    """The token at which a reply left another one, as it can be shown."""
+    at = turn.forked_at
+    return visible_piece(turn.tokens[at].piece) if at is not None and at in turn.by_hand else ""
 
 
 def _ending(turn: Turn) -> str:

@@ -49,3 +49,10 @@ def branch_at(tree: Transcript, turn: Turn, at: int, tokens: Sequence[Token]) ->
     reply.marks = [mark for mark in turn.marks if mark.at <= at]
     reply.by_hand = {index for index in turn.by_hand if index < at} | set(range(at, at + len(tokens)))
     return reply
+
+
+def check_whole(tree: Transcript) -> None:
+    """Raise BadInput when the last reply on screen is still being written, by another pane that looks at its tree."""
+    head = tree.turns.get(tree.head) if tree.head is not None else None
+    if head is not None and head.writing:
+        raise BadInput("Another pane is writing this reply.", "Wait for its end, or go to your own with Alt+Left.")

@@ -141,6 +141,8 @@ class ConversationScreen(Screen[None]):
         """Say in the editor's border what sending will do."""
         if self.pane.editing is not None:
             title = "Edit and send again · Esc leaves it"
+        elif self.pane.stepping:
+            title = "Prompt · token by token: Ctrl+T leads to the tokens, Alt+S lets them run"
         elif self.pane.session.mode == "raw":
             title = "Raw text, no template · F7 leads back to chat"
         else:

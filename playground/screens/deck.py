@@ -75,8 +75,16 @@ class Deck:
         """Place of a pane, counted from 1."""
         return self.panes.index(pane) + 1
 
-    async def add(self, session: Session, tuning: Tuning) -> Pane:
-        """Open another pane behind the others and make it the active one. Raises BadInput when there are six."""
+    @property
+    def room(self) -> int:
+        """How many more panes there can be."""
+        return MOST_PANES - len(self.panes)
+
+    async def add(self, session: Session, tuning: Tuning, behind: Pane | None = None) -> Pane:
+        """Open another pane. Raises BadInput when there are six.
+
+        It stands behind all others and is the active one; or `behind` a certain one, and the active one stays active.
+        """
         async with self._opening:
             if len(self.panes) >= MOST_PANES:
                 raise BadInput(f"There are {MOST_PANES} panes already.", "Close one with Alt+W first.")
@@ -84,8 +92,13 @@ class Deck:
             slot = ModelSlot(self._pool, lambda fraction: self._progress(pane, fraction))
             pane = Pane(session, view, slot, tuning)
             await self.grid.add(view)
-            self.panes.append(pane)
-            self.activate(pane)
+            if behind is None or behind not in self.panes:
+                self.panes.append(pane)
+                self.activate(pane)
+            else:
+                self.panes.insert(self.panes.index(behind) + 1, pane)
+                self.grid.set_order([pane.view for pane in self.panes])
+                self._on_change()
         return pane
 
     async def close(self, pane: Pane) -> None:
@@ -99,12 +112,15 @@ class Deck:
         if pane is self._active:
             self.activate(self.panes[min(place, len(self.panes) - 1)])
         pane.load_number += 1  # whatever still loads for it is for nobody
+        pane.settled.set()
         await self.grid.take_away(pane.view)
         with contextlib.suppress(TimeoutError):  # a model that does not answer is left
             await pane.runner.stop()
             await asyncio.wait_for(asyncio.shield(pane.runner.settle()), _PATIENCE_S)
         await pane.slot.close()
         self._on_last(pane, pane.runner.drain())
+        if pane.session.active is not None:  # it never told its end; other panes may look at the same reply
+            pane.session.active.writing = False
         self._on_change()
 
     def activate(self, pane: Pane) -> None:

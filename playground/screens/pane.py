@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,7 @@ from playground.domain.forking import branch_at, take
 from playground.domain.messages import GenerationRequest, Prompt, Role
 from playground.domain.models import ModelCard
 from playground.domain.session import Session
+from playground.domain.stepping import hold, tidy
 from playground.domain.tokens import Token
 from playground.domain.transcript import Turn
 from playground.screens.tuning import Tuning
@@ -46,6 +48,8 @@ class Pane:
         """What there is to know about the model; empty when it is there and can be asked."""
         self.opening = False
         """True from the wish for a model until it is there or cannot be had."""
+        self.settled = asyncio.Event()
+        """Set while no model is being opened."""
         self.waiting: tuple[str, float] | None = None
         """A prompt that goes as soon as the model is there, and `time.monotonic()` when it was sent."""
         self.load_number = 0
@@ -54,10 +58,14 @@ class Pane:
         """The user turn whose text is in the editor to be sent again."""
         self.remedy = NO_MODEL_HINT
         """What to do when there is no model."""
+        self.stepping = False
+        """True while replies are written token by token: they wait for each."""
         self.draft_tokens = 0
         """Length of what is in the editor; 0 when it is empty or not counted yet."""
         self.perplexity = Perplexity()
         """Kept from frame to frame: it costs only what is new."""
+        self._seen: object = None
+        """What was on screen at the last look at a tree to which other panes may write."""
         self._before: tuple[int | None, Turn | None] = (None, None)
         """Head and edited turn as they were before the last message was sent."""
 
@@ -76,6 +84,7 @@ class Pane:
     def attach(self, backend: Backend) -> None:
         """Let a model answer from now on."""
         self.opening = False
+        self.settled.set()
         self.runner.backend, self.card = backend, backend.card
         self.session.model = backend.card.short_name
         self.model_state, self.remedy = "", NO_MODEL_HINT
@@ -83,6 +92,10 @@ class Pane:
     def detach(self, state: str, remedy: str = NO_MODEL_HINT, *, opening: bool = False) -> None:
         """There is no model any more, or not yet: what to say about it, and what can be done."""
         self.opening = opening
+        if opening:
+            self.settled.clear()
+        else:
+            self.settled.set()
         self.runner.backend = None
         self.model_state, self.remedy = state, remedy
 
@@ -157,7 +170,10 @@ class Pane:
         return self.runner.backend
 
     def _start(self, request: GenerationRequest) -> None:
-        self.runner.start(request)
+        if self.stepping:
+            hold(self.session)
+        else:
+            self.runner.start(request)
         self.transcript.view.follow_end()
         self.sync()
 
@@ -204,7 +220,14 @@ class Pane:
     def drain(self) -> list[Event]:
         """Apply what came from the model and bring the transcript up to date."""
         events = self.runner.drain()
-        if events:
+        if events and self.stepping:
+            tidy(self.session)
+        tree = self.session.transcript
+        head = tree.turns.get(tree.head) if tree.head is not None else None
+        # Panes beside this one may have added a version, or write the reply that is on screen here.
+        seen = (tree.changes, tree.head, head.writing, len(head.tokens)) if head is not None else tree.changes
+        if events or seen != self._seen:
+            self._seen = seen
             self.sync()
         return events
 
@@ -230,7 +253,8 @@ class Pane:
         """Show the branch at the head."""
         name = self.card.short_name if self.card is not None else ""
         tree = self.session.transcript
-        self.transcript.sync(tree.path(), raw=self.session.mode == "raw", model=name, place=tree.place)
+        raw = self.session.mode == "raw"
+        self.transcript.sync(tree.path(), raw=raw, model=name, place=tree.place, changes=tree.changes)
 
     @property
     def has_words(self) -> bool:

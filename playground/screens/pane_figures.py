@@ -84,7 +84,7 @@ def state_of(pane: Pane) -> str:
     figures = pane.session.figures
     match pane.session.phase:
         case Phase.IDLE:
-            return pane.model_state or _ending(pane) or "ready"
+            return pane.model_state or _ending(pane) or ("‖ token by token" if pane.stepping else "ready")
         case Phase.SENT:
             return "sent"
         case Phase.PREFILL:

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 
 from playground.domain.errors import BadInput
 from playground.domain.session import Session
+from playground.domain.transcript import Transcript
 from playground.screens.model_screen import TRY_ANOTHER
 from playground.screens.pane import Pane
 from playground.screens.params_screen import ParamsScreen
@@ -66,13 +67,19 @@ class PanesScreen(ParamsScreen):
         await self.open_pane_like(self.pane)
         self.editor.focus()
 
-    async def open_pane_like(self, other: Pane) -> Pane:
-        """Open a pane with the model, preset, parameters and system prompt of another one. Raises BadInput."""
+    async def open_pane_like(self, other: Pane, *, behind: Pane | None = None) -> Pane:
+        """Open a pane with the model, preset, parameters and system prompt of another one. Raises BadInput.
+
+        With `behind` it looks at the tree of `other`, so that their branches are branches of one tree; it stands right
+        behind that pane, and the active one stays active.
+        """
         session = Session(other.session.params, other.session.system)
-        session.mode, session.options = other.session.mode, other.session.options
+        session.mode, session.options, session.watch = other.session.mode, other.session.options, other.session.watch
+        if behind is not None:
+            session.transcript = Transcript(beside=other.session.transcript)
         tuning = Tuning(other.tuning.presets, other.tuning.preset)
         tuning.chosen = True
-        pane = await self.deck.add(session, tuning)
+        pane = await self.deck.add(session, tuning, behind)
         pane.transcript.set_mode(other.transcript.mode)
         pane.transcript.set_buffered(self.buffered)
         self.dress(pane)

@@ -245,7 +245,7 @@ class SendingScreen(PanesScreen):
     def book(self, pane: Pane, events: Sequence[Event]) -> None:
         """Enter replies that ended into the books."""
         card = pane.runner.answering
-        if card is None:
+        if card is None or pane.stepping:  # a run of one token is no reply, and costs nothing where there are such
             return
         for event in events:
             if isinstance(event, Finished):

@@ -2,30 +2,224 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
+
+from playground.backends.base import Backend
+from playground.domain import stepping as steps
+from playground.domain.errors import BadInput, Superseded, Unsupported
+from playground.domain.events import Failed
+from playground.domain.forking import branch_at
+from playground.domain.transcript import Turn
+from playground.domain.what_if import WhatIf
+from playground.screens.pane import REFUSALS, Pane
 
 if TYPE_CHECKING:
-    from playground.domain.what_if import WhatIf
     from playground.screens.token_screen import TokenScreen
+
+_MOST_WAITING: Final = 3
+"""Steps that wait for the one under way; a key that is held down must not run on when it is let go."""
+
+
+@dataclass(eq=False)
+class _Place:
+    """What is known about the position that waits in a pane."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: int = 0
+    """Steps asked for and not begun."""
+    asked: object = None
+    """Model, position and parameters of the last question."""
+    answer: WhatIf | None = None
+    answer_to: object = None
+    """The position that the answer is about."""
 
 
 class Stepping:
-    """One token at a time, chosen by hand or by the samplers."""
+    """Lets the active pane go token by token, and tells what could come next."""
 
     def __init__(self, screen: TokenScreen) -> None:
         self._screen = screen
+        self._places: WeakKeyDictionary[Pane, _Place] = WeakKeyDictionary()
 
     @property
     def on(self) -> bool:
         """True while the active pane goes token by token."""
-        return False
+        return self._screen.pane.stepping
+
+    @property
+    def takes(self) -> bool:
+        """True when keys that choose a candidate mean the next token, and not one under the cursor."""
+        return self.on and self._screen.pane.transcript.view.cursor is None
 
     def shown(self) -> WhatIf | None:
-        """The position that waits for a token in the active pane, for the inspector; None when there is none."""
-        return None
+        """The position that waits for a token in the active pane, for the inspector; None when there is none.
+
+        What the model has not been asked yet is asked by the way. While an answer to other parameters is under way, the
+        last one about the same position stands.
+        """
+        pane = self._screen.pane
+        reply = steps.waiting(pane.session)
+        backend = pane.runner.backend
+        if not self.takes or reply is None or backend is None:
+            return None
+        place, position = self._place(pane), (reply.id, len(reply.tokens))
+        params = pane.tuning.pending or pane.session.params
+        wanted = (backend, position, params)
+        if wanted != place.asked:
+            place.asked = wanted
+            self._screen.attempt_later(partial(self._ask, pane, reply), "next token")
+        return place.answer if place.answer_to == position else None
+
+    def _place(self, pane: Pane) -> _Place:
+        return self._places.setdefault(pane, _Place())
+
+    async def _ask(self, pane: Pane, reply: Turn) -> None:
+        try:
+            await self._answer(pane, reply, asker=id(pane))
+        except Superseded:
+            return
+        self._screen.draw_soon()
+
+    async def _answer(self, pane: Pane, reply: Turn, asker: int) -> WhatIf:
+        backend, place = self._able(pane), self._place(pane)
+        position, params = (reply.id, len(reply.tokens)), pane.tuning.pending or pane.session.params
+        question = steps.next_position(pane.session, reply, params, asker)
+        answer = await backend.what_if(question)
+        if (reply.id, len(reply.tokens)) == position:
+            place.answer, place.answer_to = answer, position
+        return answer
+
+    def _able(self, pane: Pane) -> Backend:
+        backend = pane.need_model()
+        able = backend.capabilities
+        if not (able.what_if and able.fork):
+            missing = "fork" if not able.fork else "what_if"
+            raise Unsupported(f"{pane.name} cannot be led token by token.", able.why_not(missing))
+        return backend
+
+    # -- on and off --------------------------------------------------------------------------------------------
+
+    def toggle(self) -> None:
+        """Begin, or let the reply run on freely."""
+        pane = self._screen.pane
+        self._screen.attempt_later(partial(self._leave if pane.stepping else self._begin, pane), "conversation")
+
+    async def _begin(self, pane: Pane) -> None:
+        screen, tree = self._screen, pane.session.transcript
+        self._able(pane)
+        view = pane.transcript.view
+        ref = view.store.refs[view.cursor] if view.cursor is not None else None
+        await pane.end_reply()
+        turn = tree.turns.get(ref[0]) if isinstance(ref, tuple) else None
+        if turn is not None and isinstance(ref, tuple) and ref[1] + 1 < len(turn.kept_tokens):
+            branch = branch_at(tree, turn, ref[1] + 1, [])
+            branch.model, branch.params = turn.model, turn.params
+        else:
+            steps.reopen(pane.session)
+        pane.stepping = True
+        pane.transcript.set_stepping(True)
+        view.follow_end()
+        pane.sync()
+        if steps.waiting(pane.session) is not None:
+            view.focus()
+            text = "Space draws a token, 1-9 or Enter in the list take one, Backspace takes one back."
+        elif tree.head is None:
+            text = "Send a prompt: its reply waits for its first token."
+        else:
+            text = (
+                "This reply has ended. Send a prompt, or go to its tokens (Ctrl+T) and take the end back (Backspace)."
+            )
+        screen.show_editing()
+        screen.draw_soon()
+        screen.notify(f"{text} Alt+S lets the reply run on.", title="Token by token", timeout=5, markup=False)
+
+    def end(self, pane: Pane) -> None:
+        """Leave it in a pane in which nothing is written; a reply that waits for a token stays as it is."""
+        pane.stepping = False
+        pane.transcript.set_stepping(False)
+
+    async def _leave(self, pane: Pane) -> None:
+        async with self._place(pane).lock:
+            await self._settle(pane)
+            self.end(pane)
+        self._screen.show_editing()
+        self._screen.draw_soon()
+        if steps.waiting(pane.session) is not None:
+            pane.continue_reply()
+
+    # -- steps -------------------------------------------------------------------------------------------------
+
+    def draw(self) -> None:
+        """Let the samplers draw the next token."""
+        self._do(self._draw)
 
     def choose(self, choice: int) -> None:
         """Put this candidate, an index into `shown().token.top`, at the end of the reply."""
+        self._do(partial(self._choose, choice))
 
-    def toggle(self) -> None:
-        """Begin, or go back to whole replies."""
+    def pick(self, choice: int) -> None:
+        """The same for a candidate that was pointed at: it means what is on display, and nothing that comes after."""
+        if self.shown() is not None or steps.waiting(self._screen.pane.session) is None:
+            self.choose(choice)
+
+    def take_back(self) -> None:
+        """Take the last token back."""
+        self._do(self._take_back)
+
+    def _do(self, what: Callable[[Pane], Awaitable[None]]) -> None:
+        pane = self._screen.pane
+        place = self._place(pane)
+        if pane.stepping and place.waiting < _MOST_WAITING:
+            place.waiting += 1
+            self._screen.attempt_later(partial(self._in_turn, pane, what), "steps")
+
+    async def _in_turn(self, pane: Pane, what: Callable[[Pane], Awaitable[None]]) -> None:
+        place = self._place(pane)
+        try:
+            await place.lock.acquire()
+        finally:
+            place.waiting -= 1
+        try:
+            await self._settle(pane)
+            if pane.stepping and pane in self._screen.all_panes:
+                await what(pane)
+                pane.transcript.view.follow_end()
+                pane.sync()
+                self._screen.draw_soon()
+        finally:
+            place.lock.release()
+
+    async def _draw(self, pane: Pane) -> None:
+        self._able(pane)
+        await self._screen.take_change(pane)
+        pane.runner.start(steps.step(pane.session))
+        await self._settle(pane)
+
+    async def _choose(self, choice: int, pane: Pane) -> None:
+        reply = steps.waiting(pane.session)
+        if reply is None:
+            raise steps.ended()
+        await self._screen.take_change(pane)
+        place, position = self._place(pane), (reply.id, len(reply.tokens))
+        found = place.answer if place.answer_to == position else None
+        if found is None or found.params != pane.session.params:
+            found = await self._answer(pane, reply, asker=id(place))
+        if choice >= len(found.token.top):
+            raise BadInput(f"There are only {len(found.token.top)} candidates.", "Take one of the list.")
+        steps.put(pane.session, reply, found, choice)
+
+    async def _take_back(self, pane: Pane) -> None:
+        steps.take_back(pane.session)
+
+    async def _settle(self, pane: Pane) -> None:
+        """Wait for the step under way; what it cost goes into no book, because it is no reply's."""
+        await pane.runner.settle()
+        for event in pane.drain():
+            if isinstance(event, Failed) and event.problem.kind in REFUSALS:
+                self._screen.give_back(pane.take_back(event.problem))
+                self._screen.tell_problem(event.problem)

@@ -39,7 +39,7 @@ class TokenScreen(CompareScreen):
         _key("alt+up", "parent", "Parent", "Go to the branch that this one forked from", id="inside.parent"),
         _key("alt+down", "child", "Child", "Go to the newest branch that forked from this one", id="inside.child"),
         _key("alt+p", "prefill", "Begin reply", "Write the beginning of the reply yourself, and let it go on"),
-        _key("alt+s", "step", "Step", "One token at a time: Space draws one, digits and Enter choose by hand"),
+        _key("alt+s", "step", "Step", "One token at a time: Space draws it, digits choose; again: run on"),
         _key("alt+k", "watch", "Watch", "Follow words: their probability at every step, before and after the samplers"),
         _key("alt+e", "score", "Score", "How likely the model finds any text: a pasted one, the prompt, a reply"),
         _key("alt+y", "grammar", "Grammar", "Hold the reply to a grammar or a JSON schema"),
@@ -83,7 +83,10 @@ class TokenScreen(CompareScreen):
 
     def action_take(self, number: int) -> None:
         """Put the candidate with this number, from 1, in place of the token under the cursor."""
-        self.forks.take(number - 1)
+        if self.stepping.takes:
+            self.stepping.choose(number - 1)
+        else:
+            self.forks.take(number - 1)
 
     def action_force(self) -> None:
         """Put a text of one's own in place of the token under the cursor."""
@@ -100,6 +103,26 @@ class TokenScreen(CompareScreen):
     def action_step(self) -> None:
         """Go token by token, or leave that again."""
         self.stepping.toggle()
+
+    def action_draw(self) -> None:
+        """Let the samplers draw the next token, going token by token."""
+        self.stepping.draw()
+
+    def action_take_back(self) -> None:
+        """Take the last token back, going token by token."""
+        self.stepping.take_back()
+
+    def action_to_candidates(self) -> None:
+        """From the end of the reply to the candidates for the next token, going token by token."""
+        if self.stepping.on:
+            self.inspector.query_one("CandidateList").focus()
+
+    def action_continue_reply(self) -> None:
+        """Let a reply go on; one that went token by token runs on freely."""
+        if self.stepping.on:
+            self.stepping.toggle()
+        else:
+            super().action_continue_reply()
 
     # -- branches ----------------------------------------------------------------------------------------------
 
@@ -143,13 +166,6 @@ class TokenScreen(CompareScreen):
         """Ban the token under the cursor, or allow it again."""
         self.bending.ban()
 
-    def action_grammar(self) -> None:
-        """Grammar and JSON schema."""
-        self.bending.edit_grammar()
-
-    def action_guessing(self) -> None:
-        """What guessing ahead gains."""
-        self.guessing.measure()
     def on_candidate_list_bias_requested(self, event: CandidateList.BiasRequested) -> None:
         """A candidate is to be likelier, less likely, or banned."""
         self.bending.bend(event.candidate, event.amount)
@@ -159,3 +175,10 @@ class TokenScreen(CompareScreen):
         self.bending.show()
         super().show_params()
 
+    def action_grammar(self) -> None:
+        """Grammar and JSON schema."""
+        self.bending.edit_grammar()
+
+    def action_guessing(self) -> None:
+        """What guessing ahead gains."""
+        self.guessing.measure()

@@ -14,6 +14,8 @@ from playground.widgets.bars import UNKNOWN, fit
 from playground.widgets.status_bar import dollars
 
 MIN_MODEL: Final = 9
+MIN_FOLLOWS: Final = 5
+"""Cells of the token that a reply follows, its sign included."""
 MIN_PRESET: Final = 6
 """Cells of a name below which nobody knows it again."""
 ROOMY: Final = 40
@@ -26,6 +28,7 @@ GLYPHS: Final = {
     PaneState.THINKING: "◌",
     PaneState.RETRYING: "↻",
     PaneState.WRITING: "▸",
+    PaneState.HELD: "‖",
     PaneState.DONE: "■",
     PaneState.FAILED: "✗",
 }
@@ -96,6 +99,8 @@ def _names(row: CompareRow) -> list[_Part]:
     number = f"{row.number} "
     preset = display_line(row.preset)
     parts = [_Part(number + (display_line(row.model) or UNKNOWN), 0, len(number) + MIN_MODEL)]
+    if row.follows:
+        parts.append(_Part(f"↳{row.follows}", 1, MIN_FOLLOWS))
     return [*parts, _Part(preset, 2, MIN_PRESET)] if preset else parts
 
 

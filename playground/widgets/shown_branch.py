@@ -24,8 +24,9 @@ class ShownBranch:
         self.drawing = drawing
         self.turns: list[ShownTurn] = []
         self._model = ""
+        self._changes = 0
 
-    def show(self, turns: Sequence[Turn], raw: bool, model: str, place: Place) -> None:
+    def show(self, turns: Sequence[Turn], raw: bool, model: str, place: Place, changes: int = 0) -> None:
         """Show this branch of one turn at least; costs what is new since the last call, unless it is another branch."""
         if raw != self.drawing.raw:
             self.drawing.raw = raw
@@ -35,11 +36,23 @@ class ShownBranch:
         while same < min(len(turns), len(self.turns)) and turns[same] is self.turns[same].turn:
             same += 1
         self._drop(same)
+        if changes != self._changes:
+            self._changes = changes
+            self._count_versions(place)
         self._grow()
         if not self.turns:
             self.view.replace_all([])
         for turn in turns[same:]:
             self._open(turn, place(turn))
+
+    def _count_versions(self, place: Place) -> None:
+        """Turns came or went somewhere in the tree: those on screen may be another version of more or fewer."""
+        places = [place(shown.turn) for shown in self.turns]
+        stale = [number for number, shown in enumerate(self.turns) if shown.place != places[number]]
+        for number in stale:
+            self.turns[number].place = places[number]
+        if stale:
+            self.redraw(stale[0])
 
     def clear(self) -> None:
         """Show no turn."""

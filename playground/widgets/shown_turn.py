@@ -26,6 +26,8 @@ class Drawing:
     mode: ColourMode = ColourMode.PROBABILITY
     raw: bool = False
     """Without headings, as one text."""
+    stepping: bool = False
+    """Say at the end of a reply that waits for a token how it gets one."""
     buffered: bool = False
     """Hold a reply back until it is complete."""
     unfolded: bool = False
@@ -80,7 +82,8 @@ class ShownTurn:
         """
         self.turn = turn
         self.start = start
-        self._gap, self._name, self._place = gap, name, place
+        self.place = place
+        self._gap, self._name = gap, name
         self._since: float | None = None
         self.measured = False
         """True when the colour of a token tells something."""
@@ -121,7 +124,7 @@ class ShownTurn:
         self._head = self._head_now(drawing)
         items = list(self._gap)
         if not drawing.raw:
-            items += items_of.heading(turn, turn.model or self._name, self._place)
+            items += items_of.heading(turn, turn.model or self._name, self.place)
         elif turn.notes or turn.thinking:
             items.append(Item("\n", TokenStyle.NOTE, None, ""))
         items += items_of.user_items(turn) if turn.role is Role.USER else items_of.note_items(turn)
@@ -147,6 +150,8 @@ class ShownTurn:
         return len(self.turn.tokens) < self.tokens or (self.ended and not items_of.has_ended(self.turn))
 
     def _waiting_items(self, drawing: Drawing) -> list[Item]:
+        if drawing.stepping and self.turn.role is Role.ASSISTANT and not items_of.has_ended(self.turn):
+            return items_of.step_items()
         if not drawing.hides(self.turn) or self._since is None:
             return []
         return [items_of.waiting_item(self.turn, drawing.clock() - self._since)]

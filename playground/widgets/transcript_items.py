@@ -75,6 +75,12 @@ def waiting_item(turn: Turn, waited_s: float) -> Item:
     return Item(f"waiting … {waited_s:,.1f} s, {so_far}", TokenStyle.NOTE, None, "")
 
 
+def step_items() -> list[Item]:
+    """What stands where a reply waits for its next token."""
+    keys = "‖ next token: Space draws one · 1-9 take one · Backspace takes one back · Alt+S lets the reply run"
+    return [Item("▯", TokenStyle.MARK, None, ""), Item(f"\n{keys}", TokenStyle.NOTE, None, "")]
+
+
 def divergence_item() -> Item:
     """The place from which on a reply is not that of the other panes; one word, so that it is never torn apart."""
     return Item("╎≠╎", TokenStyle.DIVERGED, None, "")
