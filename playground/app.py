@@ -230,6 +230,7 @@ def sections() -> list[Section]:
         Section("Choosing a preset", own_bindings(PresetPicker)),
         Section("Exact prompt", own_bindings(PromptScreen)),
         Section("Dialogs with a text", own_bindings(TextDialog)),
+        Section("A text in a reply, token by token", own_bindings(ForceDialog)),
         Section("Help", own_bindings(HelpScreen)),
         Section("Grammar and JSON schema", own_bindings(GrammarDialog)),
     ]

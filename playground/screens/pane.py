@@ -13,7 +13,7 @@ from playground.domain.compare_rows import Perplexity
 from playground.domain.errors import BadInput, Problem
 from playground.domain.events import Event, StopReason
 from playground.domain.fitting import Cut
-from playground.domain.forking import branch_at, take
+from playground.domain.forking import begun, branch_at, text_of
 from playground.domain.messages import GenerationRequest, Prompt, Role
 from playground.domain.models import ModelCard
 from playground.domain.session import Session
@@ -21,6 +21,7 @@ from playground.domain.stepping import hold, tidy
 from playground.domain.tokens import Token
 from playground.domain.transcript import Turn
 from playground.screens.tuning import Tuning
+from playground.services.beginnings import as_own, check_goes_on, knows, split
 from playground.services.model_slot import ModelSlot
 from playground.services.runs import Runner
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from playground.widgets.transcript import TranscriptPane
 
 NO_MODEL_HINT: Final = "Choose one with F5."
+_LOADING: Final = ("The model is still loading.", "Try again when it is there.")
 REFUSALS: Final = ("PromptTooLong", "TemplateError")
 """Kinds of problems for which a message can be mended and sent again."""
 
@@ -68,6 +70,8 @@ class Pane:
         """What was on screen at the last look at a tree to which other panes may write."""
         self._before: tuple[int | None, Turn | None] = (None, None)
         """Head and edited turn as they were before the last message was sent."""
+        self._aside: list[Event] = []
+        """Events that were applied between two frames, for whoever asks for them with the next one."""
 
     @property
     def transcript(self) -> TranscriptPane:
@@ -104,8 +108,13 @@ class Pane:
         tree = self.session.transcript
         return self.session.prompt(tree.head if self.editing is None else self.editing.parent, draft=text)
 
-    def send(self, text: str, pressed_at: float | None = None, cut: Cut | None = None) -> None:
-        """Send a prompt, or the edited one in place of the old; shortened when the person chose so. Raises BadInput."""
+    def send(
+        self, text: str, pressed_at: float | None = None, cut: Cut | None = None, begin: Sequence[Token] = ()
+    ) -> None:
+        """Send a prompt, or the edited one in place of the old; shortened when the person chose so. Raises BadInput.
+
+        The reply begins with the tokens `begin`.
+        """
         self.need_model()
         before = (self.session.transcript.head, self.editing)
         turn, self.editing = self.editing, None
@@ -116,18 +125,22 @@ class Pane:
             params = structs.replace(request.params, max_tokens=cut.max_tokens)
             request = structs.replace(request, prompt=cut.prompt, params=params)
             if self.session.active is not None:
+                self.session.active.prompt = cut.prompt
                 self.session.active.notes.append(_note_of(cut))
         self._before = before
-        self._start(request)
+        self._start(self._begun(request, begin))
 
-    def regenerate(self) -> None:
-        """Write another reply beside the last one. Raises BadInput."""
+    def regenerate(self, begin: Sequence[Token] = ()) -> None:
+        """Write another reply beside the last one, one that begins with the tokens `begin`. Raises BadInput."""
         self.need_model()
-        self._start(self.session.regenerate())
+        self._start(self._begun(self.session.regenerate(), begin))
+
+    def _begun(self, request: GenerationRequest, begin: Sequence[Token]) -> GenerationRequest:
+        return begun(request, self.session.active, begin) if begin and self.session.active is not None else request
 
     def continue_reply(self) -> None:
         """Let the last reply go on. Raises BadInput."""
-        self.need_model()
+        backend = self.need_model()
         reply, window = self.session.transcript.last(Role.ASSISTANT), self.card.n_ctx if self.card else None
         if reply is not None and reply.started is not None and window is not None and not self.session.busy:
             used = (reply.started.prompt_tokens or 0) + len(reply.tokens)
@@ -136,42 +149,72 @@ class Pane:
                     f"The context window of {window:,} tokens is full.",
                     "Begin anew with Ctrl+N, edit a message with Ctrl+B, or load the model with a larger context.",
                 )
+        if reply is not None and backend.capabilities.fork and self.is_foreign(reply, reply.kept_tokens):
+            raise BadInput(
+                f"{reply.model or 'Another model'} wrote this reply, in tokens that {self.name} does not have.",
+                "Go to its last token with Ctrl+T and press f: behind a text of yours it goes on all the same.",
+            )
         self._start(self.session.continue_reply())
 
-    async def fork(self, turn: Turn, at: int, choice: int) -> None:
-        """Take another candidate at a token and let the model go on from there, as a version of its own.
-
-        Raises BadInput when that cannot be; a reply that is being written is stopped first.
-        """
-        self.need_model()
-        token = take(turn.tokens[at], choice)
-        await self.go_on_from(turn, at, [token])
-
-    async def go_on_from(self, turn: Turn, at: int, tokens: Sequence[Token]) -> None:
+    async def go_on_from(self, turn: Turn, at: int, tokens: Sequence[Token], *, own: bool = False) -> Turn:
         """Put these tokens behind the first `at` of a reply, as a version of its own, and let the model go on.
 
-        Raises BadInput without a model; a reply that is being written is stopped first.
+        The prompt is the one that the reply was written to, shortened or not. What another model wrote goes by its
+        text; `own` says that `tokens` are this model's all the same. A reply that is being written is stopped first.
+
+        Raises BadInput without a model, and for a model that cannot go on from there.
         """
-        self.need_model()
-        await self.end_reply()
-        branch_at(self.session.transcript, turn, at, tokens)
-        self._start(self.session.continue_reply())
+        backend, prompt = self.need_model(), self.prompt_of(turn)
+        check_goes_on(backend, prompt)
+        kept, beginning, note = turn.tokens[:at], None, ""
+        if self.is_foreign(turn, kept):
+            kept = beginning = await as_own(backend, prompt, kept)
+            note = f"{turn.model or 'Another model'} wrote the beginning; {self.name} goes on from its text."
+        if not own and self.is_foreign(turn, tokens):
+            tokens = await split(backend, prompt, kept, text_of(tokens))
+        if not backend.capabilities.fork:
+            text_of([*kept, *tokens])  # raises for half a character, which no server takes
+        await self._quiet()
+        reply = branch_at(self.session.transcript, turn, at, tokens, beginning)
+        reply.notes += [note] if note else []
+        self._start(self.session.go_on(reply, prompt))
+        return reply
+
+    def prompt_of(self, turn: Turn) -> Prompt:
+        """The prompt that a reply was written to."""
+        return turn.prompt or self.session.prompt(turn.parent)
+
+    def is_foreign(self, turn: Turn, tokens: Sequence[Token]) -> bool:
+        """True when some tokens of a reply mean nothing to the model that answers now, but for their text."""
+        backend = self.runner.backend
+        return bool(tokens) and (turn.model != self.session.model or backend is None or not knows(backend, tokens))
+
+    async def _quiet(self) -> None:
+        """Stop until nothing is written any more: two wishes may come at once. Raises BadInput when that fails."""
+        stream = 0
+        while self.session.busy and self.session.stream != stream:
+            stream = self.session.stream
+            await self.end_reply()
+        self.session.check_idle()
 
     async def end_reply(self) -> None:
         """Stop the reply that is being written, if there is one, and take what still comes."""
         await self.runner.stop()
         await self.runner.settle()
-        self.drain()
+        self._aside += self.runner.drain()
+        self.sync()
 
     def need_model(self) -> Backend:
         """What there is to run on. Raises BadInput when there is nothing."""
         if self.runner.backend is None:
-            raise BadInput("No model is loaded.", self.remedy)
+            raise BadInput(*(_LOADING if self.opening else ("No model is loaded.", self.remedy)))
         return self.runner.backend
 
     def _start(self, request: GenerationRequest) -> None:
         if self.stepping:
             hold(self.session)
+            if self.view.has_class("-active"):
+                self.transcript.view.focus()  # the next key is one that chooses a token
         else:
             self.runner.start(request)
         self.transcript.view.follow_end()
@@ -219,7 +262,7 @@ class Pane:
 
     def drain(self) -> list[Event]:
         """Apply what came from the model and bring the transcript up to date."""
-        events = self.runner.drain()
+        events, self._aside = [*self._aside, *self.runner.drain()], []
         if events and self.stepping:
             tidy(self.session)
         tree = self.session.transcript

@@ -283,7 +283,6 @@ class PlaygroundScreen(TokenScreen):
             self.stepping.pick(event.index)
         else:
             self.forks.take(event.index)
-            self.editor.focus()
 
     def on_token_view_hovered(self, event: TokenMessage) -> None:
         """The mouse is over another token."""

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from msgspec import structs
 
-from playground.backends.base import Backend
+from playground.backends.base import Backend, EventSink
 from playground.domain.errors import BadInput
-from playground.domain.events import Event, FellBack, Finished
+from playground.domain.events import Event, Failed, FellBack, Finished, ThinkingGenerated, TokenGenerated
 from playground.domain.messages import GenerationRequest
 from playground.domain.models import ModelCard
 from playground.domain.sampling import SamplingParams
 from playground.domain.session import Session
 from playground.domain.usage import Usage
+
+_FIRST: Final = (TokenGenerated, ThinkingGenerated, Finished, Failed)
 
 Pricer = Callable[[ModelCard, Usage], float | None]
 """What a call to a model cost in US dollars; None when the price is unknown."""
@@ -37,6 +40,8 @@ class Runner:
         self.price: Pricer = lambda _card, _usage: None
         self.answering: ModelCard | None = None
         """The model of the run under way, or of the last one: another one may have taken over."""
+        self.began = asyncio.Event()
+        """Set when the first word of the run under way is here, or the run ended without one."""
         self._inbox: deque[Event] = deque()
         self._task: asyncio.Task[None] | None = None
 
@@ -45,7 +50,18 @@ class Runner:
         if self.backend is None:
             raise BadInput("No model is loaded.", "Choose one first.")
         self.answering = self.backend.card
-        self._task = asyncio.create_task(self.backend.generate(request, self._inbox.append), name="run")
+        self.began = asyncio.Event()
+        self._task = asyncio.create_task(self.backend.generate(request, self._sink(self.began)), name="run")
+
+    def _sink(self, began: asyncio.Event) -> EventSink:
+        keep = self._inbox.append
+
+        def take(event: Event) -> None:
+            keep(event)
+            if isinstance(event, _FIRST):
+                began.set()
+
+        return take
 
     def drain(self) -> list[Event]:
         """Apply everything that came since the last call to the session, and return it in order."""

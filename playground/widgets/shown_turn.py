@@ -174,8 +174,11 @@ class ShownTurn:
     def _token_items(self, shown: int, drawing: Drawing) -> list[Item]:
         turn = self.turn
         new, marks = turn.tokens[self.tokens : shown], [mark for mark in turn.marks[self._marks :] if mark.at < shown]
-        self.tokens, self._marks = shown, self._marks + len(marks)
         before: dict[int, list[Item]] = {}
+        for index in range(self.tokens, shown) if turn.by_hand else ():
+            if (index in turn.by_hand) != (index - 1 in turn.by_hand):
+                before[index] = [items_of.hand_item(begins=index in turn.by_hand)]
+        self.tokens, self._marks = shown, self._marks + len(marks)
         for mark in marks:
             before.setdefault(mark.at, []).append(items_of.mark_item(mark))
         if turn.id in drawing.divergences:

@@ -91,6 +91,11 @@ def divergence_note(index: int) -> str:
     return f"≠ parts from the other panes at token {index + 1:,}"
 
 
+def hand_item(*, begins: bool) -> Item:
+    """Where tokens begin that a person put there, and where the model goes on."""
+    return Item("✎" if begins else "▏", TokenStyle.MARK, None, "")
+
+
 def mark_item(mark: Mark) -> Item:
     """A place where parameters changed."""
     return Item(f"◆ {display_line(mark.text)} ", TokenStyle.MARK, None, "")
