@@ -162,6 +162,24 @@ def token_palette(variables: Mapping[str, str]) -> list[Style]:
     return styles
 
 
+def difference_palette(variables: Mapping[str, str], side: int) -> list[Style]:
+    """Styles from much less likely through no difference, in the middle, to much likelier.
+
+    Less likely goes the way of surprising tokens, likelier that of the theme's marks.
+
+    Args:
+        variables: as for `token_palette`.
+        side: Steps to each side of the middle.
+    """
+    less = [rgb_to_lab(Color.parse(variables[f"prob-{number}"])) for number in range(5)]
+    more = [less[-1], rgb_to_lab(Color.parse(variables["mark"]))]
+    texts = [Color.parse(variables[name]) for name in ("token-foreground", "background")]
+    texts = [text for text in texts if text.ansi is None]
+    grounds = [_between(less, step / side) for step in range(side + 1)]
+    grounds += [_between(more, step / side) for step in range(1, side + 1)]
+    return [Style.from_color(readable_on(ground, texts).rich_color, ground.rich_color) for ground in grounds]
+
+
 _NAMED: Final = {
     TokenStyle.PLAIN: ("token-foreground", ""),
     TokenStyle.USER: ("role-user", ""),
