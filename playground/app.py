@@ -193,13 +193,15 @@ def sections() -> list[Section]:
     from playground.screens.choice_dialog import ChoiceDialog
     from playground.screens.fan_out_dialog import Candidates, FanOutDialog
     from playground.screens.figures_screen import FiguresScreen
-    from playground.screens.help import HelpScreen
     from playground.screens.force_dialog import ForceDialog
     from playground.screens.grammar_dialog import GrammarDialog
+    from playground.screens.help import HelpScreen
     from playground.screens.model_picker import ModelPicker
     from playground.screens.preset_picker import PresetPicker
     from playground.screens.prompt_view import PromptScreen
     from playground.screens.race_dialog import RaceDialog
+    from playground.screens.score_dialog import ScoreDialog
+    from playground.screens.score_screen import ScoreScreen
     from playground.screens.text_dialog import TextDialog
     from playground.widgets.candidates import CandidateList
     from playground.widgets.compare_table import CompareTable
@@ -229,6 +231,8 @@ def sections() -> list[Section]:
         Section("Choosing a model", own_bindings(ModelPicker)),
         Section("Choosing a preset", own_bindings(PresetPicker)),
         Section("Exact prompt", own_bindings(PromptScreen)),
+        Section("Choosing a text to score", own_bindings(ScoreDialog)),
+        Section("A scored text", own_bindings(ScoreScreen)),
         Section("Dialogs with a text", own_bindings(TextDialog)),
         Section("A text in a reply, token by token", own_bindings(ForceDialog)),
         Section("Help", own_bindings(HelpScreen)),
