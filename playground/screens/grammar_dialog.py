@@ -152,7 +152,9 @@ class GrammarDialog(ModalScreen[Constraint | None]):
         for kind in KINDS:
             self.query_one(f"#kind-{kind}", Button).set_class(kind == self._kind, "-shown")
         for number, example in enumerate(EXAMPLES[self._kind], 1):
-            self.query_one(f"#example-{number}", Button).label = example.label
+            button = self.query_one(f"#example-{number}", Button)
+            button.label = example.label
+            button.refresh(layout=True)  # its width follows the label
         self.query_one("#grammar-help", Static).update(Content(_HELP[self._kind]))
         self._check()
 

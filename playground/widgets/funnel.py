@@ -32,6 +32,8 @@ class Level(NamedTuple):
     mass: float | None
     """Share of the model's own probability that is left, 0 to 1."""
     picked: bool = False
+    at_least: bool = False
+    """True when more candidates than these may be left."""
 
     @property
     def idle(self) -> bool:
@@ -50,8 +52,10 @@ def levels(token: Token | None, n_vocab: int | None) -> list[Level]:
     pick = stages.pop().name if stages[-1].name in ("dist", "greedy") else "picked"
     for stage in stages:
         removed = None if before is None else before - stage.candidates
-        rows.append(Level(stage_label(stage.name), stage.candidates, removed, stage.mass))
+        rows.append(Level(stage_label(stage.name), stage.candidates, removed, stage.mass, at_least=stage.at_least))
         before = stage.candidates
+    if token.prob == 0.0:  # under other parameters: what is picked is not this token
+        return [*rows, Level(pick, 0, None, 0.0, picked=True)]
     rows.append(Level(pick, 1, None if before is None else before - 1, probability(token.logprob), picked=True))
     return rows
 
@@ -155,7 +159,7 @@ class Funnel(Widget):
         share = 0.0 if not size or not whole else math.log(size + 1) / math.log(max(whole, size) + 1)
         name = "picked" if level.picked else "idle" if level.idle else "name"
         shape = "picked" if level.picked else "idle-shape" if level.idle else "shape"
-        count = UNKNOWN if size is None else f"{size:,}"
+        count = UNKNOWN if size is None else f"{'≥' if level.at_least else ''}{size:,}"
         segments = [
             Segment(fit(level.name, cols.name - 1) + " ", self._style(name)),
             Segment(centred_bar(share, cols.shape), self._style(shape)),
@@ -166,6 +170,6 @@ class Funnel(Widget):
         if cols.mass:
             segments.append(Segment(percent(level.mass, cols.mass), self._style("mass")))
         if cols.removed:
-            removed = f"−{level.removed:,}" if level.removed else ""
+            removed = f"−{level.removed:,}" if level.removed and not level.at_least else ""
             segments.append(Segment(removed.rjust(cols.removed), self._style("removed")))
         return Strip(segments).adjust_cell_length(width, self._style("name"))

@@ -12,7 +12,7 @@ class MarkedArea(TextArea):
     COMPONENT_CLASSES = {"marked-area--fault"}  # noqa: RUF012 - Textual's interface
     DEFAULT_CSS = """
     MarkedArea {
-        & .marked-area--fault { background: $error; color: $background; text-style: bold; }
+        & .marked-area--fault { color: $error; text-style: bold reverse; }
     }
     """
 
@@ -39,5 +39,5 @@ class MarkedArea(TextArea):
         text = super().get_line(line_index)
         if self._fault is not None and self._fault[0] == line_index + 1 and text.plain:
             start = min(self._fault[1], len(text.plain)) - 1
-            text.stylize(self.get_component_rich_style("marked-area--fault"), start, start + 1)
+            text.stylize(self.get_component_rich_style("marked-area--fault", partial=True), start, start + 1)
         return text

@@ -1,0 +1,138 @@
+"""Bans and biases from the candidate list and the token view, on the real model."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from playground.domain.biases import BAN, bias_key, describe_bias_change, with_ban, with_step
+from playground.domain.errors import BadInput
+from playground.domain.messages import Role
+from playground.domain.tokens import Candidate
+from playground.domain.transcript import Turn
+from playground.widgets.candidates import CandidateList
+from playground.widgets.rows import ActionRow
+from tests.app.support import FakeBackend, Player, make_app, playing
+
+
+def reply(player: Player) -> Turn:
+    turn = player.pane.session.transcript.last(Role.ASSISTANT)
+    assert turn is not None
+    return turn
+
+
+def rows(player: Player) -> list[str]:
+    shown = player.screen.inspector.query_one(CandidateList)
+    return [shown.render_line(y).text for y in range(1, 6)]
+
+
+def bias_row(player: Player) -> str:
+    return player.screen.controls.query_one("#controls-logit_bias", ActionRow).render_line(0).text
+
+
+async def test_a_candidate_is_banned_bent_and_let_go_again(starter_gguf: Path) -> None:
+    async with playing(make_app("temperature=0", "max_tokens=8", model=str(starter_gguf))) as player:
+        await player.ready()
+        await player.ask("What colour is the sky?")
+        first = reply(player).tokens[0]
+        await player.press("ctrl+t", "home", "enter")
+        await player.until(lambda: player.focus_is(CandidateList), "candidates have the keys")
+        await player.press("b")
+        bias = f"#{first.id}"
+        await player.until(lambda: player.pane.session.params.logit_bias == {bias: BAN}, "banned")
+        await player.until(lambda: any("✗" in row and "banned" in row for row in rows(player)), "marked")
+        assert f"{first.piece.decode()} banned" in bias_row(player)
+        await player.press("down", "plus", "plus", "minus")
+        other = first.top[1]
+        await player.until(lambda: player.pane.session.params.logit_bias.get(f"#{other.id}") == 1.0, "bent")
+        await player.until(lambda: any("↑" in row and "+1" in row for row in rows(player)), "marked as bent")
+        await player.press("up", "b", "down", "minus")
+        await player.until(lambda: player.pane.session.params.logit_bias == {}, "all taken back")
+        await player.press("up", "b")
+        await player.until(lambda: player.pane.session.params.logit_bias == {bias: BAN}, "banned again")
+        await player.press("escape", "escape")
+        await player.run("ctrl+r")
+        assert reply(player).tokens[0].id == other.id, "the next best one comes first now"
+        assert all(token.id != first.id for token in reply(player).tokens)
+
+
+async def test_b_on_a_token_bans_it_from_the_next_draw_on_and_the_transcript_names_it(starter_gguf: Path) -> None:
+    app = make_app("seed=5", "max_tokens=600", "ignore_eos=true", "temperature=0", model=str(starter_gguf))
+    async with playing(app) as player:
+        await player.ready()
+        await player.say("Count: one, two, three, one, two, three.")
+        await player.tokens(4)
+        await player.press("ctrl+t", "home", "b")
+        await player.until(lambda: reply(player).marks, "a mark")
+        mark, banned = reply(player).marks[0], reply(player).tokens[0]
+        await player.tokens(mark.at + 3)
+        assert f"logit bias {banned.piece.decode()} banned" in mark.text
+        assert f"◆ {mark.text}" in player.transcript
+        assert all(token.id != banned.id for token in reply(player).tokens[mark.at :])
+        await player.press("b")
+        await player.until(lambda: len(reply(player).marks) == 2, "a second mark")
+        assert reply(player).marks[1].text.endswith("allowed again")
+        await player.stop_all()
+
+
+async def test_contradictory_biases_are_refused_with_a_sentence_and_the_reply_goes_on(starter_gguf: Path) -> None:
+    app = make_app("seed=5", "max_tokens=600", "ignore_eos=true", model=str(starter_gguf))
+    async with playing(app) as player:
+        await player.ready()
+        await player.say("Hello")
+        await player.tokens(2)
+        the = next(
+            one for token in reply(player).tokens for one in token.top if one.piece.isascii() and one.piece.isalpha()
+        )
+        player.pane.tuning.change(
+            player.pane.session.params, {"logit_bias": {the.piece.decode(): 1.0, f"#{the.id}": 2}}
+        )
+        await player.until(lambda: "has two logit biases" in player.notices, "refused")
+        assert player.pane.session.params.logit_bias == {}
+        before = len(reply(player).tokens)
+        await player.tokens(before + 2)
+        await player.stop_all()
+        player.pane.tuning.change(
+            player.pane.session.params, {"logit_bias": {the.piece.decode(): 1.0, f"#{the.id}": 2}}
+        )
+        await player.run("ctrl+r")
+        assert "has two logit biases" in player.transcript
+
+
+@pytest.mark.usefixtures("no_model")
+async def test_a_token_without_an_id_cannot_be_banned_and_it_says_why() -> None:
+    from msgspec import structs
+
+    from playground.domain.events import Event, TokenGenerated
+    from playground.domain.messages import GenerationRequest
+
+    class Nameless(FakeBackend):
+        def _tokens(self, request: GenerationRequest) -> list[Event]:
+            made = [event for event in super()._tokens(request) if isinstance(event, TokenGenerated)]
+            return [structs.replace(event, token=structs.replace(event.token, id=None)) for event in made]
+
+    async with playing(make_app()) as player:
+        await player.attach(Nameless([b"Hi", b" there"]))
+        await player.ask("Hello")
+        await player.press("ctrl+t", "b")
+        await player.until(lambda: "does not tell the ids" in player.notices, "reason told")
+        assert player.pane.session.params.logit_bias == {}
+
+
+def test_steps_and_bans_add_up() -> None:
+    yes = Candidate(7, b" Yes", -1.0, 0.5)
+    assert with_ban({}, yes) == {"#7": -math.inf}
+    assert with_ban({"#7": -math.inf}, yes) == {}
+    assert with_ban({" Yes": 2.0}, yes) == {" Yes": -math.inf}, "as it was named before"
+    assert with_step({"#7": -math.inf}, yes, 1.0) == {"#7": 1.0}
+    assert with_step({"#7": 1.0, "x": 3.0}, yes, -1.0) == {"x": 3.0}
+    with pytest.raises(BadInput, match="does not tell the ids"):
+        bias_key({}, Candidate(None, b"x", None, None))
+
+
+def test_a_change_is_told_by_the_tokens_text() -> None:
+    names = {"#7": "·Yes", "#8": "·No"}
+    said = describe_bias_change({"#8": -math.inf, " a": 1.0}, {"#7": 2.0, " a": 1.5}, names)
+    assert said == "·No allowed again, ·Yes +2, ·a +1 → +1.5"
