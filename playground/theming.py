@@ -193,6 +193,10 @@ _NAMED: Final = {
     TokenStyle.AGREES: ("note", ""),
     TokenStyle.DIFFERS: ("token-foreground", "bold underline"),
     TokenStyle.DIVERGED: ("mark", "bold reverse"),
+    TokenStyle.STAYS: ("note", ""),
+    TokenStyle.OPEN: ("mark", "underline"),
+    TokenStyle.GONE: ("mark", "bold reverse"),
+    TokenStyle.UNSURE: ("token-special", "italic"),
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from msgspec import structs
@@ -12,6 +12,8 @@ from playground.domain.tokens import Candidate, Token
 from playground.domain.transcript import Transcript, Turn
 from playground.domain.what_if import Outcome, Replay, Replayed, Verdict, WhatIf
 
+_TAKES_THE_BEST: Final = ("greedy", "temperature")
+"""Stages that leave nothing but the likeliest: at temperature 0, its own stage does so before greedy has to."""
 _SAME_DRAW: Final = SamplingParams()
 
 
@@ -74,19 +76,19 @@ def _coin(outcomes: Sequence[Outcome]) -> str:
 
 
 def verdict_words(told: Replayed) -> str:
-    """A token of a replayed reply in a line."""
-    then, now = _share(told.then), _share(told.now)
+    """A token of a replayed reply in a line, with its chance then and now."""
+    change = f"{_share(told.then)} → {_share(told.now)}"
     match told.verdict:
         case Verdict.CERTAIN:
-            return f"would stay: {then} then, {now} now"
+            return f"would stay: {change}"
         case Verdict.POSSIBLE:
-            return f"could change: {then} then, {now} now"
-        case Verdict.IMPOSSIBLE if told.stage == "greedy":
-            return f"not the likeliest: {then} then, 0% now"
+            return f"could change: {change}"
+        case Verdict.IMPOSSIBLE if told.stage in _TAKES_THE_BEST:
+            return f"not the likeliest: {change}"
         case Verdict.IMPOSSIBLE:
-            return f"cut by {_label(told.stage)}: {then} then, 0% now"
+            return f"cut by {_label(told.stage)}: {change}"
         case Verdict.UNSURE:
-            return f"not known: {_label(told.stage)} decides; {then} then"
+            return f"not known: {_label(told.stage)} decides"
 
 
 def counts(replay: Replay) -> dict[Verdict, int]:
@@ -104,6 +106,13 @@ COUNTED: Final = {
     Verdict.UNSURE: "not known",
 }
 """What stands behind the number of tokens of each verdict."""
+BRIEFLY: Final = {
+    Verdict.CERTAIN: "stay",
+    Verdict.POSSIBLE: "could change",
+    Verdict.IMPOSSIBLE: "impossible",
+    Verdict.UNSURE: "unsure",
+}
+"""The same for a line with little room."""
 
 
 def summary(replay: Replay) -> str:
@@ -117,6 +126,12 @@ def summary(replay: Replay) -> str:
 def short_summary(replay: Replay) -> str:
     """Where it could first differ, for a line with little room."""
     return "the same" if replay.first_open is None else f"first at token {replay.first_open + 1:,}"
+
+
+def next_place(replay: Replay, wanted: Collection[Verdict], after: int) -> int | None:
+    """Index of the next token with one of these verdicts, from the start again behind the last one; None: no such."""
+    places = [told.index for told in replay.tokens if told.verdict in wanted]
+    return next((place for place in places if place > after), places[0] if places else None)
 
 
 def side_by_side(token: Token, rows: int) -> list[int]:

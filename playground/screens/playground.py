@@ -265,6 +265,10 @@ class PlaygroundScreen(TokenScreen):
         if any(target.session.busy for target in self.targets) or not self.replaying.leave():
             await super().action_stop()
 
+    def action_otherwise(self, what: str) -> None:
+        """The next token that could differ, or could not come, under the sliders as they stand."""
+        self.replaying.go(what)
+
     def action_temperatures(self) -> None:
         """The token at several temperatures, or the funnel."""
         self.inspector.action_temperatures()

@@ -41,14 +41,14 @@ def why_not(pane: Pane, turn: Turn) -> str:
     """Why nothing can be asked about a reply, in a sentence or two; empty when it can be."""
     backend = pane.runner.backend
     if backend is None:
-        return f"No what-if: no model is loaded. {pane.remedy}"
+        return f"No model is loaded. {pane.remedy}"
     if not backend.capabilities.what_if:
         reason = backend.capabilities.why_not("what_if")
-        return f"No what-if: {reason or f'{backend.card.short_name} does not show its whole distribution.'}"
+        return reason or f"{backend.card.short_name} does not show its whole distribution."
     if turn.model != pane.session.model:
-        return f"No what-if: {turn.model or 'another model'} wrote this. Load it again to ask about it."
+        return f"{turn.model or 'Another model'} wrote this. Load it again to ask about it."
     if turn.prompt is None:
-        return "No what-if: the prompt of this reply is not known."
+        return "The prompt of this reply is not known."
     return ""
 
 
@@ -87,7 +87,7 @@ class WhatIfs:
             self._computed = 0
             self._refusal = why_not(pane, turn)
             if not self._refusal and token.id is None:
-                self._refusal = "No what-if: this token has no id."
+                self._refusal = "This token has no id."
         if self._refusal and self._params is None:
             return
         if params != self._params:
@@ -117,7 +117,7 @@ class WhatIfs:
         except Superseded:
             return
         except PlaygroundError as error:  # said where the figures would stand: nobody pressed a key for them
-            refusal = f"No what-if now: {error.message} {error.hint}".strip()
+            refusal = f"{error.message} {error.hint}".strip()
         if place != self._place:
             return
         self._refusal = refusal
@@ -142,7 +142,9 @@ class WhatIfs:
             return View(
                 recorded,
                 False,
-                SideBySide(recorded, words=(self._refusal,), refused=True) if self._refusal else SideBySide(recorded),
+                SideBySide(recorded, words=(f"No what-if: {self._refusal}",), refused=True)
+                if self._refusal
+                else SideBySide(recorded),
             )
         drawn_under = params_at(place.pane.session.transcript, place.turn, place.at) or self._at_pin
         table = table_of(answer, self._computed)

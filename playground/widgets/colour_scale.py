@@ -7,6 +7,7 @@ from enum import IntEnum, StrEnum
 from typing import Final
 
 from playground.domain.tokens import Token
+from playground.domain.what_if import Verdict
 
 LEVELS: Final = 32
 """Steps of the scale: 0 is the most surprising token, `LEVELS - 1` the calmest."""
@@ -55,8 +56,22 @@ class TokenStyle(IntEnum):
     """A token that only this reply has."""
     DIVERGED = LEVELS + 11
     """The place from which on a reply is another than those beside it."""
+    STAYS = LEVELS + 12
+    """A token that would come again for certain under other parameters."""
+    OPEN = LEVELS + 13
+    """One that could come again, or another."""
+    GONE = LEVELS + 14
+    """One that could not come."""
+    UNSURE = LEVELS + 15
+    """One of which that cannot be known."""
 
 
+VERDICT_STYLES: Final = {
+    Verdict.CERTAIN: TokenStyle.STAYS,
+    Verdict.POSSIBLE: TokenStyle.OPEN,
+    Verdict.IMPOSSIBLE: TokenStyle.GONE,
+    Verdict.UNSURE: TokenStyle.UNSURE,
+}
 PALETTE_SIZE: Final = LEVELS + len(TokenStyle)
 
 

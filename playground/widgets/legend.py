@@ -74,11 +74,18 @@ class Legend(Widget):
         self._palette: list[Style] = []
         self._remark = ""
         self._with_scale = True
+        self._samples: Sequence[tuple[str, int]] = ()
 
-    def explain(self, remark: str, *, scale: bool) -> None:
-        """Say something beside the scale, or instead of it; cheap when it is what is said already."""
-        if (remark, scale) != (self._remark, self._with_scale):
-            self._remark, self._with_scale = remark, scale
+    def explain(self, remark: str, *, scale: bool, samples: Sequence[tuple[str, int]] = ()) -> None:
+        """Say something beside the scale, or instead of it; cheap when it is what is said already.
+
+        Args:
+            remark: What to say.
+            scale: False has it stand in the scale's place.
+            samples: In the scale's place, before the remark: texts, each with the style it explains.
+        """
+        if (remark, scale, samples) != (self._remark, self._with_scale, self._samples):
+            self._remark, self._with_scale, self._samples = remark, scale, samples
             self.refresh()
 
     def set_palette(self, styles: Sequence[Style]) -> None:
@@ -92,7 +99,7 @@ class Legend(Widget):
         name = self.get_component_rich_style("legend--name")
         end = self.get_component_rich_style("legend--end")
         if not self._with_scale:
-            return self._line([Segment(fit(self._remark, width).rstrip(), end)])
+            return self._line(self._sampled(width, end))
         if self.mode is ColourMode.OFF or len(self._palette) < LEVELS:
             return self._line([Segment(f"colours {ColourMode.OFF}", end)])
         low, high = _ENDS[self.mode]
@@ -106,6 +113,16 @@ class Legend(Widget):
             remark = ""
         scale = self._scale(min(MAX_SCALE, width - _cells(around) - len(remark)))
         return self._line([*around[:2], *scale, *around[2:], Segment(remark, end)])
+
+    def _sampled(self, width: int, end: Style) -> list[Segment]:
+        """The samples and the remark, which gives way where there is no room for both."""
+        segments: list[Segment] = []
+        for text, style in self._samples:
+            look = self._palette[style] if style < len(self._palette) else end
+            segments += [Segment(text, self.rich_style + look), Segment("  ", end)]
+        room = width - _cells(segments)
+        remark = fit(self._remark, room).rstrip() if not segments or len(self._remark) <= room else ""
+        return [*segments, Segment(remark, end)]
 
     def _scale(self, cells: int) -> list[Segment]:
         text = _written(_TICKS[self.mode], cells)

@@ -241,7 +241,7 @@ async def test_memory_that_cannot_be_cut_and_a_question_that_fails_are_said_wher
         await player.until(lambda: "31 tokens computed again" in " ".join(table(player)), "the price")
         model.problem = RunFailed("There is no room now.", "Wait until the replies are done.")
         await player.press("left")
-        await player.until(lambda: "No what-if now: There is no room now." in " ".join(table(player)), "the reason")
+        await player.until(lambda: "No what-if: There is no room now." in " ".join(table(player)), "the reason")
         assert player.notices == ""
         model.problem = None
         await player.press("right")
