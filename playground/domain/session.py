@@ -28,6 +28,7 @@ from playground.domain.figures import Figures
 from playground.domain.forking import check_whole
 from playground.domain.messages import CallOptions, ChatPrompt, GenerationRequest, Message, Prompt, RawPrompt, Role
 from playground.domain.sampling import SamplingParams, changed_fields
+from playground.domain.tokens import packed
 from playground.domain.transcript import Begun, Mark, Transcript, Turn
 
 _stream_ids: Final = itertools.count(1)
@@ -230,7 +231,7 @@ class Session:
     def _token(self, turn: Turn, event: TokenGenerated) -> None:
         token, index = event.token, len(turn.tokens)
         # A server counts from where it began to write.
-        turn.tokens.append(token if token.index == index else structs.replace(token, index=index))
+        turn.tokens.append(packed(token if token.index == index else structs.replace(token, index=index)))
         self.phase = Phase.WRITING
         self._new_tokens += 1
         self.figures.token(self._new_tokens, event.token.time_ms, chunk=event.token.chunk)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import codecs
 import math
+from typing import Any, Final
 
 import msgspec
 
+from playground.domain.packed import Packer
 from playground.domain.watching import Watched
 
 
@@ -43,8 +45,11 @@ class Stage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """True when only tokens near the top were looked at: more may be left, but hardly any mass (at most 0.001)."""
 
 
-class Token(msgspec.Struct, frozen=True, array_like=True):
-    """One generated token. What nobody measured is None, never zero."""
+class Token(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One generated token. What nobody measured is None, never zero.
+
+    In a transcript `top`, `stages` and `watched` are packed: see `packed`.
+    """
 
     index: int
     """Position in the reply, from 0."""
@@ -75,6 +80,22 @@ class Token(msgspec.Struct, frozen=True, array_like=True):
     def surprisal(self) -> float | None:
         """Surprisal in bits: -log2 of the model's own probability."""
         return None if self.logprob is None else -self.logprob / math.log(2)
+
+
+_pack_top: Final = Packer(tuple[Candidate, ...])
+_pack_stages: Final = Packer(tuple[Stage, ...])
+_pack_watched: Final = Packer(tuple[Watched, ...])
+
+
+def packed(token: Token) -> Token:
+    """The same token as a transcript keeps it: what is inside takes a fraction of the memory until it is looked at.
+
+    `top`, `stages` and `watched` are rows then that read like tuples, equal them, and are unpacked each time.
+    """
+    rows: Any = token  # what is put in is no tuple, but nobody who reads it can tell
+    return msgspec.structs.replace(
+        token, top=_pack_top(rows.top), stages=_pack_stages(rows.stages), watched=_pack_watched(rows.watched)
+    )
 
 
 class TextDecoder:
