@@ -16,6 +16,7 @@ PlaygroundError
 └── RunFailed              something broke while working (exit status 1)
     ├── OutOfMemory        the model or its context does not fit in memory
     ├── EngineDied         the worker process ended by itself
+    ├── HistoryUnusable    the file that history is kept in cannot be read or written
     └── HostedError        something between here and a server, or in the server
         ├── RateLimited        too many requests
         ├── Overloaded         the server has no room at the moment
@@ -154,6 +155,10 @@ class OutOfMemory(RunFailed):
 
 class EngineDied(RunFailed):
     """The worker process ended by itself."""
+
+
+class HistoryUnusable(RunFailed):
+    """The file that history is kept in cannot be read or written."""
 
 
 class HostedError(RunFailed):

@@ -1,0 +1,140 @@
+"""Reading history: the list, the search, a whole conversation, what was left open, and sums of money."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+from playground.domain.errors import BadInput, HistoryUnusable
+from playground.domain.history import Entry, Query, StoredTree
+from playground.services.history_schema import connect
+from playground.services.history_store import read_tree
+from playground.services.toml_files import one_line
+
+T = TypeVar("T")
+
+_WORD: Final = re.compile(r"\w+")
+_ENTRY: Final = """
+    SELECT runs.id, trees.uid, runs.turn, runs.began, runs.model, runs.preset, runs.prompt, runs.reply, runs.tokens,
+    runs.cost, runs.stop, runs.ttft_ms, runs.tokens_per_second, trees.title, runs.starred, runs.deleted
+    FROM runs JOIN trees ON trees.id = runs.tree
+"""
+
+
+class Spending(NamedTuple):
+    """What was spent on one day on one model."""
+
+    day: str
+    """Such as "2026-01-31", in local time."""
+    model: str
+    replies: int
+    tokens: int
+    cost: float
+    """US dollars, as far as prices are known."""
+    unknown: int
+    """Replies whose cost nobody knows."""
+
+
+class HistoryReader:
+    """The file, open for reading; it may be written to meanwhile. Every method raises HistoryUnusable when it fails."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file. Raises HistoryUnusable; a file that does not exist is no history yet."""
+        self._connection = connect(path, write=False) if path.exists() else None
+
+    def find(self, query: Query) -> list[Entry]:
+        """Entries that fulfil a query, the newest first."""
+        conditions, values = _conditions(query)
+        sql = f"{_ENTRY} WHERE {' AND '.join(conditions)} ORDER BY runs.began DESC, runs.id DESC LIMIT ? OFFSET ?"
+        return [_entry(row) for row in self._rows(sql, *values, query.limit, query.offset)]
+
+    def entry(self, run: int) -> Entry:
+        """One entry. Raises BadInput when there is none with this number."""
+        rows = self._rows(f"{_ENTRY} WHERE runs.id = ?", run)
+        if not rows:
+            raise BadInput(f"There is no reply {run} in the history.", "llm-playground history list shows them.")
+        return _entry(rows[0])
+
+    def tree(self, uid: str) -> StoredTree:
+        """A conversation with everything in it. Raises BadInput when it is not there any more."""
+        tree = self._read(lambda connection: read_tree(connection, uid))
+        if tree is None:
+            raise BadInput("This conversation is not in the history any more.", "Somebody may have purged it.")
+        return tree
+
+    def unfinished(self) -> list[tuple[str, str]]:
+        """Conversations that were being written when their program ended: (uid, instance), the newest first."""
+        sql = "SELECT uid, instance FROM trees WHERE writing = 1 ORDER BY updated DESC"
+        return [(uid, instance) for uid, instance in self._rows(sql)]
+
+    def spending(self) -> list[Spending]:
+        """Replies, tokens and dollars by day and model, the newest day first; deleted replies have cost as well."""
+        sql = """
+            SELECT date(began, 'unixepoch', 'localtime') AS day, model, count(*), sum(tokens), coalesce(sum(cost), 0),
+            sum(cost IS NULL AND stop != '') FROM runs GROUP BY day, model ORDER BY day DESC, model
+        """
+        return [Spending(*row) for row in self._rows(sql)]
+
+    def names(self) -> tuple[list[str], list[str]]:
+        """Models and presets there are entries of, for filters."""
+        models = [name for (name,) in self._rows("SELECT DISTINCT model FROM runs WHERE deleted = 0 ORDER BY model")]
+        presets = [name for (name,) in self._rows("SELECT DISTINCT preset FROM runs WHERE deleted = 0 ORDER BY preset")]
+        return models, presets
+
+    def count(self) -> int:
+        """How many entries there are that are not deleted."""
+        rows = self._rows("SELECT count(*) FROM runs WHERE deleted = 0")
+        return int(rows[0][0]) if rows else 0
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._connection is not None:
+            self._connection.close()
+
+    def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self._read(lambda connection: connection.execute(sql, values).fetchall()) or []
+
+    def _read(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        if self._connection is None:
+            return None
+        try:
+            return work(self._connection)
+        except sqlite3.Error as error:
+            why = one_line(str(error))
+            raise HistoryUnusable(f"The history cannot be read: {why}.", "Nothing in it was changed.") from error
+
+
+def _conditions(query: Query) -> tuple[list[str], list[Any]]:
+    found: list[tuple[str, list[Any]]] = [("runs.deleted = ?", [query.deleted])]
+    words = _WORD.findall(query.text)
+    if words:
+        # Each word as a quoted prefix, so that nothing a person types is read as the search's own language.
+        match = " ".join(f'"{word}"*' for word in words)
+        in_title = " AND ".join("trees.title LIKE ?" for _ in words)
+        text = f"(runs.id IN (SELECT rowid FROM search WHERE search MATCH ?) OR ({in_title}))"
+        found.append((text, [match, *(f"%{word}%" for word in words)]))
+    elif query.text.strip():
+        like = "%" + re.sub(r"([%_\\])", r"\\\1", query.text.strip()) + "%"
+        found.append((r"(runs.prompt LIKE ? ESCAPE '\' OR runs.reply LIKE ? ESCAPE '\')", [like, like]))
+    if query.model:
+        found.append(("instr(lower(runs.model), lower(?)) > 0", [query.model]))
+    if query.preset:
+        found.append(("runs.preset = ?", [query.preset]))
+    if query.since is not None:
+        found.append(("runs.began >= ?", [query.since]))
+    if query.until is not None:
+        found.append(("runs.began < ?", [query.until]))
+    if query.least_cost is not None:
+        found.append(("runs.cost >= ?", [query.least_cost]))
+    if query.starred:
+        found.append(("runs.starred = 1", []))
+    return [sql for sql, _ in found], [value for _, values in found for value in values]
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    names = [name for name in Entry.__struct_fields__ if name not in ("starred", "deleted")]
+    *values, starred, deleted = row
+    return Entry(**dict(zip(names, values, strict=True)), starred=bool(starred), deleted=bool(deleted))
