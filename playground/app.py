@@ -190,6 +190,7 @@ class PlaygroundApp(App[None]):
 
 def sections() -> list[Section]:
     """Every binding of the program by the part of it where it works: for the help, and to check a key map."""
+    from playground.screens.branches_screen import BranchesScreen
     from playground.screens.choice_dialog import ChoiceDialog
     from playground.screens.fan_out_dialog import Candidates, FanOutDialog
     from playground.screens.figures_screen import FiguresScreen
@@ -203,6 +204,7 @@ def sections() -> list[Section]:
     from playground.screens.score_dialog import ScoreDialog
     from playground.screens.score_screen import ScoreScreen
     from playground.screens.text_dialog import TextDialog
+    from playground.widgets.branch_tree import BranchTree
     from playground.widgets.candidates import CandidateList
     from playground.widgets.compare_table import CompareTable
     from playground.widgets.controls import Controls
@@ -213,6 +215,7 @@ def sections() -> list[Section]:
     from playground.widgets.slider import ParamSlider
     from playground.widgets.token_view import TokenView
     from playground.widgets.transcript import TranscriptPane
+    from playground.widgets.watch_plot import WatchPlot
 
     return [
         Section("Everywhere", [*PlaygroundApp.BINDINGS, *own_bindings(PlaygroundScreen)]),
@@ -223,9 +226,11 @@ def sections() -> list[Section]:
         Section("Order of the stages", own_bindings(OrderList)),
         Section("Candidates", own_bindings(CandidateList)),
         Section("Table of all panes", own_bindings(CompareTable)),
+        Section("Plot of watched words", own_bindings(WatchPlot)),
         Section("Tabs of panes", own_bindings(PaneTabs)),
         Section("Setting up a race", own_bindings(RaceDialog)),
         Section("Fanning out", [*own_bindings(FanOutDialog), *own_bindings(Candidates)]),
+        Section("Branches", [*own_bindings(BranchesScreen), *own_bindings(BranchTree)]),
         Section("Figures of the session", own_bindings(FiguresScreen)),
         Section("Questions", own_bindings(ChoiceDialog)),
         Section("Choosing a model", own_bindings(ModelPicker)),

@@ -59,7 +59,7 @@ class Parting(NamedTuple):
     ended: bool
     """True when the reply ended there."""
     became: list[Token]
-    """Tokens put there by hand."""
+    """Tokens put there by hand, else the one that the samplers drew there this time."""
 
 
 class Likelihood(NamedTuple):
@@ -133,7 +133,7 @@ def begun(tree: Transcript, turn: Turn) -> Begun:
     if turn.begun is not None:
         return turn.begun
     parting = parting_of(tree, turn)
-    if parting is None or not parting.became:
+    if parting is None or turn.forked_at not in turn.by_hand:
         return Begun.AGAIN
     offered = {(candidate.id, candidate.piece) for candidate in parting.was.top} if parting.was is not None else set()
     first, *more = parting.became
@@ -145,13 +145,22 @@ def parting_of(tree: Transcript, turn: Turn) -> Parting | None:
     at = turn.forked_at
     if at is None:
         return None
-    end = at
-    while end in turn.by_hand and end < len(turn.tokens):
+    end = at + 1
+    while at in turn.by_hand and end in turn.by_hand:
         end += 1
     old = tree.find(turn.forked_from)
-    was = old.tokens[at] if old is not None and at < len(old.tokens) else None
+    was = _token_behind(old, sum(len(token.piece) for token in turn.tokens[:at])) if old is not None else None
     ended = old is not None and (was is None or bool(was.special))
     return Parting(was if was is not None and not was.special else None, ended, turn.tokens[at:end])
+
+
+def _token_behind(turn: Turn, size: int) -> Token | None:
+    """The token behind so many bytes: another model may have split what was taken over into more tokens, or fewer."""
+    for token in turn.tokens:
+        if size <= 0:
+            return token
+        size -= len(token.piece)
+    return None
 
 
 def likelihood(branch: Branch) -> Likelihood:

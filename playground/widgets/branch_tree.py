@@ -1,0 +1,307 @@
+"""Branches as a tree, a line for each. Only lines in sight are made, so it is as quick for thousands as for ten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, Final, NamedTuple
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from playground.domain.branch_rows import BranchRow, logprob_text
+from playground.domain.branches import Branch
+from playground.domain.messages import Role
+from playground.widgets.bars import UNKNOWN, fit, thin_bar
+from playground.widgets.bars import probability as as_probability
+
+_GAP: Final = 2
+_LEAST_TEXT: Final = 30
+_MOST_WAS, _MOST_BECAME, _MOST_TITLE = 12, 18, 24
+_CONTINUED: Final = "»"
+_BAR: Final = 6
+
+
+class _Column(NamedTuple):
+    title: str
+    width: int
+    rank: int
+    """The lowest get room first."""
+    text: Callable[[BranchRow], str]
+    right: bool = True
+
+
+def _figure(row: BranchRow, text: str) -> str:
+    """A message alone has no figures; a reply whose figures nobody knows has a dash."""
+    return text or (UNKNOWN if row.likelihood.tokens else "")
+
+
+def _bar(row: BranchRow) -> str:
+    share = as_probability(row.likelihood.per_token)
+    return "" if share is None else thin_bar(share, _BAR)
+
+
+_COLUMNS: Final = (
+    _Column("began as", 10, 1, lambda row: f"{row.how}{' ' + _CONTINUED if row.continued_at else ''}", right=False),
+    _Column("log-prob", 9, 0, lambda row: _figure(row, logprob_text(row.likelihood.logprob))),
+    _Column("/token", 6, 3, lambda row: _figure(row, logprob_text(row.likelihood.per_token))),
+    _Column("", _BAR, 6, _bar, right=False),
+    _Column("tokens", 6, 2, lambda row: f"{row.likelihood.tokens:,}" if row.likelihood.tokens else ""),
+    _Column("ended by", 12, 4, lambda row: row.ending, right=False),
+    _Column("model", 16, 5, lambda row: row.model, right=False),
+)
+_HEADING: Final = "branch"
+
+
+def _key(keys: str, action: str, label: str, tooltip: str, *, id: str) -> Binding:
+    return Binding(keys, action, label, show=False, id=f"branches.{id}", tooltip=tooltip)
+
+
+class BranchTree(ScrollView, can_focus=True):
+    """Shows branches in the order given, each below its parent; a cursor walks over them."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        _key("up,k", "move(-1)", "Up", "The row above", id="up"),
+        _key("down,j", "move(1)", "Down", "The row below", id="down"),
+        _key("pageup", "page(-1)", "Page up", "A page up", id="pageup"),
+        _key("pagedown", "page(1)", "Page down", "A page down", id="pagedown"),
+        _key("home", "go_to(0)", "First", "The first row", id="home"),
+        _key("end", "go_to(-1)", "Last", "The last row", id="end"),
+        _key("left", "out", "Parent", "The branch that this one hangs on", id="out"),
+        _key("right", "into", "Child", "The first branch that hangs on this one", id="into"),
+        _key("enter", "choose", "Show", "Put this branch on screen, at the place where it begins", id="choose"),
+    ]
+    ALLOW_SELECT = False
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"branch-tree--{part}"
+        for part in ("head", "guide", "path", "text", "said", "was", "became", "title", "figure", "here", "cursor")
+    }
+    DEFAULT_CSS = """
+    BranchTree {
+        overflow-x: hidden;
+        scrollbar-size-vertical: 1;
+        background: $surface;
+        & > .branch-tree--head { color: $text-muted; text-style: bold; }
+        & > .branch-tree--guide { color: $foreground 35%; }
+        & > .branch-tree--path { color: $accent; }
+        & > .branch-tree--text { color: $foreground; }
+        & > .branch-tree--said { color: $role-user; }
+        & > .branch-tree--was { color: $foreground 60%; }
+        & > .branch-tree--became { color: $mark; text-style: bold; }
+        & > .branch-tree--title { color: $accent; text-style: bold; }
+        & > .branch-tree--figure { color: $foreground 75%; }
+        & > .branch-tree--here { color: $accent; text-style: bold; }
+        & > .branch-tree--cursor { background: $foreground 16%; }
+    }
+    """
+
+    class Moved(Message):
+        """The cursor is on another branch."""
+
+        def __init__(self, branch: Branch) -> None:
+            super().__init__()
+            self.branch = branch
+
+    class Chosen(Message):
+        """A branch is to be put on screen."""
+
+        def __init__(self, branch: Branch) -> None:
+            super().__init__()
+            self.branch = branch
+
+    def __init__(self, describe: Callable[[Branch], BranchRow], *, id: str | None = None) -> None:
+        """`describe` is asked for a branch each time it is drawn."""
+        super().__init__(id=id)
+        self._describe = describe
+        self._branches: Sequence[Branch] = ()
+        self._places: dict[int, int] = {}
+        self._marks: Mapping[int, str] = {}
+        self._path: frozenset[int] = frozenset()
+        self.cursor = 0
+
+    @property
+    def branch(self) -> Branch | None:
+        """The branch under the cursor; None without any."""
+        return self._branches[self.cursor] if self.cursor < len(self._branches) else None
+
+    def show(self, branches: Sequence[Branch], marks: Mapping[int, str], path: frozenset[int], cursor: int) -> None:
+        """Show other branches.
+
+        Args:
+            branches: Each behind its parent.
+            marks: By row, what stands before the branches that are on screen: a dot, numbers of panes.
+            path: Ids of the turns on screen in this pane.
+            cursor: The row to be on.
+        """
+        self._branches, self._marks, self._path = branches, marks, path
+        self._places = {id(branch): place for place, branch in enumerate(branches)}
+        self.virtual_size = Size(self.size.width, len(branches) + 1)
+        self.cursor = -1
+        self.action_go_to(cursor)
+        self.refresh()
+
+    def below(self, branch: Branch) -> list[Branch]:
+        """A branch and all that hang on it, as they are drawn."""
+        start = self._places[id(branch)]
+        end = start + 1
+        while end < len(self._branches) and self._branches[end].depth > branch.depth:
+            end += 1
+        return list(self._branches[start:end])
+
+    # -- moving ------------------------------------------------------------------------------------------------
+
+    def action_move(self, by: int) -> None:
+        """Some rows on."""
+        self.action_go_to(max(0, self.cursor + by))
+
+    def action_page(self, by: int) -> None:
+        """A page on."""
+        self.action_move(by * max(1, self.size.height - 2))
+
+    def action_go_to(self, row: int) -> None:
+        """To a row; -1 is the last one."""
+        last = len(self._branches) - 1
+        row = last if row < 0 else min(row, last)
+        if last < 0 or row == self.cursor:
+            return
+        self.cursor = row
+        top, height = self.scroll_offset.y, max(1, self.size.height - 1)
+        if not top <= row < top + height:
+            self.scroll_to(y=row if row < top else row - height + 1, animate=False, force=True)
+        self.refresh()
+        self.tell()
+
+    def tell(self) -> None:
+        """Say once more which branch the cursor is on."""
+        if self.branch is not None:
+            self.post_message(self.Moved(self.branch))
+
+    def action_out(self) -> None:
+        """To what this one hangs on."""
+        if self.branch is not None and self.branch.parent is not None:
+            self.action_go_to(self._places[id(self.branch.parent)])
+
+    def action_into(self) -> None:
+        """To the first that hangs on this one."""
+        if self.branch is not None and len(self.below(self.branch)) > 1:
+            self.action_move(1)
+
+    def action_choose(self) -> None:
+        """Tell that this one is to be put on screen."""
+        if self.branch is not None:
+            self.post_message(self.Chosen(self.branch))
+
+    def on_click(self, event: events.Click) -> None:
+        """To the row under the mouse; a second click chooses it."""
+        row = event.y - self.gutter.top - 1 + self.scroll_offset.y
+        if event.y > self.gutter.top and row < len(self._branches):
+            self.action_go_to(row)
+            if event.chain > 1:
+                self.action_choose()
+
+    # -- drawing -----------------------------------------------------------------------------------------------
+
+    def render_line(self, y: int) -> Strip:
+        """The titles, or one branch."""
+        width = self.scrollable_content_region.width
+        columns = _columns_for(width)
+        room = width - sum(column.width + _GAP for column in columns) - 3
+        if y == 0:
+            head = self._part("head")
+            segments = [Segment(f"   {fit(_HEADING, room)}", head), *_cells(columns, [c.title for c in columns], head)]
+            return Strip(segments).apply_style(self.rich_style).adjust_cell_length(width, self.rich_style)
+        place = y - 1 + self.scroll_offset.y
+        if place >= len(self._branches):
+            return Strip.blank(width, self.rich_style)
+        branch = self._branches[place]
+        row = self._describe(branch)
+        segments = [Segment(f"{self._marks.get(place, ''):<3.3}", self._part("here"))]
+        segments += _fitted([*self._guides(branch, room // 3), *self._words(row)], room)
+        segments += _cells(columns, [column.text(row) for column in columns], self._part("figure"))
+        base = self.rich_style
+        if place == self.cursor:
+            base += Style(bgcolor=self.get_component_rich_style("branch-tree--cursor").bgcolor)
+        return Strip(segments).apply_style(base).adjust_cell_length(width, base)
+
+    def _part(self, name: str) -> Style:
+        """Colour and weight of a part; what it stands on is for the row to say."""
+        whole = self.get_component_rich_style(f"branch-tree--{name}")
+        return Style(color=whole.color, bold=whole.bold)
+
+    def _on_path(self, branch: Branch) -> bool:
+        return branch.turn.id in self._path
+
+    def _guides(self, branch: Branch, room: int) -> list[Segment]:
+        """Lines from a branch up to the left; of very deep ones only the last few levels."""
+        parts: list[Segment] = []
+        at: Branch | None = branch
+        guide, path = self._part("guide"), self._part("path")
+        while at is not None and at.depth > 0:
+            if 2 * len(parts) >= room - 2:
+                parts.append(Segment("⋯ ", guide))
+                break
+            if at is branch:
+                parts.append(Segment("└ " if at.last else "├ ", path if self._on_path(branch) else guide))
+            else:
+                parts.append(Segment("  " if at.last else "│ ", guide))
+            at = at.parent
+        return parts[::-1]
+
+    def _words(self, row: BranchRow) -> list[Segment]:
+        """What the fork put in place of what, and the text that follows."""
+        words: list[Segment] = []
+        if row.title:
+            words += [Segment(_cut(row.title, _MOST_TITLE), self._part("title")), Segment("  ")]
+        if row.became:
+            was = _cut(row.was, _MOST_WAS) or UNKNOWN
+            became = _cut(row.became, _MOST_BECAME)
+            words += [Segment(f"{was} → ", self._part("was")), Segment(became, self._part("became"))]
+        for role, text in row.said:
+            if role is Role.USER:
+                words.append(Segment(f"› {text}  ", self._part("said")))
+            elif text:
+                words.append(Segment(f"{text}  ", self._part("text")))
+        return words
+
+
+def _columns_for(width: int) -> list[_Column]:
+    """The columns there is room for beside the text, the most telling first."""
+    room, kept = width - 3 - max(_LEAST_TEXT, width * 2 // 5), set()
+    for column in sorted(_COLUMNS, key=lambda column: column.rank):
+        if column.width + _GAP > room:
+            break
+        kept.add(column)
+        room -= column.width + _GAP
+    return [column for column in _COLUMNS if column in kept]
+
+
+def _cells(columns: Sequence[_Column], texts: Sequence[str], style: Style) -> list[Segment]:
+    cells = []
+    for column, text in zip(columns, texts, strict=True):
+        cell = fit(text, column.width)
+        cells.append(Segment(" " * _GAP + (cell.rstrip().rjust(column.width) if column.right else cell), style))
+    return cells
+
+
+def _cut(text: str, width: int) -> str:
+    return text if cell_len(text) <= width else fit(text, width)
+
+
+def _fitted(parts: Sequence[Segment], room: int) -> list[Segment]:
+    """The parts in exactly so many cells; the one that does not fit any more ends in an ellipsis."""
+    kept: list[Segment] = []
+    for part in parts:
+        need = cell_len(part.text)
+        if need > room:
+            kept.append(Segment(fit(part.text, room), part.style))
+            room = 0
+            break
+        kept.append(part)
+        room -= need
+    return [*kept, Segment(" " * room)]
