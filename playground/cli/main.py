@@ -15,6 +15,7 @@ _COMMANDS = {
     "run": "playground.cli.run:run_command",
     "bench": "playground.cli.bench:bench_command",
     "presets": "playground.cli.presets:presets_group",
+    "estimate": "playground.cli.estimate:estimate_command",
 }
 
 
