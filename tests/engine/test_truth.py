@@ -147,6 +147,21 @@ def test_numbers_that_are_none_end_the_run_with_a_sentence(harness: Harness, mon
     assert harness.run(request(2, PROMPT)).usage.completion_tokens == 8
 
 
+def test_the_best_of_a_flat_distribution_are_found_and_ties_go_by_id() -> None:
+    from playground.engine.capture import Distribution
+
+    random = np.random.default_rng(2)
+    for size in (50, 1000, 70_000):
+        for step in (0.0, 0.5):
+            logits = (random.standard_normal(size) * 0.4).astype(np.float32)
+            if step:
+                logits = np.round(logits / np.float32(step)) * np.float32(step)
+            distribution = Distribution(size)
+            distribution.read(logits, 20)
+            best = np.argsort(-logits, kind="stable")[:20]
+            assert distribution.top(20) == (best.tolist(), logits[best].tolist())
+
+
 def test_logits_of_any_size_have_a_softmax() -> None:
     from playground.engine.capture import Distribution
 
