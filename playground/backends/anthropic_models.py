@@ -41,12 +41,18 @@ _CLAUDE_REASONS: Final = _REASONS | {
     "continue_reply": "This model does not go on from the beginning of a reply; the last message must be the person's.",
     "effort": "The server names no levels of effort for this model.",
     "thinking": "The server names no ways of thinking for this model.",
+    "grammar": "Claude's API takes no GBNF grammar; newer models take a JSON schema.",
+    "json_schema": "The server names no structured outputs for this model.",
+    "speculate": "The sampling happens at the server; nothing can be guessed for it.",
 }
 _OTHER_REASONS: Final = _REASONS | {
     "params": 'The server does not take it through this API; an endpoint with api = "openai" may.',
     "continue_reply": "Nobody told whether this server goes on from the beginning of a reply.",
     "effort": "Only Claude's API has levels of effort.",
     "thinking": "Only Claude's API lets one choose how the model thinks.",
+    "grammar": 'This API takes no grammar; an endpoint with api = "openai" may.',
+    "json_schema": 'Only Claude takes a JSON schema through this API; an endpoint with api = "openai" may.',
+    "speculate": "The sampling happens at the server; nothing can be guessed for it.",
     "cache": "Only Claude's API lets one choose how long a prompt is kept.",
     "legacy_sampling": "The server takes sampling parameters as they are.",
 }
@@ -135,7 +141,7 @@ def capabilities_of(endpoint: Endpoint, model: str, facts: ModelFacts | None, *,
         )
     told = facts.told if facts else {}
     return Capabilities(
-        params=_PARAMS,
+        params=_PARAMS | {"json_schema"} if _takes_schema(told) else _PARAMS,
         logprobs="none",
         exact_count=counts,
         continue_reply=takes_prefill(model),
@@ -145,6 +151,12 @@ def capabilities_of(endpoint: Endpoint, model: str, facts: ModelFacts | None, *,
         legacy_sampling=SAMPLING,
         reasons=_CLAUDE_REASONS | uncounted,
     )
+
+
+def _takes_schema(told: Mapping[str, Any]) -> bool:
+    """True unless the server describes the model and says nothing of structured outputs; else it is the judge."""
+    structured = told.get("structured_outputs")
+    return not told or (isinstance(structured, dict) and structured.get("supported") is True)
 
 
 def takes_prefill(model: str) -> bool:

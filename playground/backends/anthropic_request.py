@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final, NamedTuple
 
 from playground.backends.anthropic_models import SAMPLING, THINKING
@@ -44,6 +45,7 @@ def make_call(request: GenerationRequest, model: str, can: Capabilities, card: M
     if params.stop:
         body["stop_sequences"] = [_clean(text) for text in params.stop]
     body |= _effort_and_thinking(options, body["max_tokens"], can, notes)
+    _add_format(body, params, can, notes)
     sampling, headers = _sampling(params, options, can)
     return Call({**body, **sampling, "stream": True}, headers, " ".join(notes))
 
@@ -123,6 +125,19 @@ def _effort_and_thinking(
     elif options.thinking:
         notes.append(f"Thinking {options.thinking} was not sent: the model does not have it.")
     return body
+
+
+def _add_format(body: dict[str, Any], params: SamplingParams, can: Capabilities, notes: list[str]) -> None:
+    """What the reply is held to: the API's structured output."""
+    if params.grammar:
+        notes.append(f"The grammar was not sent. {can.why_not('grammar')}")
+    if not params.json_schema:
+        return
+    if "json_schema" not in can.params:
+        notes.append(f"The JSON schema was not sent. {can.why_not('json_schema')}")
+        return
+    form = {"type": "json_schema", "schema": json.loads(params.json_schema)}
+    body["output_config"] = {**body.get("output_config", {}), "format": form}
 
 
 def _thinking(way: str, max_tokens: int) -> dict[str, Any]:

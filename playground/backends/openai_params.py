@@ -48,9 +48,9 @@ LLAMA_CPP_NAMES: Final = {
 """The same for llama.cpp; what needs more than another name is in `openai_request`."""
 
 _ALWAYS: Final = frozenset({"max_tokens", "top"})
-_COMMON: Final = frozenset({*COMMON_NAMES, "seed", "stop", "logit_bias"}) | _ALWAYS
+_COMMON: Final = frozenset({*COMMON_NAMES, "seed", "stop", "logit_bias", "json_schema"}) | _ALWAYS
 _PARAMS: Final[dict[ServerKind, frozenset[str]]] = {
-    ServerKind.LLAMA_CPP: frozenset(SamplingParams.__struct_fields__),
+    ServerKind.LLAMA_CPP: frozenset(SamplingParams.__struct_fields__) - {"speculate"},
     ServerKind.VLLM: _COMMON | {"top_k", "min_p", "repeat_penalty", "ignore_eos"},
     ServerKind.SGLANG: _COMMON | {"top_k", "min_p", "repeat_penalty", "ignore_eos"},
     ServerKind.OPENROUTER: _COMMON | {"top_k", "min_p", "repeat_penalty"},
@@ -105,11 +105,12 @@ def traits_of(facts: ServerFacts, refused: frozenset[str] = frozenset()) -> Trai
     params = params - {name for name in params if wire.get(name, name) in refused}
     logprobs = "logprobs" not in refused and _NO_LOGPROBS.match(_bare(facts.model)) is None
     if facts.supported is not None:
+        wire["json_schema"] = "structured_outputs"
         params = frozenset(name for name in params if name in _ALWAYS or wire.get(name, name) in facts.supported)
         logprobs = logprobs and "logprobs" in facts.supported
     efforts = _reasoning_efforts(facts)
     if efforts is not None:
-        params &= {*_ALWAYS, "seed"}
+        params &= {*_ALWAYS, "seed", "json_schema"}
         return Traits(params, False, efforts, max_completion_tokens=True, reasoning=True)
     effort = _EFFORTS if "reasoning_effort" in facts.template or "reasoning" in (facts.supported or ()) else ()
     thinking = ("on", "off") if "enable_thinking" in facts.template else ()
@@ -132,6 +133,8 @@ def capabilities_of(facts: ServerFacts, traits: Traits, name: str, logprobs: boo
         "stages": "A server reports nothing of its sampler stages.",
         "live_params": "A server takes parameters once a request; a change waits for the next one.",
         "fork": f"{server} does not go on from any token.",
+        "speculate": f"{server} guesses ahead as it was started; a request cannot ask for it.",
+        "grammar": f"{server} takes no GBNF grammar{', but a JSON schema' if 'json_schema' in traits.params else ''}.",
     }
     if traits.reasoning:
         reasons["params"] = f"{facts.model} thinks before it answers and is sampled its own way; choose an effort."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import secrets
@@ -28,7 +29,8 @@ _MOST_BIAS_LLAMA: Final = 1e9
 """JSON has no infinity."""
 _SAMPLERS: Final = {"typical_p": "typ_p"}
 """llama.cpp's names for stages, where they differ from ours."""
-_NEVER_DROPPED: Final = {"model", "messages", "prompt", "stream"}
+_NEVER_DROPPED: Final = {"model", "messages", "prompt", "stream", "response_format", "grammar", "json_schema"}
+"""Without them it would be another request. A server that refuses a schema says what is wrong with it."""
 _TOGETHER: Final = {"logprobs": ("top_logprobs",)}
 """Fields that make no sense without another one."""
 
@@ -72,6 +74,7 @@ def build_call(facts: ServerFacts, traits: Traits, request: GenerationRequest) -
         notes.append(f"Without max_tokens this server would stop after 16 tokens; {RAW_LIMIT:,} are asked for.")
     if seed is not None and "seed" in traits.params:
         body["seed"] = seed & 0xFFFFFFFF if facts.kind is ServerKind.LLAMA_CPP else seed
+    body |= _structure(facts, traits, params, notes, raw=raw)
     body |= _thinking(facts, traits, request)
     if traits.asks_logprobs(request.options):
         candidates = max(1, min(params.top, most_candidates(facts.kind, raw=raw)))
@@ -144,6 +147,27 @@ def _llama_cpp(params: SamplingParams, n_ctx: int | None) -> dict[str, Any]:
             for key, value in params.logit_bias.items()
         ]
     return body | {"timings_per_token": True, "return_progress": True}
+
+
+def _structure(
+    facts: ServerFacts, traits: Traits, params: SamplingParams, notes: list[str], *, raw: bool
+) -> dict[str, Any]:
+    """What the reply is held to."""
+    if params.grammar and "grammar" not in traits.params:
+        notes.append("The grammar is not sent: this server takes none.")
+    elif params.grammar:
+        return {"grammar": params.grammar}
+    if not params.json_schema:
+        return {}
+    schema = json.loads(params.json_schema)
+    if facts.kind is ServerKind.LLAMA_CPP:
+        return {"json_schema": schema}
+    if raw or "json_schema" not in traits.params:
+        where = "with raw text" if raw else "with this model"
+        notes.append(f"The JSON schema is not sent: this server takes none {where}.")
+        return {}
+    named = {"name": "reply", "strict": True, "schema": schema}
+    return {"response_format": {"type": "json_schema", "json_schema": named}}
 
 
 def _thinking(facts: ServerFacts, traits: Traits, request: GenerationRequest) -> dict[str, Any]:

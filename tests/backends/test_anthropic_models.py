@@ -200,7 +200,7 @@ def test_which_claude_goes_on_from_the_beginning_of_a_reply(model: str, takes: b
 def test_claude_behind_a_server_of_another_kind_keeps_its_rules() -> None:
     listed = ModelFacts(id="claude-sonnet-5", owned_by="litellm")
     can = capabilities_of(OWN, "claude-sonnet-5", listed)
-    assert can.params == {"max_tokens", "stop"}
+    assert can.params == {"max_tokens", "stop", "json_schema"}, "nobody said that it takes none"
     assert can.cache
 
 
