@@ -19,6 +19,7 @@ from playground.domain.errors import BadInput, PlaygroundError
 from playground.domain.messages import CallOptions, ChatPrompt, GenerationRequest, Message, Prompt, RawPrompt, Role
 from playground.domain.params import replace
 from playground.domain.sampling import SamplingParams
+from playground.domain.watch_list import check_words
 from playground.services.json_events import JsonEvents
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class _Plan:
     params: SamplingParams
     named: tuple[str, ...]
     """Parameters that were asked for by name."""
+    watch: tuple[str, ...]
     as_json: bool
 
 
@@ -57,6 +59,12 @@ class _Plan:
 @click.option("--max-tokens", type=int, default=None, help="End the reply after this many tokens.")
 @click.option("--stop", "stops", metavar="TEXT", multiple=True, help="End the reply before this text; repeatable.")
 @click.option("--top", type=int, default=None, help="Candidates kept for each token (10).")
+@click.option(
+    "--watch",
+    metavar="TEXT|#ID",
+    multiple=True,
+    help='Tell how likely a word is, e.g. " Yes" with its space; 8 at most.',
+)
 @click.option("--context", type=int, default=None, help="Context window in tokens.")
 @click.option("--effort", default="", metavar="LEVEL", help="How hard a hosted model works, e.g. low or high.")
 @click.option("--thinking", default="", metavar="MODE", help="Whether a hosted model thinks first, e.g. off.")
@@ -72,6 +80,7 @@ def run_command(as_json: bool, **given: Any) -> None:
       llm-playground run --prompt "Why is the sky blue?"
       llm-playground run --prompt - --preset deterministic --json < question.txt
       llm-playground run --raw --prompt "Once upon a time" --set temperature=1.2 --seed 7
+      llm-playground run --prompt "Is it? Yes or No." --watch Yes --watch No --max-tokens 1
       llm-playground run --model anthropic/claude-haiku-4-5 --effort low --prompt "Hello"
     """  # noqa: D301 - \b is click's mark for text that is not to be re-wrapped
     try:
@@ -123,8 +132,10 @@ def _plan(
     text = _read_stdin() if prompt == "-" else prompt
     if not text.strip():
         raise BadInput("The prompt is empty.", "Give a text after --prompt, or - to read standard input.")
-    for given in (text, system or "", *limits["stops"], *assignments):
+    for given in (text, system or "", *limits["stops"], *assignments, *limits["watch"]):
         _check_text(given)
+    watch = tuple(dict.fromkeys(limits["watch"]))
+    check_words(watch)
     options = settings.load
     if limits["context"] is not None:
         if limits["context"] < 1:
@@ -138,6 +149,7 @@ def _plan(
         prompt=RawPrompt(text) if raw else _chat(text, settings.system if system is None else system),
         params=replace(params, **changes),
         named=(*changes, *(one.partition("=")[0].strip().replace("-", "_") for one in assignments)),
+        watch=watch,
         as_json=as_json,
     )
 
@@ -186,12 +198,15 @@ async def _run(plan: _Plan) -> int:
         for name in plan.named:
             if name not in able.params and (reason := able.why_not(name)):
                 say(f"{name} is not sent. {reason}")
+        if plan.watch:
+            await backend.watched_words(plan.watch)  # refused before anything is computed or paid for
         output.when_broken = stop_now.set
         request = GenerationRequest(
             stream=1,
             prompt=plan.prompt,
             params=plan.params,
             options=plan.options,
+            watch=plan.watch,
             submitted_at=time.monotonic(),
         )
         running = asyncio.ensure_future(backend.generate(request, output.take))

@@ -27,6 +27,7 @@ from playground.domain.events import (
 from playground.domain.models import ModelCard
 from playground.domain.stop_strings import held_back
 from playground.domain.tokens import TextDecoder
+from playground.domain.watch_list import Peak
 from playground.services.json_events import JsonEvents
 from playground.services.runs import Pricer, priced
 
@@ -116,16 +117,21 @@ class TextOutput(Output):
         self._decoder = TextDecoder()
         self._held = ""
         self._printed = 0
+        self._peaks: list[Peak] = []
 
     def write(self, event: Event) -> None:
         """See Output."""
-        if isinstance(event, Started) and event.note:
-            say(event.note)
+        if isinstance(event, Started):
+            self._peaks = [Peak(word) for word in event.watching]
+            for note in filter(None, (event.note, *(word.note for word in event.watching))):
+                say(note)
         elif isinstance(event, Retrying):
             say(f"{event.problem.message} Attempt {event.attempt + 1} of {event.attempts} follows.")
         elif isinstance(event, FellBack):
             say(f"{event.card.short_name} takes over: {event.problem.message}")
         elif isinstance(event, TokenGenerated):
+            for peak in self._peaks:
+                peak.add(event.token)
             self._held += self._decoder.feed(event.token.piece)
             ready = len(self._held) - held_back(self._held, self._stops)
             if not any(stop in self._held for stop in self._stops):
@@ -133,6 +139,8 @@ class TextOutput(Output):
                 self._held = self._held[ready:]
         elif isinstance(event, Finished):
             self._print(event.text[self._printed :] + "\n")
+            for peak in self._peaks:
+                say(f"watched {peak.text}")
             if event.reason in _NEWS:
                 say(f"The reply ended: {event.reason.sentence}{f' ({event.detail})' if event.detail else ''}.")
         elif isinstance(event, Failed) and (self._printed or self._held):

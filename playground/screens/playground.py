@@ -187,6 +187,7 @@ class PlaygroundScreen(TokenScreen):
         self.query_one(StatusBar).show(status)
         self.query_one(KeyBar).show(self._keys())
         self.show_headings()
+        self.watching.follow()
         self.replaying.follow()
         self._show_token()
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from playground.screens.watching import Watching
     from playground.widgets.candidates import CandidateList
     from playground.widgets.inspector import Inspector
+    from playground.widgets.watch_plot import WatchPlot
 
 
 def _key(keys: str, action: str, label: str, tooltip: str, *, id: str = "") -> Binding:
@@ -117,6 +118,14 @@ class TokenScreen(CompareScreen):
         if self.stepping.on:
             self.inspector.query_one("CandidateList").focus()
 
+    def action_tokens(self) -> None:
+        """Walk over the tokens; going token by token, to their end first, where the next one is waited for."""
+        view = self.pane.transcript.view
+        if self.stepping.on and not view.has_focus:
+            view.focus()
+        else:
+            super().action_tokens()
+
     def action_continue_reply(self) -> None:
         """Let a reply go on; one that went token by token runs on freely."""
         if self.stepping.on:
@@ -155,6 +164,18 @@ class TokenScreen(CompareScreen):
     def action_watch_token(self) -> None:
         """Follow the token under the cursor."""
         self.watching.add_token()
+
+    def on_watch_plot_words_wanted(self) -> None:
+        """From the plot to its words."""
+        self.watching.edit()
+
+    def on_watch_plot_fold_wanted(self) -> None:
+        """The plot is to be out of the way."""
+        self.watching.fold()
+
+    def on_watch_plot_token_chosen(self, event: WatchPlot.TokenChosen) -> None:
+        """From the plot to a token."""
+        self.watching.go_to(event.at)
 
     def action_score(self) -> None:
         """Score a text."""

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from playground.backends.base import Backend
+from playground.domain.display import display_text
+from playground.domain.errors import BadInput
+from playground.domain.messages import Role
+from playground.domain.transcript import Turn
+from playground.domain.watch_list import MOST_WORDS, Shown, parse_words, show_word, word_of
 
 if TYPE_CHECKING:
+    from playground.domain.watching import WatchedWord
+    from playground.screens.pane import Pane
     from playground.screens.token_screen import TokenScreen
+    from playground.widgets.watch_plot import WatchPlot
+
+_HIGH: Final = 30
+"""Rows a screen must have for the plot to take as many as it likes."""
+_LOW_ROWS: Final = 5
+_LATER: Final = "from the next reply on"
 
 
 class Watching:
@@ -13,9 +29,162 @@ class Watching:
 
     def __init__(self, screen: TokenScreen) -> None:
         self._screen = screen
+        self._plot: WatchPlot | None = None
+        self._folded = False
+        self._told: set[str] = set()
+        """Notes about words of several tokens that the person has seen."""
+
+    # -- the words ---------------------------------------------------------------------------------------------
 
     def edit(self) -> None:
         """Choose the words."""
+        self._screen.attempt_later(self._edit, "watch")
+
+    async def _edit(self) -> None:
+        from playground.screens.watch_dialog import WatchDialog
+
+        screen = self._screen
+        pane, backend = screen.pane, await self._able(screen.pane)
+
+        def chosen(text: str | None) -> None:
+            if text is not None:
+                self._folded = False
+                self._watch(parse_words(text))
+
+        async def name(words: Sequence[str]) -> tuple[WatchedWord, ...]:
+            named = await backend.watched_words(words)
+            self._told |= {word.note for word in named}
+            return named
+
+        screen.app.push_screen(WatchDialog(pane.session.watch, name), chosen)
+
+    async def _able(self, pane: Pane) -> Backend:
+        """The model of a pane, if it tells how likely any word is. Raises BadInput, Unsupported."""
+        backend = pane.need_model()
+        if not backend.capabilities.watch:
+            await backend.watched_words(())
+        return backend
+
+    def _watch(self, words: tuple[str, ...]) -> None:
+        """Have these words followed from the next reply on, in every pane that a prompt goes to."""
+        screen = self._screen
+        for pane in {id(pane): pane for pane in (*screen.targets, screen.pane)}.values():
+            backend = pane.runner.backend
+            if not words or (backend is not None and backend.capabilities.watch):
+                pane.session.watch = words
+        self.follow()
 
     def add_token(self) -> None:
-        """Follow the token under the cursor as well."""
+        """Follow the token under the cursor as well, or no longer."""
+        self._screen.attempt_later(self._add_token, "watch")
+
+    async def _add_token(self) -> None:
+        screen = self._screen
+        transcript, words = screen.pane.transcript, screen.pane.session.watch
+        view = transcript.view
+        token = transcript.token_at(view.store.refs[view.cursor]) if view.cursor is not None else None
+        if token is None:
+            raise BadInput("There is no token under the cursor.", "Ctrl+T goes to the tokens.")
+        word = word_of(token)
+        if word is None:
+            raise BadInput("This is no token, or nobody told which one.", "Alt+K takes any word.")
+        backend = await self._able(screen.pane)
+        if word in words:
+            self._watch(tuple(other for other in words if other != word))
+            screen.notify(
+                display_text(f"{show_word(word)} is not watched any more, {_LATER}."), timeout=3, markup=False
+            )
+            return
+        if len(words) >= MOST_WORDS:
+            raise BadInput(f"{MOST_WORDS} words are watched already.", "Alt+K takes one off the list.")
+        await backend.watched_words((word,))
+        self._folded = False
+        self._watch((*words, word))
+        self._say(f"{show_word(word)} is watched {_LATER}.")
+
+    def _say(self, text: str) -> None:
+        self._screen.notify(display_text(text), timeout=3, markup=False)
+
+    # -- the plot ----------------------------------------------------------------------------------------------
+
+    def fold(self) -> None:
+        """Put the plot out of the way; the words are still watched."""
+        self._folded = True
+        self._screen.attempt_later(self._fit, "watch plot")
+
+    def go_to(self, at: int) -> None:
+        """Put the cursor on a token of the reply whose curves are shown."""
+        turn, view = self._turn(), self._screen.pane.transcript.view
+        if turn is not None and (turn.id, at) in view.store.refs:
+            view.move_to(view.store.refs.index((turn.id, at)))
+
+    def follow(self) -> None:
+        """Bring the plot up to date; costs nothing while there is none."""
+        wanted = bool(self._screen.pane.session.watch) and not self._folded
+        if wanted != (self._plot is not None):
+            self._screen.attempt_later(self._fit, "watch plot", exclusive=True)
+        elif self._plot is not None and self._plot.is_mounted:
+            high = self._screen.size.height >= _HIGH
+            self._plot.show(self._shown(), MOST_WORDS + 1 if high else _LOW_ROWS)
+
+    async def _fit(self) -> None:
+        """Put the plot under the panes, or take it away."""
+        from playground.widgets.watch_plot import WatchPlot
+
+        wanted = bool(self._screen.pane.session.watch) and not self._folded
+        plot = self._plot
+        if wanted and plot is None:
+            self._plot = plot = WatchPlot(id="watch")
+            await self._screen.query_one("#right").mount(plot, before="#prompt")
+            self.follow()
+        elif not wanted and plot is not None:
+            self._plot = None
+            if plot.has_focus:
+                self._screen.editor.focus()
+            await plot.remove()
+
+    def _turn(self) -> Turn | None:
+        """The reply under the cursor, or the last one."""
+        pane = self._screen.pane
+        view, tree = pane.transcript.view, pane.session.transcript
+        ref = view.store.refs[view.cursor] if view.cursor is not None else None
+        turn = tree.turns.get(ref[0]) if isinstance(ref, tuple) else None
+        return turn if turn is not None and turn.role is Role.ASSISTANT else tree.last(Role.ASSISTANT)
+
+    def _shown(self) -> Shown:
+        pane, turn = self._screen.pane, self._turn()
+        words = pane.session.watch
+        watching = turn.started.watching if turn is not None and turn.started is not None else ()
+        self._tell_notes(watching)
+        if turn is None:
+            return Shown(words, note="The figures come with the reply.")
+        if not watching:
+            backend = pane.runner.backend
+            able = backend is None or backend.capabilities.watch
+            note = (
+                f"Not watched in this reply: {_LATER}." if able else f"{pane.name} does not tell how likely a word is."
+            )
+            return Shown(
+                words, note="The figures come with the reply." if able and turn is pane.session.active else note
+            )
+        view = pane.transcript.view
+        ref = view.store.refs[view.cursor] if view.cursor is not None else None
+        at = ref[1] if isinstance(ref, tuple) and ref[0] == turn.id else None
+        other = tuple(word.word for word in watching) != words
+        return Shown(words, watching, turn.tokens, at, f"other words {_LATER}" if other else "")
+
+    def _tell_notes(self, watching: tuple[WatchedWord, ...]) -> None:
+        """Say of words of several tokens that the first is watched; once."""
+        news = [word.note for word in watching if word.note and word.note not in self._told]
+        if news:
+            self._told.update(news)
+            self._screen.notify(display_text("\n".join(news)), title="About the watch list", markup=False)
+
+
+def _why_no_figures(pane: Pane, turn: Turn | None) -> str:
+    backend = pane.runner.backend
+    if backend is not None and not backend.capabilities.watch:
+        return f"{display_text(pane.name)} does not tell how likely a word is."
+    if turn is None or (turn is pane.session.active and turn.started is None):
+        return "The figures come with the reply."
+    return f"Not watched in this reply: {_LATER}."

@@ -67,6 +67,17 @@ class JsonEvents:
             "params": params_dict(event.params),
             "seed": event.seed,
             "note": event.note,
+            "watching": [
+                {
+                    "word": word.word,
+                    "id": word.id,
+                    "text": piece_text(word.piece),
+                    "bytes": list(word.piece),
+                    "tokens": word.tokens,
+                    "note": word.note,
+                }
+                for word in event.watching
+            ],
         }
 
     def _token(self, token: Token) -> dict[str, Any]:
@@ -77,14 +88,17 @@ class JsonEvents:
             "bytes": list(token.piece),
             "special": token.special,
             "chunk": token.chunk,
+            "drafted": token.drafted,
             "logprob": token.logprob,
             "prob": token.prob,
             "rank": token.rank,
             "entropy": token.entropy,
             "time_ms": token.time_ms,
             "top": [_candidate(candidate, token) for candidate in token.top],
-            "stages": [
-                {"name": stage.name, "candidates": stage.candidates, "mass": stage.mass} for stage in token.stages
+            "stages": [msgspec.structs.asdict(stage) for stage in token.stages],
+            "watched": [
+                {"id": word.id, "before": word.before, "after": word.after, "cut_by": _stage(token, word.cut_by)}
+                for word in token.watched
             ],
         }
 
@@ -96,8 +110,13 @@ def _candidate(candidate: Candidate, token: Token) -> dict[str, Any]:
         "bytes": list(candidate.piece),
         "logprob": candidate.logprob,
         "prob": candidate.prob,
-        "cut_by": token.stages[candidate.cut_by].name if candidate.cut_by >= 0 else None,
+        "cut_by": _stage(token, candidate.cut_by),
     }
+
+
+def _stage(token: Token, index: int) -> str | None:
+    """Name of the stage that removed something; None for what survived."""
+    return token.stages[index].name if 0 <= index < len(token.stages) else None
 
 
 def _finished(event: Finished) -> dict[str, Any]:
