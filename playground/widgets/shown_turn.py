@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -38,6 +38,8 @@ class Drawing:
     """By turn id, the token at which the reply parts from those of other panes."""
     diffs: TokenDiffs | None = None
     """Show these instead of probabilities."""
+    replay: Mapping[int, Sequence[int]] | None = None
+    """By turn id, the style of each token of a reply that is seen under other parameters; the rest is plain then."""
     clock: Callable[[], float] = time.monotonic
 
     def unfolds(self, turn: Turn) -> bool:
@@ -50,6 +52,9 @@ class Drawing:
 
     def style_of(self, turn: Turn, token: Token, piece: int = 0) -> int:
         """Index of the style of a token, or of one of the pieces that a chunk is drawn in."""
+        if self.replay is not None:
+            styles = self.replay.get(turn.id, ())
+            return styles[token.index] if token.index < len(styles) else TokenStyle.PLAIN
         if self.diffs is None or turn.id not in self.diffs or token.special:
             return items_of.token_style(token, self.mode)
         verdicts = self.diffs[turn.id].get(token.index)
