@@ -196,6 +196,7 @@ def sections() -> list[Section]:
     from playground.screens.figures_screen import FiguresScreen
     from playground.screens.force_dialog import ForceDialog
     from playground.screens.grammar_dialog import GrammarDialog
+    from playground.screens.guessing_dialog import GuessingDialog
     from playground.screens.help import HelpScreen
     from playground.screens.model_picker import ModelPicker
     from playground.screens.preset_picker import PresetPicker
@@ -241,5 +242,6 @@ def sections() -> list[Section]:
         Section("Dialogs with a text", own_bindings(TextDialog)),
         Section("A text in a reply, token by token", own_bindings(ForceDialog)),
         Section("Help", own_bindings(HelpScreen)),
+        Section("What guessing ahead gains", own_bindings(GuessingDialog)),
         Section("Grammar and JSON schema", own_bindings(GrammarDialog)),
     ]
