@@ -9,7 +9,7 @@ from msgspec import structs
 from playground.domain.errors import BadInput
 from playground.domain.events import Finished, StopReason
 from playground.domain.forking import branch_at
-from playground.domain.messages import GenerationRequest, Role
+from playground.domain.messages import GenerationRequest, Prompt, Role
 from playground.domain.sampling import SamplingParams
 from playground.domain.session import Phase, Session, describe_change
 from playground.domain.tokens import Token
@@ -45,26 +45,14 @@ def hold(session: Session) -> None:
     session.active, session.phase = None, Phase.IDLE
 
 
-def check_model(session: Session, reply: Turn) -> None:
-    """Raise BadInput when a reply has tokens that the model which answers now cannot be given."""
-    if reply.tokens and reply.model and reply.model != session.model:
-        raise BadInput(
-            f"This reply was written by {reply.model}, whose tokens are not those of {session.model}.",
-            "Send a prompt, or choose its model with F5.",
-        )
-    if any(token.id is None for token in reply.tokens):
-        raise BadInput("Some tokens of this reply have no number, so the model cannot be given them.", "Send a prompt.")
-
-
-def next_position(session: Session, reply: Turn, params: SamplingParams, asker: int) -> WhatIfRequest:
-    """The question what could come next. Raises BadInput as `check_model` does."""
-    check_model(session, reply)
+def next_position(reply: Turn, prompt: Prompt, params: SamplingParams, asker: int) -> WhatIfRequest:
+    """The question what could come next."""
     ids = tuple(token.id for token in reply.tokens if token.id is not None)
-    return WhatIfRequest(prompt=session.prompt(reply.parent), reply_ids=ids, chosen=None, params=params, asker=asker)
+    return WhatIfRequest(prompt=prompt, reply_ids=ids, chosen=None, params=params, asker=asker)
 
 
-def step(session: Session) -> GenerationRequest:
-    """Ask for one token. Raises BadInput when there is no reply that it could be put behind.
+def step(session: Session, prompt: Prompt) -> GenerationRequest:
+    """Ask for one token behind the reply that waits for it. Raises BadInput when none does.
 
     Each run has samplers of its own. With one seed all of them would draw with the same random number, so the token's
     place is added to it: the same steps give the same tokens, though not those of a reply that is written in one go.
@@ -72,9 +60,9 @@ def step(session: Session) -> GenerationRequest:
     reply = waiting(session)
     if reply is None:
         raise ended()
-    check_model(session, reply)
     note_change(session, reply)
-    request = session.continue_reply()
+    reply.problem = None
+    request = session.go_on(reply, prompt)
     seed = session.params.seed
     seed = None if seed is None else (seed + len(reply.tokens)) % _SEEDS
     return structs.replace(request, params=structs.replace(request.params, max_tokens=1, seed=seed))

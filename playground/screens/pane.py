@@ -17,7 +17,7 @@ from playground.domain.forking import begun, branch_at, text_of
 from playground.domain.messages import GenerationRequest, Prompt, Role
 from playground.domain.models import ModelCard
 from playground.domain.session import Session
-from playground.domain.stepping import hold, tidy
+from playground.domain.stepping import hold, note_change, tidy
 from playground.domain.tokens import Token
 from playground.domain.transcript import Turn
 from playground.screens.tuning import Tuning
@@ -62,6 +62,8 @@ class Pane:
         """What to do when there is no model."""
         self.stepping = False
         """True while replies are written token by token: they wait for each."""
+        self.single = 0
+        """Id of the last run that was for one token alone."""
         self.draft_tokens = 0
         """Length of what is in the editor; 0 when it is empty or not counted yet."""
         self.perplexity = Perplexity()
@@ -177,6 +179,7 @@ class Pane:
         await self._quiet()
         reply = branch_at(self.session.transcript, turn, at, tokens, beginning)
         reply.notes += [note] if note else []
+        note_change(self.session, reply)
         self._start(self.session.go_on(reply, prompt))
         return reply
 
@@ -201,7 +204,11 @@ class Pane:
         """Stop the reply that is being written, if there is one, and take what still comes."""
         await self.runner.stop()
         await self.runner.settle()
-        self._aside += self.runner.drain()
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Take what is there without waiting for the next frame, which is told of it all the same."""
+        self._aside += self._applied()
         self.sync()
 
     def need_model(self) -> Backend:
@@ -262,9 +269,7 @@ class Pane:
 
     def drain(self) -> list[Event]:
         """Apply what came from the model and bring the transcript up to date."""
-        events, self._aside = [*self._aside, *self.runner.drain()], []
-        if events and self.stepping:
-            tidy(self.session)
+        events, self._aside = [*self._aside, *self._applied()], []
         tree = self.session.transcript
         head = tree.turns.get(tree.head) if tree.head is not None else None
         # Panes beside this one may have added a version, or write the reply that is on screen here.
@@ -272,6 +277,12 @@ class Pane:
         if events or seen != self._seen:
             self._seen = seen
             self.sync()
+        return events
+
+    def _applied(self) -> list[Event]:
+        events = self.runner.drain()
+        if any(event.stream == self.single for event in events):
+            tidy(self.session)
         return events
 
     def take_back(self, problem: Problem) -> str:

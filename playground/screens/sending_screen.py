@@ -245,9 +245,11 @@ class SendingScreen(PanesScreen):
     def book(self, pane: Pane, events: Sequence[Event]) -> None:
         """Enter replies that ended into the books."""
         card = pane.runner.answering
-        if card is None or pane.stepping:  # a run of one token is no reply, and costs nothing where there are such
+        if card is None:
             return
         for event in events:
+            if event.stream == pane.single:  # one token is no reply, and costs nothing where there are such runs
+                continue
             if isinstance(event, Finished):
                 self.attempt_later(partial(self.accounts.settle, card, event), "books")
             elif isinstance(event, Failed) and pane.has_words:

@@ -14,6 +14,7 @@ from playground.domain import stepping as steps
 from playground.domain.errors import BadInput, Superseded, Unsupported
 from playground.domain.events import Failed
 from playground.domain.forking import branch_at
+from playground.domain.messages import Role
 from playground.domain.transcript import Turn
 from playground.domain.what_if import WhatIf
 from playground.screens.pane import REFUSALS, Pane
@@ -86,20 +87,26 @@ class Stepping:
         self._screen.draw_soon()
 
     async def _answer(self, pane: Pane, reply: Turn, asker: int) -> WhatIf:
-        backend, place = self._able(pane), self._place(pane)
+        backend, place = self._able(pane, reply), self._place(pane)
         position, params = (reply.id, len(reply.tokens)), pane.tuning.pending or pane.session.params
-        question = steps.next_position(pane.session, reply, params, asker)
+        question = steps.next_position(reply, pane.prompt_of(reply), params, asker)
         answer = await backend.what_if(question)
         if (reply.id, len(reply.tokens)) == position:
             place.answer, place.answer_to = answer, position
         return answer
 
-    def _able(self, pane: Pane) -> Backend:
+    def _able(self, pane: Pane, reply: Turn | None) -> Backend:
+        """The model, if it can be led through this reply. Raises BadInput, Unsupported."""
         backend = pane.need_model()
         able = backend.capabilities
         if not (able.what_if and able.fork):
             missing = "fork" if not able.fork else "what_if"
             raise Unsupported(f"{pane.name} cannot be led token by token.", able.why_not(missing))
+        if reply is not None and pane.is_foreign(reply, reply.tokens):
+            raise BadInput(
+                f"{reply.model or 'Another model'} wrote this reply, in tokens that {pane.name} does not have.",
+                "Send a prompt, or load that model again with F5.",
+            )
         return backend
 
     # -- on and off --------------------------------------------------------------------------------------------
@@ -111,11 +118,11 @@ class Stepping:
 
     async def _begin(self, pane: Pane) -> None:
         screen, tree = self._screen, pane.session.transcript
-        self._able(pane)
         view = pane.transcript.view
         ref = view.store.refs[view.cursor] if view.cursor is not None else None
-        await pane.end_reply()
         turn = tree.turns.get(ref[0]) if isinstance(ref, tuple) else None
+        self._able(pane, turn or tree.last(Role.ASSISTANT))
+        await pane.end_reply()
         if turn is not None and isinstance(ref, tuple) and ref[1] + 1 < len(turn.kept_tokens):
             branch = branch_at(tree, turn, ref[1] + 1, [])
             branch.model, branch.params = turn.model, turn.params
@@ -195,9 +202,14 @@ class Stepping:
             place.lock.release()
 
     async def _draw(self, pane: Pane) -> None:
-        self._able(pane)
+        reply = steps.waiting(pane.session)
+        if reply is None:
+            raise steps.ended()
+        self._able(pane, reply)
         await self._screen.take_change(pane)
-        pane.runner.start(steps.step(pane.session))
+        request = steps.step(pane.session, pane.prompt_of(reply))
+        pane.single = request.stream
+        pane.runner.start(request)
         await self._settle(pane)
 
     async def _choose(self, choice: int, pane: Pane) -> None:
