@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from rich.segment import Segment
 from rich.style import Style
@@ -16,8 +16,11 @@ from textual.geometry import Region
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from playground.widgets.token_layout import NEWLINE_MARK, Piece, TokenLayout
+from playground.widgets.token_layout import NEWLINE_MARK, Line, Piece, TokenLayout
 from playground.widgets.token_store import TokenStore
+
+KEEP_STRIPS: Final = 300
+"""Lines that stay drawn; one takes some 9 KB, so a long transcript that was seen as a whole cannot keep them all."""
 
 
 class TokenCanvas(ScrollView):
@@ -40,6 +43,8 @@ class TokenCanvas(ScrollView):
         self._palette: list[Style] = []
         self._looks: list[Style] = []
         self._faint = self._base = Style.null()
+        self._drawn: dict[Line, None] = {}
+        """Lines that were drawn, the one that was drawn last at the end."""
 
     def set_palette(self, styles: Sequence[Style]) -> None:
         """Draw with these styles from now on; the style of an item is an index into them."""
@@ -92,8 +97,8 @@ class TokenCanvas(ScrollView):
     def _redraw(self) -> None:
         # The styles of the component classes come only after the notice, so they are asked for when something is drawn.
         self._looks = []
-        for line in self.wrapping.lines:
-            line.drawn = None
+        while self._drawn:
+            self._drawn.popitem()[0].drawn = None
         self.refresh()
 
     def _strip(self, y: int, width: int) -> Strip:
@@ -103,7 +108,17 @@ class TokenCanvas(ScrollView):
         strip: Strip | None = line.drawn
         if strip is None or strip.cell_length != width:
             strip = line.drawn = self._draw(line.pieces, line.width, width)
+            self._keep(line)
         return strip
+
+    def _keep(self, line: Line) -> None:
+        """This line was drawn: the one whose turn was longest ago gives its memory back."""
+        self._drawn.pop(line, None)
+        self._drawn[line] = None
+        if len(self._drawn) > KEEP_STRIPS:
+            oldest = next(iter(self._drawn))
+            del self._drawn[oldest]
+            oldest.drawn = None
 
     def _draw(self, pieces: Sequence[Piece], used: int, width: int) -> Strip:
         if not self._looks:

@@ -13,8 +13,6 @@ from playground.widgets.token_canvas import TokenCanvas
 from playground.widgets.token_layout import TokenLayout
 from playground.widgets.token_store import Item, TokenStore
 
-KEEP_STRIPS: Final = 300
-"""Lines above the window that stay drawn; the others give their memory back."""
 SCROLLBAR_SECONDS: Final = 0.25
 """Least time between two updates of the scrollbar, which costs as much as the text."""
 REWRAP_SECONDS: Final = 0.12
@@ -167,8 +165,6 @@ class TokenScroll(TokenCanvas):
             self._bar_timer = self._bar_timer or self.set_timer(SCROLLBAR_SECONDS, self._sync_scrollbar)
         top, bottom = self.scroll_offset.y, self.max_scroll_y
         if top > bottom or (self.follow and top != bottom):
-            for line in self.wrapping.lines[max(0, top - KEEP_STRIPS) : max(0, bottom - KEEP_STRIPS)]:
-                line.drawn = None
             self.set_scroll(None, bottom)
             self.scroll_target_y = bottom
             self._refresh_text(0, self.size.height)

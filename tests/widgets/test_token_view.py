@@ -15,8 +15,8 @@ from textual.message import Message
 from textual.pilot import Pilot
 
 from playground.widgets.colour_scale import PALETTE_SIZE, TokenStyle
+from playground.widgets.token_canvas import KEEP_STRIPS
 from playground.widgets.token_layout import MIN_WRAP, TokenLayout
-from playground.widgets.token_scroll import KEEP_STRIPS
 from playground.widgets.token_store import TokenStore
 from playground.widgets.token_view import Item, TokenMessage, TokenView
 
@@ -313,16 +313,39 @@ async def test_a_storm_of_resizes_loses_nothing() -> None:
         assert view.scroll_offset.y == view.max_scroll_y
 
 
-async def test_lines_far_above_the_window_give_their_drawing_back() -> None:
+def drawn(view: TokenView) -> list[int]:
+    return [number for number, line in enumerate(view.wrapping.lines) if line.drawn is not None]
+
+
+async def test_lines_that_were_drawn_long_ago_give_their_drawing_back() -> None:
     app = Host()
     async with app.run_test(size=(30, 8)) as pilot:
         view = app.view
-        for start in range(0, 12_000, 400):
-            view.extend(tokens(400, start))
+        for start in range(0, 12_000, 100):
+            view.extend(tokens(100, start))
             await pilot.pause()
-        drawn = sum(line.drawn is not None for line in view.wrapping.lines)
         assert len(view.wrapping.lines) > 4 * KEEP_STRIPS
-        assert drawn <= KEEP_STRIPS + 2 * view.size.height + 200
+        assert len(drawn(view)) <= KEEP_STRIPS
+        view.follow = False
+        while view.scroll_offset.y:
+            view.scroll_relative(y=-100, animate=False)
+            await pilot.pause()
+            assert len(drawn(view)) <= KEEP_STRIPS
+        assert drawn(view)[: view.size.height] == list(range(view.size.height)), "what is in sight stays drawn"
+
+
+async def test_a_line_that_is_drawn_again_and_again_pushes_no_other_out() -> None:
+    app = Host(*tokens(20), Item("\n", 0, "end"))
+    async with app.run_test(size=(30, 8)) as pilot:
+        view = await settled(pilot)
+        for number in range(KEEP_STRIPS + 10):
+            view.extend([Item("" if number % 2 else ".", 0, f"d{number}")])
+            view.truncate(len(view.store) - 1)
+            app.rows()
+        first = view.wrapping.lines[0].drawn
+        app.rows()
+        assert first is not None
+        assert view.wrapping.lines[0].drawn is first
 
 
 def test_an_item_costs_at_most_200_bytes_beyond_its_text() -> None:
