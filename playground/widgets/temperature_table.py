@@ -211,4 +211,6 @@ def short_percent(share: float | None) -> str:
 def short_count(count: int, width: int) -> str:
     """A number of candidates; in thousands where the whole of it has no room."""
     whole = f"{count:,}"
-    return whole if len(whole) <= width else f"{count / 1000:.0f}k"
+    if len(whole) <= width:
+        return whole
+    return f"{count / 1000:.1f}k" if count < 10_000 else f"{count / 1000:.0f}k"

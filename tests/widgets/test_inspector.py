@@ -4,11 +4,13 @@ import msgspec
 import pytest
 from textual.app import ComposeResult
 
-from playground.domain.tokens import Stage
+from playground.domain.tokens import Stage, Token
+from playground.domain.what_if import TEMPERATURES, Column
 from playground.widgets.candidate_row import chosen_index
 from playground.widgets.candidates import CandidateList
 from playground.widgets.funnel import Funnel, levels
 from playground.widgets.inspector import Inspector
+from playground.widgets.temperature_table import SideBySide, TemperatureTable
 from tests.widgets.support import BARE, Stand, make_token, screen_text
 
 N_VOCAB = 49152
@@ -278,3 +280,83 @@ async def test_following_a_stream_never_lays_the_screen_out(monkeypatch: pytest.
             inspector.show(make_token(index, chosen=index % 6, extra=4 + index % 2), N_VOCAB)
             await pilot.pause()
         assert not layouts
+
+
+def compared(token: Token, *words: str, asked: bool = True) -> SideBySide:
+    shares = [(1.0, 0.0, 0.0), (0.61, 0.3, 0.09), (0.52, 0.22, 0.26), (0.2, 0.0004, 0.15)]
+    columns = tuple(
+        Column(temperature, (*share, *(0.0,) * 20)[: len(token.top)], 3 * 10**row)
+        for row, (temperature, share) in enumerate(zip(TEMPERATURES, shares, strict=True))
+    )
+    return SideBySide(token, columns if asked else (), 1.0, words)
+
+
+@pytest.mark.parametrize("width", [26, 28, 34, 36, 52, 58, 100])
+async def test_the_same_token_stands_at_four_temperatures(width: int) -> None:
+    app = Stand(TemperatureTable)
+    async with app.run_test(size=(width, 30)) as pilot:
+        table, token = app.query_one(TemperatureTable), make_token(chosen=5)
+        table.show(compared(token), 4)
+        await pilot.pause()
+        assert table.size.height == 4 + 2
+        text = [table.render_line(y).text for y in range(table.size.height)]
+        assert all(table.render_line(y).cell_length == width for y in range(table.size.height))
+        assert text[0].split()[1:] == ["0", "0.5", "1", "1.5"]
+        assert "100%" in text[1]
+        assert "61%" in text[1] or "61.0%" in text[1]
+        assert "█" in text[1] or "━" in text[1] or width < 34
+        assert text[4].startswith("▸ ␛"), "the chosen one stands there, however unlikely it was"
+        assert text[5].split() == ["left", "3", "30", "300", "3,000" if width >= 52 else "3.0k"]
+        assert "<.1%" in text[2] or "0.04%" in text[2]
+
+
+async def test_while_the_model_is_asked_the_table_has_its_rows_and_a_refusal_its_words() -> None:
+    app = Stand(TemperatureTable)
+    async with app.run_test(size=(40, 30)) as pilot:
+        table, token = app.query_one(TemperatureTable), make_token()
+        table.show(compared(token, asked=False), 4)
+        await pilot.pause()
+        assert table.size.height == 6
+        assert "asking the model" in table.render_line(5).text
+        table.show(SideBySide(token, words=("No what-if: \x1b[31mthe server does not tell.",), refused=True), 4)
+        await pilot.pause()
+        assert "No what-if" in table.render_line(0).text
+        assert "\x1b" not in screen_text(app)
+        assert "asking" not in screen_text(app)
+
+
+@pytest.mark.parametrize(
+    ("height", "shown"), [(14, False), (18, False), (22, False), (30, True), (33, True), (60, True)]
+)
+async def test_the_table_comes_where_the_list_keeps_its_rows(height: int, shown: bool) -> None:
+    app = Stand(Inspector)
+    async with app.run_test(size=(38, height)) as pilot:
+        inspector, token = app.query_one(Inspector), make_token(extra=4)
+        inspector.show(token, N_VOCAB, "what if", recorded=token, table=compared(token, "A word of warning."))
+        await pilot.pause()
+        assert ("left" in screen_text(app)) == shown
+        candidates = inspector.query_one(CandidateList)
+        if shown:
+            assert candidates.size.height >= 7
+            assert inspector.max_scroll_y == 0
+            assert "A word of warning." in screen_text(app)
+        inspector.action_temperatures()
+        await pilot.pause()
+        assert ("left" in screen_text(app)) != shown
+        assert ("vocabulary" in screen_text(app)) == shown, "it takes the funnel's place"
+        assert "was 22.0%" in screen_text(app)
+
+
+async def test_a_position_without_a_token_is_said_to_be_open() -> None:
+    token = msgspec.structs.replace(make_token(), id=None, piece=b"", logprob=None, prob=None, rank=None)
+    app = Stand(Inspector)
+    async with app.run_test(size=(60, 40)) as pilot:
+        app.query_one(Inspector).show(token, N_VOCAB, "next", table=compared(token))
+        await pilot.pause()
+        assert "not chosen yet" in screen_text(app)
+        assert "next" in screen_text(app)
+
+
+def test_what_could_not_come_is_not_picked() -> None:
+    level = levels(msgspec.structs.replace(make_token(), prob=0.0), N_VOCAB)[-1]
+    assert (level.candidates, level.mass) == (0, 0.0)
