@@ -166,9 +166,7 @@ class Peak:
         if self._best is None:
             return f"{word}: not seen"
         index, found = self._best
-        return (
-            f"{word}: {figure(found.before)} at most, at token {index}; {figure(found.after)} after the samplers there"
-        )
+        return f"{word}: {figure(found.before)} at most, at token {index}; {figure(found.after)} after the samplers"
 
 
 def figure(probability: float | None) -> str:

@@ -26,8 +26,8 @@ def test_json_has_everything_that_was_seen() -> None:
     assert (started["prompt_tokens"] > 0, started["cached_tokens"]) == (True, 0)
     for index, token in enumerate(tokens):
         assert list(token) == [
-            "event", "index", "id", "text", "bytes", "special", "chunk", "logprob", "prob", "rank", "entropy",
-            "time_ms", "top", "stages",
+            "event", "index", "id", "text", "bytes", "special", "chunk", "drafted", "logprob", "prob", "rank",
+            "entropy", "time_ms", "top", "stages", "watched",
         ]  # fmt: skip
         assert (token["event"], token["index"]) == ("token", index)
         assert bytes(token["bytes"]).decode() == token["text"]
@@ -38,7 +38,7 @@ def test_json_has_everything_that_was_seen() -> None:
             assert (candidate["prob"] == 0.0) or candidate["cut_by"] is None
         assert [stage["name"] for stage in token["stages"]][-1] == "dist"
         for stage in token["stages"]:
-            assert list(stage) == ["name", "candidates", "mass"]
+            assert list(stage) == ["name", "candidates", "mass", "at_least"]
             assert 0 < stage["mass"] <= 1
         assert sum(math.exp(candidate["logprob"]) for candidate in token["top"]) <= 1.0001
     assert finished["event"] == "finished"
@@ -190,3 +190,48 @@ def test_what_the_template_could_not_take_is_told(tiny_models: object) -> None:
     result = run("run", "--model", str(tiny_models("chat")), "--system", "so", "--prompt", "the water", *GREEDY)
     assert result.status == 0
     assert "system message" in result.error
+
+
+def test_watched_words_are_told_with_each_token_and_named_at_the_start() -> None:
+    words = ("--watch", " river", "--watch", " hippopotamus!", "--watch", "#28")
+    result = run("run", "--raw", "--prompt", STORY, "--seed", "1", "--max-tokens", "4", "--json", *words)
+    started, *tokens, _finished = result.objects
+    assert [(word["word"], word["text"]) for word in started["watching"]] == [
+        (" river", " river"),
+        (" hippopotamus!", " hipp"),
+        ("#28", ","),
+    ]
+    assert [word["tokens"] > 1 for word in started["watching"]] == [False, True, False]
+    for token in tokens:
+        assert [word["id"] for word in token["watched"]] == [word["id"] for word in started["watching"]]
+        for word in token["watched"]:
+            assert 0.0 < word["before"] < 1.0
+            assert (word["after"] == 0.0) == (word["cut_by"] is not None)
+        chosen = [word for word in token["watched"] if word["id"] == token["id"]]
+        for word in chosen:
+            assert word["before"] == pytest.approx(math.exp(token["logprob"]), rel=1e-5)
+            assert word["after"] == token["prob"]
+    again = run("run", "--raw", "--prompt", STORY, "--seed", "1", "--max-tokens", "4", *words)
+    assert again.out == "".join(token["text"] for token in tokens) + "\n"
+    first, *peaks = again.err.splitlines()
+    assert 'the first one, " hipp"' in first.replace("'", '"')
+    assert [line.split(":")[1].strip() for line in peaks] == [
+        'watched " river"',
+        'watched " hippopotamus!"',
+        "watched #28",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("",), "A watched word is empty."),
+        (("#99999999",), "is not one of this model"),
+        (tuple("abcdefghi"), "9 words are too many."),
+    ],
+    ids=["empty", "unknown", "too many"],
+)
+def test_words_that_cannot_be_watched_are_refused_before_anything_runs(words: tuple[str, ...], sentence: str) -> None:
+    result = run("run", "--prompt", "Hi", *(part for word in words for part in ("--watch", word)))
+    assert (result.status, result.out) == (2, "")
+    assert sentence in result.error

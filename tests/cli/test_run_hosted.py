@@ -152,3 +152,12 @@ async def test_ctrl_c_ends_it_and_keeps_what_came(fake: FakeApi) -> None:
     assert process.returncode == 130
     assert (out, err) == (b"\n", b"")
     await asyncio.wait_for(fake.until_open(0), 5)
+
+
+async def test_a_hosted_model_cannot_watch_words_and_says_so_before_it_is_called(fake: FakeApi) -> None:
+    for api in ("box", "claude"):
+        result = await ask(f"{api}/m:ok", "--watch", " Yes")
+        assert result.status != 0
+        assert result.out == ""
+        assert "does not tell how likely a word of your choice is" in result.error
+    assert not [request for request in fake.requests if request.method == "POST"]
