@@ -44,6 +44,7 @@ SAMPLES = 300
 SIZE = (120, 40)
 WATCH = (" the", " water")
 STREAM = 1
+PATIENCE_S = 120
 GOAL_A_TOKEN, GOAL_MB = 2048, 150
 PROMPT = "Tell me a story about a lighthouse keeper who finds a letter. Then explain it, with a list."
 FRAME = 64
@@ -186,12 +187,13 @@ async def of_the_app(path: Path, count: int) -> dict[str, float]:
     presets, _ = load_presets()
     preset = find_preset(presets, DEFAULT_PRESET)
     app = PlaygroundApp(Settings(), model="", presets=presets, preset=preset, params=starting_params(preset))
-    async with app.run_test(size=SIZE) as pilot:
+    async with asyncio.timeout(PATIENCE_S), app.run_test(size=SIZE) as pilot:
         screen = app.get_default_screen()
         while not screen.furnished or screen.pane.runner.backend is None:
             await pilot.pause(0.1)
         pane = screen.pane
-        pane.attach(Pipe(screen.pane.runner.backend, path))
+        view = pane.transcript.view
+        pane.attach(Pipe(pane.need_model(), path))
         pane.session.watch = WATCH
         await pilot.pause(0.5)
         before = resident()
@@ -199,14 +201,18 @@ async def of_the_app(path: Path, count: int) -> dict[str, float]:
         pane.session.stream = STREAM
         while pane.session.busy:
             await pilot.pause(0.05)
-        await pilot.press("ctrl+home", *["pagedown"] * 20)
         await pilot.pause(0.5)
         after = resident()
+        view.follow = False
+        while view.scroll_offset.y:  # everything was on the screen once
+            view.scroll_relative(y=-view.size.height, animate=False)
+            await pilot.pause()
+        seen = resident()
         reply = pane.session.transcript.path()[-1]
         assert len(reply.tokens) == count
-        assert len(pane.transcript.view.store) > count
+        assert len(view.store) > count
         await screen.pool.close_all()
-    return {"before": before, "after": after, "a token": (after - before) / count}
+    return {"before": before, "after": after, "seen": seen, "a token": (after - before) / count}
 
 
 def imports() -> dict[str, float]:
@@ -249,7 +255,11 @@ def main(count: int, rounds: int) -> None:
             print(f"  captured: {alone['traced']:,.0f} bytes a token traced, {alone['rss']:,.0f} resident")
             print(f"  decode and apply: {alone['us']:.1f} us a token")
             print(f"  with the view: {app['a token']:,.0f} bytes a token resident")
-            print(f"  the app: {app['before'] / 1e6:.1f} MB before, {app['after'] / 1e6:.1f} MB after", flush=True)
+            print(
+                f"  the app: {app['before'] / 1e6:.1f} MB before, {app['after'] / 1e6:.1f} MB after, "
+                f"{app['seen'] / 1e6:.1f} MB once all of it was seen",
+                flush=True,
+            )
     print("  ".join(f"{name} {size / 1e6:.1f} MB" for name, size in measured("imports").items()))
 
 
