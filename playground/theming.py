@@ -19,7 +19,7 @@ from textual.color import BLACK, WHITE, Color, ColorParseError, Lab, lab_to_rgb,
 from textual.theme import Theme
 
 from playground.domain.errors import ConfigError
-from playground.widgets.colour_scale import LEVELS, PALETTE_SIZE, TokenStyle
+from playground.widgets.colour_scale import GUESSED, LEVELS, PALETTE_SIZE, TokenStyle
 
 MIN_CONTRAST: Final = 4.5
 """Least contrast between text and its background (WCAG 2, level AA)."""
@@ -159,6 +159,8 @@ def token_palette(variables: Mapping[str, str]) -> list[Style]:
         styles[level] = Style.from_color(readable_on(background, texts).rich_color, background.rich_color)
     for style, (name, attributes) in _NAMED.items():
         styles[style] = Style(color=Color.parse(variables[name]).rich_color) + Style.parse(attributes)
+    for level in range(TokenStyle.PLAIN + 1):
+        styles[GUESSED + level] = styles[level] + Style(underline=True)
     return styles
 
 

@@ -46,7 +46,7 @@ class GuessingDialog(ModalScreen[None]):
     def __init__(self, measuring: Measuring) -> None:
         super().__init__()
         self._measuring = measuring
-        self._running = True
+        self._at_work = True
         self._problem = ""
 
     def compose(self) -> ComposeResult:
@@ -78,17 +78,17 @@ class GuessingDialog(ModalScreen[None]):
             await self._measuring.run(self._draw)
         except PlaygroundError as error:
             self._problem = str(error)
-        self._running = False
+        self._at_work = False
         self._draw()
 
     def _draw_progress(self) -> None:
-        if self._running:
+        if self._at_work:
             self._draw()
 
     def _draw(self) -> None:
         measuring = self._measuring
         gain = summed_up(measuring.runs)
-        if self._running:
+        if self._at_work:
             share = measuring.done_share
             said = f"{thin_bar(share, _BAR)} {share:4.0%}  run {min(len(measuring.runs) + 1, PAIRS * 2)} of {PAIRS * 2}"
         elif self._problem:
@@ -101,13 +101,13 @@ class GuessingDialog(ModalScreen[None]):
         self.query_one("#guessing-figures", Static).update(_figures(gain))
         self.query_one("#guessing-verdict", Static).update(Content(display_text(said)))
         box = self.query_one(Vertical)
-        box.border_subtitle = Content("esc stops" if self._running else "esc closes")
+        box.border_subtitle = Content("esc stops" if self._at_work else "esc closes")
 
     async def action_leave(self) -> None:
         """Stop, or close when nothing runs."""
-        if self._running and not self._measuring.stopped:
+        if self._at_work and not self._measuring.stopped:
             await self._measuring.stop()
-        elif not self._running:
+        elif not self._at_work:
             self.dismiss()
 
 

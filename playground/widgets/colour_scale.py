@@ -72,7 +72,10 @@ VERDICT_STYLES: Final = {
     Verdict.IMPOSSIBLE: TokenStyle.GONE,
     Verdict.UNSURE: TokenStyle.UNSURE,
 }
-PALETTE_SIZE: Final = LEVELS + len(TokenStyle)
+GUESSED: Final = 64
+"""Added to the style of a token that was guessed ahead: the same colours, underlined."""
+PALETTE_SIZE: Final = GUESSED + TokenStyle.PLAIN + 1
+"""Styles of the scale and the named ones; behind them, from `GUESSED` on, those of guessed tokens."""
 
 
 def level_of_probability(p: float | None) -> int:

@@ -21,7 +21,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from playground.widgets.bars import EIGHTHS
-from playground.widgets.colour_scale import LEVELS
+from playground.widgets.colour_scale import GUESSED, LEVELS
 from playground.widgets.token_layout import Line
 from playground.widgets.token_view import TokenView
 
@@ -29,6 +29,8 @@ UPDATE_SECONDS: Final = 0.25
 """Least time between two looks at a transcript that grows or is scrolled."""
 POWER: Final = 6
 """Of the mean that stands for a stretch: near to its highest surprise, yet how many there are still counts."""
+_LEVEL: Final = [style % GUESSED if style % GUESSED < LEVELS else None for style in range(256)]
+"""By the style of a token its level on the scale; None for one that nothing was measured for."""
 TOOLTIP: Final = """\
 The whole conversation from top to bottom, in the colours of its tokens: a long bar is a surprising stretch.
 The lighter part is what is in sight. A click goes to the most surprising token there."""
@@ -63,11 +65,13 @@ class LineSums:
         powers, counts = self._powers[-1], self._counts[-1]
         styles = self._view.store.styles
         for line in lines[keep:]:
+            before = -1
             for item, _, _ in line.pieces:
-                level = styles[item]
-                if level < LEVELS:
+                level = _LEVEL[styles[item]]
+                if level is not None and item != before:
                     powers += (LEVELS - 1 - level) ** POWER
                     counts += 1
+                before = item
             self._powers.append(powers)
             self._counts.append(counts)
         self._lines += lines[keep:]
@@ -211,5 +215,7 @@ class EdgeStrip(Widget):
     def _most_surprising(self, top: int, bottom: int) -> int | None:
         styles, refs = self._view.store.styles, self._view.store.refs
         items = [item for line in self._view.wrapping.lines[top:bottom] for item, _, _ in line.pieces]
-        measured = [item for item in items if styles[item] < LEVELS and refs[item] is not None]
-        return min(measured, key=lambda item: styles[item], default=None)
+        levels = {
+            item: level for item in items if refs[item] is not None and (level := _LEVEL[styles[item]]) is not None
+        }
+        return min(levels, key=levels.__getitem__, default=None)

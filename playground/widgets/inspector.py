@@ -210,7 +210,8 @@ def _came(token: Token, width: int) -> str:
     if not token.time_ms:
         return ""
     seconds = f"{token.time_ms / 1000:,.2f} s"
-    return f"{seconds} after sending" if width >= 52 else f"sent +{seconds}"
+    guessed = "guessed ahead, " if token.drafted and width >= 52 else "guessed, " if token.drafted else ""
+    return f"{guessed}{seconds} after sending" if width >= 52 else f"{guessed}sent +{seconds}"
 
 
 def _short_figures(shown: Shown) -> Content:

@@ -40,6 +40,8 @@ class Drawing:
     """Show these instead of probabilities."""
     replay: Mapping[int, Sequence[int]] | None = None
     """By turn id, the style of each token of a reply that is seen under other parameters; the rest is plain then."""
+    guessed: bool = False
+    """True once a token was drawn that was guessed ahead."""
     clock: Callable[[], float] = time.monotonic
 
     def unfolds(self, turn: Turn) -> bool:
@@ -55,6 +57,7 @@ class Drawing:
         if self.replay is not None:
             styles = self.replay.get(turn.id, ())
             return styles[token.index] if token.index < len(styles) else TokenStyle.PLAIN
+        self.guessed = self.guessed or token.drafted
         if self.diffs is None or turn.id not in self.diffs or token.special:
             return items_of.token_style(token, self.mode)
         verdicts = self.diffs[turn.id].get(token.index)
@@ -181,8 +184,8 @@ class ShownTurn:
         new, marks = turn.tokens[self.tokens : shown], [mark for mark in turn.marks[self._marks :] if mark.at < shown]
         before: dict[int, list[Item]] = {}
         for index in range(self.tokens, shown) if turn.by_hand else ():
-            if (index in turn.by_hand) != (index - 1 in turn.by_hand):
-                before[index] = [items_of.hand_item(begins=index in turn.by_hand)]
+            if edge := items_of.hand_edge(turn.by_hand, index):
+                before[index] = [edge]
         self.tokens, self._marks = shown, self._marks + len(marks)
         for mark in marks:
             before.setdefault(mark.at, []).append(items_of.mark_item(mark))

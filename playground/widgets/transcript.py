@@ -22,6 +22,7 @@ from playground.widgets.shown_turn import Drawing, TokenDiffs
 from playground.widgets.token_store import Item
 from playground.widgets.token_view import TokenView
 
+GUESSED_LEGEND: Final = "underlined: guessed ahead"
 DIFF_LEGEND: Final = "underlined: only this reply says it"
 
 
@@ -166,7 +167,7 @@ class TranscriptPane(Vertical):
         elif self.drawing.diffs is not None:
             self._legend.explain(DIFF_LEGEND, scale=False)
         elif self.mode is ColourMode.OFF or (anywhere and at_last):
-            self._legend.explain("", scale=True)
+            self._legend.explain(GUESSED_LEGEND if self.drawing.guessed else "", scale=True)
         elif not anywhere:
             self._legend.explain(f"no {self.mode} given for these tokens", scale=False)
         else:

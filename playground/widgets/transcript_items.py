@@ -10,7 +10,7 @@ from playground.domain.messages import Role
 from playground.domain.tokens import TextDecoder, Token
 from playground.domain.transcript import Mark, Turn
 from playground.widgets.bars import UNKNOWN
-from playground.widgets.colour_scale import ColourMode, TokenStyle, level_of_token
+from playground.widgets.colour_scale import GUESSED, ColourMode, TokenStyle, level_of_token
 from playground.widgets.status_bar import dollars
 from playground.widgets.token_store import Item
 
@@ -91,9 +91,12 @@ def divergence_note(index: int) -> str:
     return f"≠ parts from the other panes at token {index + 1:,}"
 
 
-def hand_item(*, begins: bool) -> Item:
-    """Where tokens begin that a person put there, and where the model goes on."""
-    return Item("✎" if begins else "▏", TokenStyle.MARK, None, "")
+def hand_edge(by_hand: set[int], index: int) -> Item | None:
+    """What stands before a token with which a run begins that a person put there, or behind a longer one of them."""
+    here, before = index in by_hand, index - 1 in by_hand
+    if here == before or (before and index - 2 not in by_hand):
+        return None
+    return Item("✎" if here else "▏", TokenStyle.MARK, None, "")
 
 
 def mark_item(mark: Mark) -> Item:
@@ -123,7 +126,9 @@ def token_item(turn_id: int, token: Token, text: str, style: int) -> Item:
 
 def token_style(token: Token, mode: ColourMode) -> int:
     """Index of the style a token is drawn in."""
-    return TokenStyle.SPECIAL if token.special else level_of_token(token, mode)
+    if token.special:
+        return TokenStyle.SPECIAL
+    return level_of_token(token, mode) + (GUESSED if token.drafted else 0)
 
 
 def end_note(turn: Turn, *, buffered: bool = False) -> str:
@@ -153,6 +158,11 @@ def end_note(turn: Turn, *, buffered: bool = False) -> str:
     ]
     if buffered and timings.ttft_ms is not None and timings.total_ms is not None:
         facts[1] = f"seen whole after {timings.total_ms / 1000:,.1f} s, growing from {timings.ttft_ms / 1000:,.1f} s"
+    if usage.drafted_tokens:
+        drafted, right = usage.drafted_tokens, usage.accepted_tokens or 0
+        facts.append(f"guessed ahead {drafted:,}, {right:,} right: {right / drafted:.0%}")
+    elif usage.drafted_tokens is not None:
+        facts.append("nothing to guess ahead")
     if usage.cost:
         facts.append(about + dollars(usage.cost))
     if usage.cached_tokens:
