@@ -83,7 +83,7 @@ def branch_at(
 ) -> Turn:
     """Add a version of a reply that shares its first `at` tokens and goes on with `tokens`, put there by hand.
 
-    It becomes the head. The parameters' changes up to the fork are taken over. `beginning` stands in place of those
+    It becomes the head, with the parameters that were in force at the fork. `beginning` stands in place of the shared
     tokens where the model that goes on splits their text otherwise.
     """
     kept = turn.tokens[:at] if beginning is None else beginning
@@ -92,6 +92,7 @@ def branch_at(
     if beginning is None:
         reply.marks = [mark for mark in turn.marks if mark.at <= at]
         reply.by_hand = {index for index in turn.by_hand if index < at}
+        reply.params = next((mark.params for mark in reversed(reply.marks) if mark.params is not None), turn.params)
     reply.by_hand |= set(range(len(kept), len(kept) + len(tokens)))
     return reply
 

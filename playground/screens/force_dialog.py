@@ -165,6 +165,8 @@ class ForceDialog(ModalScreen[Forced | None]):
 
     def action_accept(self) -> None:
         """Take the text, unless it cannot be taken."""
+        if self._timer is not None:
+            self._timer.stop()  # a look at the tokens would take the place of this one
         self._accept()
 
     @work(exclusive=True)

@@ -86,6 +86,9 @@ class Forks:
             view.move_to(view.store.refs.index(first))
             view.follow = True  # the cursor stays, and what is written now stays in sight
             view.focus()
+        if not pane.stepping:
+            await pane.runner.began.wait()
+            pane.catch_up()  # a frame may be longer than a token
         await self._learn(pane, reply)
 
     async def _learn(self, pane: Pane, reply: Turn) -> None:
