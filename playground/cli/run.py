@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -65,6 +66,8 @@ class _Plan:
     multiple=True,
     help='Tell how likely a word is, e.g. " Yes" with its space; 8 at most.',
 )
+@click.option("--grammar", metavar="FILE", default="", help="Hold the reply to the grammar (GBNF) in a file.")
+@click.option("--json-schema", metavar="FILE", default="", help="Hold the reply to the JSON schema in a file.")
 @click.option("--context", type=int, default=None, help="Context window in tokens.")
 @click.option("--effort", default="", metavar="LEVEL", help="How hard a hosted model works, e.g. low or high.")
 @click.option("--thinking", default="", metavar="MODE", help="Whether a hosted model thinks first, e.g. off.")
@@ -129,6 +132,7 @@ def _plan(
     changes = {name: limits[name] for name in ("seed", "max_tokens", "top") if limits[name] is not None}
     if limits["stops"]:
         changes["stop"] = tuple(limits["stops"])
+    changes |= {name: _read_file(limits[name]) for name in ("grammar", "json_schema") if limits[name]}
     text = _read_stdin() if prompt == "-" else prompt
     if not text.strip():
         raise BadInput("The prompt is empty.", "Give a text after --prompt, or - to read standard input.")
@@ -165,6 +169,15 @@ def _check_text(given: str) -> None:
         given.encode("utf-8")
     except UnicodeEncodeError as error:
         raise BadInput(f"An argument is not UTF-8 text: {given[:40]!r}.", "Convert it first.") from error
+
+
+def _read_file(name: str) -> str:
+    from playground.services.toml_files import read_text
+
+    text = read_text(Path(name))
+    if not text.strip():
+        raise BadInput(f"The file {name!r} is empty.", "Leave the option out to hold the reply to nothing.")
+    return text
 
 
 def _read_stdin() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -112,6 +113,27 @@ def test_presets_and_parameters_reach_the_engine() -> None:
     assert (params["top_k"], params["logit_bias"], params["max_tokens"]) == (7, {" the": "-inf"}, 3)
     stages = {stage["name"]: stage["candidates"] for stage in objects[1]["stages"]}
     assert stages["top_k"] == 7
+
+
+def test_a_grammar_and_a_schema_from_files(tmp_path: Path) -> None:
+    grammar, schema = tmp_path / "answer.gbnf", tmp_path / "shape.json"
+    grammar.write_text('root ::= "Certainly." | "Never."\n')
+    schema.write_text('{"type": "object", "properties": {"n": {"enum": [1, 2]}}, "required": ["n"]}')
+    held = run("run", "--prompt", "Is water wet?", "--grammar", str(grammar), "--seed", "1")
+    assert held.out.strip() in ("Certainly.", "Never.")
+    shaped = run("run", "--prompt", "A number", "--json-schema", str(schema), "--seed", "1", "--max-tokens", "40")
+    assert json.loads(shaped.out)["n"] in (1, 2)
+
+
+def test_a_mistake_in_a_grammar_file_has_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "bad.gbnf"
+    file.write_text('root ::= item\nitem ::= "a\n')
+    wrong = run("run", "--prompt", "x", "--grammar", str(file))
+    assert wrong.status == 2
+    assert "Line 2, column 10: this quote is never closed." in wrong.error
+    file.write_text("\n")
+    assert "is empty" in run("run", "--prompt", "x", "--grammar", str(file)).error
+    assert run("run", "--prompt", "x", "--grammar", str(tmp_path / "none")).status == 2
 
 
 def test_a_model_by_path(starter_gguf: Path) -> None:
