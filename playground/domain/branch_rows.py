@@ -14,6 +14,8 @@ from playground.domain.transcript import Begun, Transcript, Turn
 SHOWN: Final = 240
 """Characters of a branch's text that a row can have use for."""
 NEVER: Final = "-∞"
+WRITING: Final = "writing"
+UNENDED: Final = "not ended"
 ENDED: Final = "end"
 IN_WORDS: Final = {
     Begun.MESSAGE: "a message",
@@ -99,7 +101,7 @@ def _continued_at(reply: Turn) -> int | None:
 
 def _ending(reply: Turn, active: Collection[Turn]) -> str:
     if reply in active:
-        return "writing"
+        return WRITING
     if reply.problem is not None:
         return reply.problem.kind_in_words
-    return reply.finished.reason.sentence if reply.finished is not None else "not ended"
+    return reply.finished.reason.sentence if reply.finished is not None else UNENDED

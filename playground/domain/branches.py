@@ -141,14 +141,14 @@ def begun(tree: Transcript, turn: Turn) -> Begun:
 
 
 def parting_of(tree: Transcript, turn: Turn) -> Parting | None:
-    """What a fork put in place of what; None for what is no fork."""
+    """What a fork put in place of what stands in its origin; None for what is no fork."""
     at = turn.forked_at
     if at is None:
         return None
     end = at + 1
     while at in turn.by_hand and end in turn.by_hand:
         end += 1
-    old = tree.find(turn.forked_from)
+    old = source(tree, turn) or tree.find(turn.forked_from)
     was = _token_behind(old, sum(len(token.piece) for token in turn.tokens[:at])) if old is not None else None
     ended = old is not None and (was is None or bool(was.special))
     return Parting(was if was is not None and not was.special else None, ended, turn.tokens[at:end])

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from playground.domain.branch_rows import BranchRow, row_of
+from playground.domain.branch_rows import WRITING, BranchRow, row_of
 from playground.domain.branches import Branch, branches
 from playground.domain.display import display_line, display_text
 from playground.domain.errors import BadInput, PlaygroundError
@@ -147,7 +147,7 @@ class BranchesScreen(ModalScreen[None]):
             self._build(self._tree.branch.turn.id if self._tree.branch is not None else None)
             return
         written = [branch for branch in self._branches if branch.last_reply in self._active]
-        stale = [id for id, row in self._rows.items() if row.ending == "writing"]
+        stale = [id for id, row in self._rows.items() if row.ending == WRITING]
         for turn_id in {*stale, *(branch.turn.id for branch in written)}:
             self._rows.pop(turn_id, None)
             self._tree.refresh()

@@ -8,7 +8,7 @@ from typing import Final
 
 from textual.content import Content
 
-from playground.domain.branch_rows import IN_WORDS, BranchRow, logprob_text
+from playground.domain.branch_rows import IN_WORDS, UNENDED, WRITING, BranchRow, logprob_text
 from playground.domain.branches import Branch, spoken
 from playground.domain.display import display_line, display_text
 from playground.domain.messages import Role
@@ -32,7 +32,7 @@ def facts_of(branch: Branch, row: BranchRow, panes: Sequence[int] = ()) -> Conte
     if row.likelihood.tokens:
         facts += [f"{row.likelihood.tokens:,} token{'s' * (row.likelihood.tokens != 1)}", _likelihood(row)]
     if row.ending:
-        facts.append("being written" if row.ending == "writing" else f"ended by: {row.ending}")
+        facts.append(row.ending if row.ending in (WRITING, UNENDED) else f"ended by: {row.ending}")
     if row.continued_at is not None:
         facts.append(f"» went on at token {row.continued_at + 1:,}")
     if row.model:

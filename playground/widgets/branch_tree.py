@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, Final
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -15,47 +15,13 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from playground.domain.branch_rows import BranchRow, logprob_text
+from playground.domain.branch_rows import BranchRow
 from playground.domain.branches import Branch
 from playground.domain.messages import Role
-from playground.widgets.bars import UNKNOWN, fit, thin_bar
-from playground.widgets.bars import probability as as_probability
+from playground.widgets.bars import UNKNOWN, fit
+from playground.widgets.branch_columns import GAP, cells_of, columns_for
 
-_GAP: Final = 2
-_LEAST_TEXT: Final = 30
 _MOST_WAS, _MOST_BECAME, _MOST_TITLE = 12, 18, 24
-_CONTINUED: Final = "»"
-_BAR: Final = 6
-
-
-class _Column(NamedTuple):
-    title: str
-    width: int
-    rank: int
-    """The lowest get room first."""
-    text: Callable[[BranchRow], str]
-    right: bool = True
-
-
-def _figure(row: BranchRow, text: str) -> str:
-    """A message alone has no figures; a reply whose figures nobody knows has a dash."""
-    return text or (UNKNOWN if row.likelihood.tokens else "")
-
-
-def _bar(row: BranchRow) -> str:
-    share = as_probability(row.likelihood.per_token)
-    return "" if share is None else thin_bar(share, _BAR)
-
-
-_COLUMNS: Final = (
-    _Column("began as", 10, 1, lambda row: f"{row.how}{' ' + _CONTINUED if row.continued_at else ''}", right=False),
-    _Column("log-prob", 9, 0, lambda row: _figure(row, logprob_text(row.likelihood.logprob))),
-    _Column("/token", 6, 3, lambda row: _figure(row, logprob_text(row.likelihood.per_token))),
-    _Column("", _BAR, 6, _bar, right=False),
-    _Column("tokens", 6, 2, lambda row: f"{row.likelihood.tokens:,}" if row.likelihood.tokens else ""),
-    _Column("ended by", 12, 4, lambda row: row.ending, right=False),
-    _Column("model", 16, 5, lambda row: row.model, right=False),
-)
 _HEADING: Final = "branch"
 
 
@@ -128,7 +94,7 @@ class BranchTree(ScrollView, can_focus=True):
     @property
     def branch(self) -> Branch | None:
         """The branch under the cursor; None without any."""
-        return self._branches[self.cursor] if self.cursor < len(self._branches) else None
+        return self._branches[self.cursor] if 0 <= self.cursor < len(self._branches) else None
 
     def show(self, branches: Sequence[Branch], marks: Mapping[int, str], path: frozenset[int], cursor: int) -> None:
         """Show other branches.
@@ -171,11 +137,18 @@ class BranchTree(ScrollView, can_focus=True):
         if last < 0 or row == self.cursor:
             return
         self.cursor = row
-        top, height = self.scroll_offset.y, max(1, self.size.height - 1)
-        if not top <= row < top + height:
-            self.scroll_to(y=row if row < top else row - height + 1, animate=False, force=True)
+        self._reveal()
         self.refresh()
         self.tell()
+
+    def _reveal(self) -> None:
+        top, height = self.scroll_offset.y, self.size.height - 1
+        if height > 0 and not top <= self.cursor < top + height:
+            self.scroll_to(y=self.cursor if self.cursor < top else self.cursor - height + 1, animate=False, force=True)
+
+    def on_resize(self) -> None:
+        """The cursor stays in sight."""
+        self._reveal()
 
     def tell(self) -> None:
         """Say once more which branch the cursor is on."""
@@ -210,11 +183,14 @@ class BranchTree(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """The titles, or one branch."""
         width = self.scrollable_content_region.width
-        columns = _columns_for(width)
-        room = width - sum(column.width + _GAP for column in columns) - 3
+        columns = columns_for(width)
+        room = width - sum(column.width + GAP for column in columns) - 3
         if y == 0:
             head = self._part("head")
-            segments = [Segment(f"   {fit(_HEADING, room)}", head), *_cells(columns, [c.title for c in columns], head)]
+            segments = [
+                Segment(f"   {fit(_HEADING, room)}", head),
+                *cells_of(columns, [c.title for c in columns], head),
+            ]
             return Strip(segments).apply_style(self.rich_style).adjust_cell_length(width, self.rich_style)
         place = y - 1 + self.scroll_offset.y
         if place >= len(self._branches):
@@ -223,7 +199,7 @@ class BranchTree(ScrollView, can_focus=True):
         row = self._describe(branch)
         segments = [Segment(f"{self._marks.get(place, ''):<3.3}", self._part("here"))]
         segments += _fitted([*self._guides(branch, room // 3), *self._words(row)], room)
-        segments += _cells(columns, [column.text(row) for column in columns], self._part("figure"))
+        segments += cells_of(columns, [column.text(row) for column in columns], self._part("figure"))
         base = self.rich_style
         if place == self.cursor:
             base += Style(bgcolor=self.get_component_rich_style("branch-tree--cursor").bgcolor)
@@ -268,25 +244,6 @@ class BranchTree(ScrollView, can_focus=True):
             elif text:
                 words.append(Segment(f"{text}  ", self._part("text")))
         return words
-
-
-def _columns_for(width: int) -> list[_Column]:
-    """The columns there is room for beside the text, the most telling first."""
-    room, kept = width - 3 - max(_LEAST_TEXT, width * 2 // 5), set()
-    for column in sorted(_COLUMNS, key=lambda column: column.rank):
-        if column.width + _GAP > room:
-            break
-        kept.add(column)
-        room -= column.width + _GAP
-    return [column for column in _COLUMNS if column in kept]
-
-
-def _cells(columns: Sequence[_Column], texts: Sequence[str], style: Style) -> list[Segment]:
-    cells = []
-    for column, text in zip(columns, texts, strict=True):
-        cell = fit(text, column.width)
-        cells.append(Segment(" " * _GAP + (cell.rstrip().rjust(column.width) if column.right else cell), style))
-    return cells
 
 
 def _cut(text: str, width: int) -> str:
