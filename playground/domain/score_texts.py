@@ -74,9 +74,10 @@ def texts_of(session: Session, prompt: Prompt, draft: str, at_cursor: Turn | Non
         found.append(ScoreText("The prompt in the editor", "the prompt in the editor", draft))
     if last is not None and last is not at_cursor:
         found.append(_reply("The last reply", session, last))
-    if draft or session.transcript.head is not None:
+    if draft.strip() or session.transcript.head is not None:
         name = "The whole prompt, as the model gets it" if draft else "The whole conversation, as the model gets it"
-        found.append(ScoreText(name, f"{name[0].lower()}{name[1:]}", draft or session.model, prompt))
+        said = next((turn.content for turn in reversed(session.transcript.path()) if turn.content), "")
+        found.append(ScoreText(name, f"{name[0].lower()}{name[1:]}", draft or said, prompt))
     return [one for one in found if one.text]
 
 

@@ -65,7 +65,7 @@ class ScorePass(_Told):
         """See Pass."""
         if position + 1 >= len(self._all):
             return
-        self._distribution.read(logits, self._top)
+        self._distribution.read(logits, 0)  # `top` finds a few tokens sooner than all that are near
         top, _ = self._distribution.top(self._top)
         index = position + 1 - self._start
         self._tokens.append(record_token(self._model, self._distribution, self._all[position + 1], top, index=index))

@@ -180,4 +180,4 @@ def hosted_refusal(ref: ModelRef) -> BadInput:
 def _line(name: str, text: str) -> Content:
     preview = display_line(text[: 4 * _PREVIEW])
     preview = preview if len(preview) <= _PREVIEW else f"{preview[: _PREVIEW - 1]}…"
-    return Content.assemble((name, "bold"), (f"  {preview}" if preview else "", "$text-muted"))
+    return Content.assemble((name, "bold"), (f"  {preview}" if preview else "", "$foreground 70%"))

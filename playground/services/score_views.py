@@ -14,7 +14,7 @@ from playground.domain.errors import BadInput
 from playground.domain.messages import RawPrompt
 from playground.domain.models import LoadOptions, ModelInfo
 from playground.domain.scoring import Score, ScoreRequest
-from playground.services.models import starter_model
+from playground.services import models
 from playground.services.recent_models import recent_models
 
 _KV_TYPES: Final[tuple[str, ...]] = get_args(get_type_hints(LoadOptions)["kv_type"])
@@ -43,7 +43,7 @@ def view_of_file(path: str, place: str = "", options: LoadOptions | None = None)
 
 def last_used() -> View | None:
     """The model used last, or else the starter; None when there is neither."""
-    path, starter = next(iter(recent_models()), None), starter_model()
+    path, starter = next(iter(recent_models()), None), models.starter_model()
     if path is not None:
         return view_of_file(str(path), "used last; it is loaded for this")
     return view_of_file(str(starter), "the starter model; it is loaded for this") if starter is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from textual.content import Content
@@ -10,10 +11,13 @@ from textual.widgets import Static
 from playground.domain.display import display_line
 from playground.domain.scoring import Score, ScoreComparison
 from playground.widgets.bars import UNKNOWN, fit
-from playground.widgets.score_colours import bits, signed
+from playground.widgets.score_colours import signed
 
+LOW: Final = 30
+"""On a terminal with fewer rows the text needs the room that the explanations take."""
 _LABEL: Final = 15
 _COLUMN: Final = 14
+_QUIET: Final = "$foreground 60%"
 _TOOLTIP: Final = (
     "The whole distributions stay in the models' own processes: a quarter of a million numbers a token would have to\n"
     "travel. Of each token the best candidates come here. The divergence (Kullback-Leibler, of the second model from\n"
@@ -31,7 +35,7 @@ class Row(NamedTuple):
 
 
 class ScoreFigures(Static):
-    """A row a figure: its name, its value for one model or for two, what it means."""
+    """A row a figure: its name, its value for one model or for two, what it means; on a low terminal all in one."""
 
     DEFAULT_CSS = """
     ScoreFigures { height: auto; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
@@ -50,7 +54,7 @@ class ScoreFigures(Static):
     def show(self, score: Score) -> None:
         """The figures of one score."""
         self._rows, self._names = [_tokens(score), *_sums(score)], ()
-        self.tooltip = Content("\n".join(f"{row.label}: {row.meaning}" for row in self._rows))
+        self.tooltip = Content("\n".join(_explained(self._rows)))
         self._draw()
 
     def show_both(
@@ -58,13 +62,16 @@ class ScoreFigures(Static):
     ) -> None:
         """Those of two scores side by side, and what lies between them if they are of the same tokens."""
         self._names = (*names, "difference") if comparison is not None else names
-        pairs = zip([_tokens(first), *_sums(first)], [_tokens(second), *_sums(second)], strict=True)
+        pairs = list(zip([_tokens(first), *_sums(first)], [_tokens(second), *_sums(second)], strict=True))
         rows = [Row(one.label, (*one.values, *other.values), one.meaning) for one, other in pairs]
         if comparison is not None:
-            rows = [*rows[:-1], rows[-1]._replace(values=(*rows[-1].values, signed(comparison.mean_logprob, 4)))]
+            changes = ("", *(signed(change, 3) for change in _changes(first, second)))
+            rows = [row._replace(values=(*row.values, change)) for row, change in zip(rows, changes, strict=True)]
             rows += _between(comparison)
         self._rows = rows
-        self.tooltip = Content(_TOOLTIP)
+        self.tooltip = Content(
+            "\n".join([*_explained(rows), "", _TOOLTIP] if comparison is not None else _explained(rows))
+        )
         self._draw()
 
     def on_resize(self) -> None:
@@ -73,21 +80,34 @@ class ScoreFigures(Static):
 
     def _draw(self) -> None:
         width = max(0, self.size.width - 2)
-        lines: list[Content] = []
+        low = self.app.size.height < LOW
         column = _COLUMN if width >= 72 else 11
+        if low and not self._names:
+            self.update(_in_a_line(self._rows))
+            return
+        lines: list[Content] = []
         if self._names:
-            heads = "".join(" " + fit(display_line(name), column - 1).rjust(column - 1) for name in self._names)
-            lines.append(Content.assemble((" " * _LABEL + heads, "$text-muted")))
-        for row in self._rows:
-            values = "".join(value.rjust(column) for value in row.values)
-            room = width - _LABEL - len(values) - 2
-            meaning = fit(row.meaning, room).rstrip() if room > 12 else ""
-            lines.append(
-                Content.assemble(
-                    (row.label.ljust(_LABEL), "$foreground 60%"), (values, "bold"), (f"  {meaning}", "$text-muted")
-                )
-            )
-        self.update(Content("\n").join(lines))
+            heads = "".join(fit(display_line(name), column - 1).rstrip().rjust(column) for name in self._names)
+            lines.append(Content.assemble((" " * _LABEL + heads, _QUIET)))
+        alone = [row for row in self._rows if low and not row.values[0]]
+        lines += [_line(row, column, width) for row in self._rows if row not in alone]
+        self.update(Content("\n").join([*lines, _in_a_line(alone)] if alone else lines))
+
+
+def _explained(rows: list[Row]) -> list[str]:
+    return [f"{row.label}: {row.meaning}" for row in rows]
+
+
+def _line(row: Row, column: int, width: int) -> Content:
+    values = "".join(value.rjust(column) for value in row.values)
+    room = width - _LABEL - len(values) - 2
+    meaning = fit(row.meaning, room).rstrip() if room > 12 else ""
+    return Content.assemble((row.label.ljust(_LABEL), _QUIET), (values, "bold"), (f"  {meaning}", _QUIET))
+
+
+def _in_a_line(rows: list[Row]) -> Content:
+    parts = [Content.assemble((f"{row.label} ", _QUIET), (row.values[-1], "bold")) for row in rows]
+    return Content.assemble(Content(" · ").join(parts), (" · point here for more", _QUIET))
 
 
 def _number(value: float | None, digits: int = 2) -> str:
@@ -108,14 +128,24 @@ def _sums(score: Score) -> list[Row]:
     ]
 
 
+def _changes(first: Score, second: Score) -> Iterator[float | None]:
+    for one, other in zip(_values(first), _values(second), strict=True):
+        yield None if one is None or other is None else other - one
+
+
+def _values(score: Score) -> tuple[float | None, ...]:
+    return score.perplexity, score.bits_per_byte, score.mean_logprob
+
+
 def _between(comparison: ScoreComparison) -> list[Row]:
     masses = [one.kept_mass for one in comparison.tokens if one.kept_mass is not None]
     mass = f"{sum(masses) / len(masses):.1%}" if masses else UNKNOWN
     kl = UNKNOWN if comparison.mean_kl_kept is None else f"≥ {comparison.mean_kl_kept:.4f}"
     same = UNKNOWN if comparison.same_best is None else f"{comparison.same_best:.1%}"
-    worst = min((bits(one.logprob) or 0.0 for one in comparison.tokens), default=None)
+    ranks = [one.rank for one in comparison.tokens if one.rank is not None]
+    moved = f"{sum(rank != 0 for rank in ranks) / len(ranks):.1%}" if ranks else UNKNOWN
     return [
-        Row("KL divergence", (kl,), f"bits a token, at least: over shared candidates, {mass} of the probability"),
-        Row("same favourite", (same,), "tokens for which both would have said the same"),
-        Row("worst loss", (signed(worst),), "bits: where the second model loses most against the first"),
+        Row("KL divergence", ("", "", kl), f"bits a token, at least; the candidates compared hold {mass}"),
+        Row("same favourite", ("", "", same), "tokens for which both would have said the same"),
+        Row("rank changed", ("", "", moved), "tokens that stand higher or lower with the second"),
     ]

@@ -81,12 +81,14 @@ class ScoreList(OptionList):
 
 
 def _line(place: Place, width: int) -> Content:
-    text = max(6, (width - 17) * 2 // 5)
+    number = f"#{place.at + 1:,}"
+    rest = max(8, width - 8 - max(5, len(number)) - 1)
+    text = max(6, rest * 2 // 5)
     return Content.assemble(
         (f"{place.figure:>7} ", "bold $primary"),
-        (f"#{place.at + 1:<6,} ", "$foreground 60%"),
-        (fit(place.text, text) + " ", "$foreground"),
-        (fit(place.more, max(0, width - 17 - text)), "$text-muted"),
+        (f"{number:<5} ", "$foreground 60%"),
+        (fit(place.text, text - 1) + " ", "$foreground"),
+        (fit(place.more, rest - text), "$foreground 70%"),
     )
 
 
@@ -100,12 +102,12 @@ def place_of_surprise(token: Token) -> Place:
     best = token.top[0] if token.top else None
     more = ""
     if best is not None and best.id != token.id:
-        more = f"expected {visible_piece(best.piece)} {percent(probability(best.logprob), 1)}"
+        more = f"{percent(probability(best.logprob), 5)} {visible_piece(best.piece)}"
     return Place(token.index, "" if surprisal is None else f"{surprisal:.2f}", _name(token), more)
 
 
 def place_of_difference(one: ScoreDifference, first: Token, second: Token) -> Place:
     """A token about which two models differ: its ranks and probabilities under both."""
-    ranks = f"rank {first.rank:,} → {second.rank:,}" if first.rank is not None and second.rank is not None else ""
     shares = " → ".join(percent(probability(token.logprob), 1) for token in (first, second))
-    return Place(one.index, signed(bits(one.logprob)), _name(first), f"{shares}  {ranks}")
+    ranks = f"  rank {first.rank:,} → {second.rank:,}" if one.rank else ""
+    return Place(one.index, signed(bits(one.logprob)), _name(first), f"{shares}{ranks}")

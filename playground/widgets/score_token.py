@@ -29,7 +29,9 @@ _TOOLTIP: Final = (
     "KL: how far the second model's distribution is from the first's, in bits. It is at least this: the candidates\n"
     "that both kept are compared one by one, all others as one."
 )
-_LABEL, _FIGURE = 12, 11
+_LABEL, _FIGURE = 12, 8
+_LOW: Final = 14
+"""In a panel with fewer rows the candidates need the room of what can be had elsewhere."""
 
 
 class ScoreCandidates(ScrollView, can_focus=False):
@@ -94,8 +96,8 @@ class ScoreCandidates(ScrollView, can_focus=False):
         if not self._rows():
             return ""
         piece, length, after = self._columns(width)
-        heads = "first".rjust(length + 7) + "second".rjust(after) if after else "expected".rjust(length + 7)
-        return "  " + fit("token", piece) + heads
+        heads = "first".rjust(length + 7) + "second".rjust(after) if after else "model".rjust(length + 7)
+        return "  " + fit("expected here", piece) + heads
 
     def _row(self, candidate: Candidate, width: int, styles: dict[str, Style]) -> list[Segment]:
         token, (piece, length, after) = self._token, self._columns(width)
@@ -143,7 +145,7 @@ class ScoreToken(Vertical):
         name = display_line(token.special) if token.special else visible_piece(token.piece)
         lines = [Content.assemble((name, "bold $mark"), (f"  #{token.index + 1:,}  id {token.id}", "$foreground 60%"))]
         if token.logprob is not None:
-            lines += _figures(token) if second is None else _both(token, second, difference)
+            lines += _figures(token) if second is None else _both(token, second, difference, self.size.height < _LOW)
         head.update(Content("\n").join(lines))
 
 
@@ -168,15 +170,16 @@ def _figures(token: Token) -> list[Content]:
     ]
 
 
-def _both(token: Token, second: Token, difference: ScoreDifference | None) -> list[Content]:
+def _both(token: Token, second: Token, difference: ScoreDifference | None, low: bool) -> list[Content]:
     change = signed(bits(difference.logprob)) if difference is not None else UNKNOWN
-    kl = UNKNOWN if difference is None or difference.kl_kept is None else f"≥ {difference.kl_kept:.4f} bits"
-    one, other = (percent(probability(which.logprob), _FIGURE - 3) for which in (token, second))
-    return [
-        _line("", "first".rjust(_FIGURE - 3), "second".rjust(_FIGURE - 3), style="$text-muted"),
-        _line("probability", one, other),
-        _line("surprisal", *(f"{_number(which.surprisal):>{_FIGURE - 3}}" for which in (token, second)), f"  {change}"),
-        _line("rank", *(f"{_rank(which.rank):>{_FIGURE - 3}}" for which in (token, second))),
-        _line("entropy", *(f"{_number(which.entropy):>{_FIGURE - 3}}" for which in (token, second))),
-        _line("KL", f"  {kl}"),
-    ]
+    kl = UNKNOWN if difference is None or difference.kl_kept is None else f"≥ {difference.kl_kept:.4f}"
+    both = (token, second)
+    heads = _line("", "first".rjust(_FIGURE), "second".rjust(_FIGURE), style="$foreground 60%")
+    probabilities = _line("probability", *(percent(probability(which.logprob), _FIGURE) for which in both))
+    ranks = _line("rank", *(f"{_rank(which.rank):>{_FIGURE}}" for which in both))
+    between = _line("difference", f"{change:>{_FIGURE}}", f" bits · KL {kl}")
+    if low:
+        return [probabilities, ranks, between]
+    surprisals = _line("surprisal", *(f"{_number(which.surprisal):>{_FIGURE}}" for which in both), " bits")
+    entropies = _line("entropy", *(f"{_number(which.entropy):>{_FIGURE}}" for which in both), " bits")
+    return [heads, probabilities, surprisals, ranks, entropies, between]

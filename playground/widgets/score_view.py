@@ -22,7 +22,7 @@ from playground.widgets.token_view import TokenMessage, TokenView
 
 _PLACES: Final = 50
 """How many places are listed."""
-_SURPRISES: Final = "Largest surprises, in bits"
+_SURPRISES: Final = "Surprises in bits · expected"
 
 
 class ScoreView(Horizontal):
@@ -93,7 +93,7 @@ class ScoreView(Horizontal):
         else:
             differences = largest_differences(comparison, _PLACES)
             places = [place_of_difference(one, first[one.index], second.tokens[one.index]) for one in differences]
-            self._list(places, "Largest differences, in bits")
+            self._list(places, "Differences in bits")
         self._colour()
         self.step(1)
         self._show_token(self._at_cursor())
