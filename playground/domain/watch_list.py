@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import Final, NamedTuple
 
 from playground.domain.errors import BadInput
-from playground.domain.tokens import Token
+from playground.domain.tokens import Candidate, Token
 from playground.domain.watching import Watched, WatchedWord
 
 MOST_WORDS: Final = 8
@@ -51,9 +51,12 @@ def show_word(word: str) -> str:
     return f'"{escaped}"'
 
 
-def word_of(token: Token) -> str | None:
-    """How to watch a token that was written: its text where that can be typed, else "#id"; None without an id."""
-    if token.id is None or token.chunk:
+def word_of(token: Token | Candidate) -> str | None:
+    """How to watch a token that was written, or could have been; None without an id.
+
+    By its text where that can be typed, else as "#id".
+    """
+    if token.id is None or (isinstance(token, Token) and token.chunk):
         return None
     text = token.piece.decode("utf-8", errors="replace")
     plain = not token.special and "\ufffd" not in text and "\\" not in text and text[:1] not in ("", "#", '"')

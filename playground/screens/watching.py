@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from playground.backends.base import Backend
@@ -13,6 +14,7 @@ from playground.domain.transcript import Turn
 from playground.domain.watch_list import MOST_WORDS, Shown, parse_words, show_word, word_of
 
 if TYPE_CHECKING:
+    from playground.domain.tokens import Candidate, Token
     from playground.domain.watching import WatchedWord
     from playground.screens.pane import Pane
     from playground.screens.token_screen import TokenScreen
@@ -78,13 +80,20 @@ class Watching:
         """Follow the token under the cursor as well, or no longer."""
         self._screen.attempt_later(self._add_token, "watch")
 
+    def add_candidate(self, candidate: Candidate) -> None:
+        """Follow a candidate as well, or no longer."""
+        self._screen.attempt_later(partial(self._toggle, candidate), "watch")
+
     async def _add_token(self) -> None:
-        screen = self._screen
-        transcript, words = screen.pane.transcript, screen.pane.session.watch
+        transcript = self._screen.pane.transcript
         view = transcript.view
         token = transcript.token_at(view.store.refs[view.cursor]) if view.cursor is not None else None
         if token is None:
             raise BadInput("There is no token under the cursor.", "Ctrl+T goes to the tokens.")
+        await self._toggle(token)
+
+    async def _toggle(self, token: Token | Candidate) -> None:
+        screen, words = self._screen, self._screen.pane.session.watch
         word = word_of(token)
         if word is None:
             raise BadInput("This is no token, or nobody told which one.", "Alt+K takes any word.")
@@ -171,7 +180,7 @@ class Watching:
         ref = view.store.refs[view.cursor] if view.cursor is not None else None
         at = ref[1] if isinstance(ref, tuple) and ref[0] == turn.id else None
         other = tuple(word.word for word in watching) != words
-        return Shown(words, watching, turn.tokens, at, f"other words {_LATER}" if other else "")
+        return Shown(words, watching, turn.tokens, at, "others from the next reply on" if other else "")
 
     def _tell_notes(self, watching: tuple[WatchedWord, ...]) -> None:
         """Say of words of several tokens that the first is watched; once."""

@@ -246,10 +246,13 @@ class WatchPlot(Widget, can_focus=True):
         count, length = self._curves.count, self._curves.length
         if not self._shown.watching:
             return []
-        parts = ["⠒ model", "● sampled", "log" if self.logarithmic else ""]
-        parts += [f"highest of {length:,}" if length > 1 else "", self._shown.note]
-        text = f"{count:,} {'token' if count == 1 else 'tokens'}  {' · '.join(filter(None, parts))}"
-        return [Segment(" " * (_LABEL + 1) + fit(text, self._columns), self._part("faint"))]
+        parts = [f"{count:,} {'token' if count == 1 else 'tokens'}"]
+        if self._shown.note:
+            parts.append(self._shown.note)
+        else:
+            parts += ["⠒ model", "● sampled", *(["log"] if self.logarithmic else [])]
+            parts += [f"highest of {length:,}"] if length > 1 else []
+        return [Segment(" " * (_LABEL + 1) + fit(" · ".join(parts), self._columns), self._part("faint"))]
 
     def on_focus(self) -> None:
         """The head shows that keys come here."""
