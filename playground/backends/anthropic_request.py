@@ -40,7 +40,7 @@ def make_call(request: GenerationRequest, model: str, can: Capabilities, card: M
     notes: list[str] = []
     body = conversation(request.prompt, model, card.short_name, options.cache if can.cache else "off")
     if request.reply_text:
-        body["messages"].append(_beginning(request.reply_text, can, card))
+        body["messages"] += _beginning(request.reply_text, can, card, notes)
     body["max_tokens"] = _max_tokens(params, card, notes)
     if params.stop:
         body["stop_sequences"] = [_clean(text) for text in params.stop]
@@ -87,14 +87,18 @@ def _clean(text: str) -> str:
     return text.encode("utf-8", errors="replace").decode()
 
 
-def _beginning(text: str, can: Capabilities, card: ModelCard) -> dict[str, Any]:
+def _beginning(text: str, can: Capabilities, card: ModelCard, notes: list[str]) -> list[dict[str, Any]]:
+    """The beginning of the reply as a message. White space at its end is refused, and so is nothing but white space."""
     if not can.continue_reply:
         raise RequestRefused(
             f"{card.short_name} does not go on from the beginning of a reply.",
             "Ask it in a message of your own to go on, or choose another model.",
             can.why_not("continue_reply"),
         )
-    return {"role": Role.ASSISTANT.value, "content": _clean(text).rstrip()}  # white space at its end is refused
+    sent = _clean(text).rstrip()
+    if sent != _clean(text):
+        notes.append("White space at the end of the reply's beginning was not sent: this API refuses it.")
+    return [{"role": Role.ASSISTANT.value, "content": sent}] if sent else []
 
 
 def _max_tokens(params: SamplingParams, card: ModelCard, notes: list[str]) -> int:

@@ -81,15 +81,21 @@ class Forks:
         if pane.card is not None and not pane.card.local and not await screen.sender.may_go_again([pane]):
             return
         reply = await pane.go_on_from(place.turn, place.at, tokens, own=own)
-        view, first = pane.transcript.view, (reply.id, reply.forked_at)
-        if first in view.store.refs:
-            view.move_to(view.store.refs.index(first))
-            view.follow = True  # the cursor stays, and what is written now stays in sight
-            view.focus()
+        pane.transcript.view.focus()
         if not pane.stepping:
-            await pane.runner.began.wait()
+            if pane.card is not None and pane.card.local:
+                await pane.runner.began.wait()  # what the cursor asks of the model can wait for the first token
             pane.catch_up()  # a frame may be longer than a token
+        self._point_at(pane, reply)
         await self._learn(pane, reply)
+
+    @staticmethod
+    def _point_at(pane: Pane, reply: Turn) -> None:
+        """Put the cursor on what was put there, unless the person has put it elsewhere meanwhile."""
+        view, first = pane.transcript.view, (reply.id, reply.forked_at)
+        if view.cursor is None and first in view.store.refs:
+            view.move_to(view.store.refs.index(first))
+            view.follow = True  # what is written now stays in sight
 
     async def _learn(self, pane: Pane, reply: Turn) -> None:
         """Find out what the model thinks of tokens that it did not draw, as soon as its own first one is there."""
