@@ -191,6 +191,10 @@ class TokenScreen(CompareScreen):
         """A candidate is to be likelier, less likely, or banned."""
         self.bending.bend(event.candidate, event.amount)
 
+    def on_candidate_list_watch_requested(self, event: CandidateList.WatchRequested) -> None:
+        """A candidate is to be followed, or no longer."""
+        self.watching.add_candidate(event.candidate)
+
     def show_params(self) -> None:
         """Tokens that are bent are named and marked."""
         self.bending.show()

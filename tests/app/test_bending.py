@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from playground.domain.biases import BAN, bias_key, describe_bias_change, with_ban, with_step
+from playground.domain.display import visible_piece
 from playground.domain.errors import BadInput
 from playground.domain.messages import Role
 from playground.domain.tokens import Candidate
@@ -43,7 +44,7 @@ async def test_a_candidate_is_banned_bent_and_let_go_again(starter_gguf: Path) -
         bias = f"#{first.id}"
         await player.until(lambda: player.pane.session.params.logit_bias == {bias: BAN}, "banned")
         await player.until(lambda: any("✗" in row and "banned" in row for row in rows(player)), "marked")
-        assert f"{first.piece.decode()} banned" in bias_row(player)
+        assert f"{visible_piece(first.piece)} banned" in bias_row(player)
         await player.press("down", "plus", "plus", "minus")
         other = first.top[1]
         await player.until(lambda: player.pane.session.params.logit_bias.get(f"#{other.id}") == 1.0, "bent")
@@ -58,17 +59,35 @@ async def test_a_candidate_is_banned_bent_and_let_go_again(starter_gguf: Path) -
         assert all(token.id != first.id for token in reply(player).tokens)
 
 
+async def test_w_on_a_candidate_follows_it_and_lets_it_go_again(starter_gguf: Path) -> None:
+    async with playing(make_app("temperature=0", "max_tokens=6", model=str(starter_gguf))) as player:
+        await player.ready()
+        await player.ask("What colour is the sky?")
+        other = reply(player).tokens[0].top[1]
+        await player.press("ctrl+t", "home", "enter")
+        await player.until(lambda: player.focus_is(CandidateList), "candidates have the keys")
+        await player.press("down", "w")
+        await player.until(lambda: player.pane.session.watch == (other.piece.decode(),), "watched")
+        await player.press("w")
+        await player.until(lambda: player.pane.session.watch == (), "not any more")
+
+
 async def test_b_on_a_token_bans_it_from_the_next_draw_on_and_the_transcript_names_it(starter_gguf: Path) -> None:
     app = make_app("seed=5", "max_tokens=600", "ignore_eos=true", "temperature=0", model=str(starter_gguf))
     async with playing(app) as player:
         await player.ready()
         await player.say("Count: one, two, three, one, two, three.")
         await player.tokens(4)
-        await player.press("ctrl+t", "home", "b")
+        await player.press("ctrl+t", "home")
+        view = player.pane.transcript.view
+        assert view.cursor is not None
+        banned = player.pane.transcript.token_at(view.store.refs[view.cursor])
+        assert banned is not None
+        await player.press("b")
         await player.until(lambda: reply(player).marks, "a mark")
-        mark, banned = reply(player).marks[0], reply(player).tokens[0]
+        mark = reply(player).marks[0]
         await player.tokens(mark.at + 3)
-        assert f"logit bias {banned.piece.decode()} banned" in mark.text
+        assert f"logit bias {visible_piece(banned.piece)} banned" in mark.text
         assert f"◆ {mark.text}" in player.transcript
         assert all(token.id != banned.id for token in reply(player).tokens[mark.at :])
         await player.press("b")
