@@ -168,7 +168,7 @@ class Transcript:
 
     @property
     def changes(self) -> int:
-        """Counts how often turns came or went; whoever draws the tree looks whether it is still the same number."""
+        """How often turns came or went, so that whoever draws the tree sees that it has changed."""
         return self._tree.changes
 
     def shares_with(self, other: Transcript) -> bool:
@@ -233,8 +233,7 @@ class Transcript:
         found: dict[int, Turn] = {}
         waiting = list(roots)
         while waiting:
-            turn = waiting.pop()
-            found[turn.id] = turn
+            found[(turn := waiting.pop()).id] = turn
             waiting += self._tree.children.get(turn.id, ())
         return dict(sorted(found.items()))
 

@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
+from textual.timer import Timer
 from textual.widgets import Static
 
 from playground.domain.branch_rows import WRITING, BranchRow, row_of
@@ -26,6 +27,7 @@ from playground.widgets.branch_tree import BranchTree
 
 _LOOK_SECONDS: Final = 0.25
 """How often is looked what other panes write meanwhile."""
+_REST_SECONDS: Final = 0.06
 _LONGEST_NAME: Final = 60
 
 
@@ -74,6 +76,7 @@ class BranchesScreen(ModalScreen[None]):
         self._rows: dict[int, BranchRow] = {}
         """By the id of a branch's first turn; those that are being written are made anew with every look."""
         self._changes = -1
+        self._resting: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """The tree, and beside or below it the text of one branch."""
@@ -146,17 +149,27 @@ class BranchesScreen(ModalScreen[None]):
         if self._pane.session.transcript.changes != self._changes:
             self._build(self._tree.branch.turn.id if self._tree.branch is not None else None)
             return
-        written = [branch for branch in self._branches if branch.last_reply in self._active]
-        stale = [id for id, row in self._rows.items() if row.ending == WRITING]
-        for turn_id in {*stale, *(branch.turn.id for branch in written)}:
+        stale = {turn_id for turn_id, row in self._rows.items() if row.ending == WRITING}
+        active = self._active
+        if active:
+            stale |= {branch.turn.id for branch in self._branches if branch.last_reply in active}
+        for turn_id in stale:
             self._rows.pop(turn_id, None)
             self._tree.refresh()
 
     @on(BranchTree.Moved)
-    def _preview(self, event: BranchTree.Moved) -> None:
-        """The text of the branch under the cursor."""
+    def _moved(self, event: BranchTree.Moved) -> None:
+        """The text comes when the cursor has come to rest: a key that is held down must not wait for it."""
         event.stop()
-        branch = event.branch
+        if self._resting is not None:
+            self._resting.stop()
+        self._resting = self.set_timer(_REST_SECONDS, self._preview)
+
+    def _preview(self) -> None:
+        """The text of the branch under the cursor."""
+        self._resting, branch = None, self._tree.branch
+        if branch is None:
+            return
         heads = [(number, other.session.transcript.head) for number, other in self._branching.sharing(self._pane)]
         ids = {turn.id for turn in branch.line}
         own = self._pane.session.transcript.head

@@ -40,7 +40,7 @@ def _bar(row: BranchRow) -> str:
 
 
 _COLUMNS: Final = (
-    Column("began as", 10, 1, lambda row: f"{row.how}{' ' + _CONTINUED if row.continued_at else ''}", right=False),
+    Column("began as", 11, 1, lambda row: f"{row.how}{' ' + _CONTINUED if row.continued_at else ''}", right=False),
     Column("log-prob", 9, 0, lambda row: _figure(row, logprob_text(row.likelihood.logprob))),
     Column("/token", 6, 3, lambda row: _figure(row, logprob_text(row.likelihood.per_token))),
     Column("", _BAR, 6, _bar, right=False),

@@ -136,9 +136,10 @@ class BranchTree(ScrollView, can_focus=True):
         row = last if row < 0 else min(row, last)
         if last < 0 or row == self.cursor:
             return
-        self.cursor = row
+        old, self.cursor = self.cursor, row
         self._reveal()
-        self.refresh()
+        for line in (old + 1, row + 1):
+            self.refresh_line(line)
         self.tell()
 
     def _reveal(self) -> None:

@@ -116,7 +116,7 @@ async def test_a_fork_stands_in_the_tree_with_what_it_was_and_became_and_enter_g
         assert tree.branch is not None
         assert tree.branch.turn is again
         await on_row(player, tree, second)
-        assert "another candidate was taken" in facts(player)
+        await player.until(lambda: "another candidate was taken" in facts(player), "previewed")
         await player.press("enter")
         await player.until(lambda: not isinstance(player.app.screen, BranchesScreen), "tree closed")
         assert reply_of(pane) is second
@@ -253,7 +253,7 @@ async def test_panes_that_share_a_tree_are_marked_and_moved() -> None:
         tree = await open_tree(player)
         assert "2" in row(player, "→ ·bee")[:6]
         await on_row(player, tree, second)
-        assert "on screen in pane 2" in facts(player)
+        await player.until(lambda: "on screen in pane 2" in facts(player), "previewed")
         await player.press("d")
         assert reply_of(other) is first
         assert "in pane 2, which shows" in player.notices
@@ -290,6 +290,30 @@ async def test_nobodys_work_is_deleted() -> None:
         assert writing.content == "One two three four"
         await player.press("u")
         assert pane.session.transcript.siblings(first) == [first, writing]
+
+
+@pytest.mark.usefixtures("no_model")
+async def test_a_pane_that_writes_stays_where_it_is() -> None:
+    async with playing(make_app()) as player:
+        backend = FakeBackend(WORDS, hold_after=2)
+        await player.attach(backend)
+        await player.say("Count.")
+        await player.tokens(2)
+        pane, writing = player.pane, reply_of(player.pane)
+        other = fork(pane, writing, 1, b" bee")
+        pane.session.transcript.head = writing.id
+        pane.sync()
+        tree = await open_tree(player)
+        await on_row(player, tree, other)
+        await player.press("enter")
+        assert "A reply is still being written." in player.notices
+        assert isinstance(player.app.screen, BranchesScreen), "the tree stays open"
+        await player.press("escape", "alt+down")
+        assert reply_of(pane) is writing
+        backend.let_go.set()
+        await player.answered()
+        await player.press("alt+down")
+        assert reply_of(pane) is other
 
 
 @pytest.mark.usefixtures("no_model")
@@ -345,7 +369,7 @@ async def test_a_branch_is_read_without_its_model_and_a_reply_without_figures_ha
         tree = await open_tree(player)
         await on_row(player, tree, first)
         assert row(player, "One two three four").count("–") == 2
-        assert "log-probability –" in facts(player)
+        await player.until(lambda: "log-probability –" in facts(player), "previewed")
         assert "gone-model" in facts(player)
         await player.press("enter")
         assert reply_of(pane) is first
