@@ -117,7 +117,7 @@ class Deletion:
     """What was taken out of a tree at once, and how to put it back."""
 
     root: Turn
-    """The turn that a person deleted; what hung on it went with it."""
+    """The turn that a person deleted."""
     turns: dict[int, Turn]
     moved: list[tuple[Transcript, int, int | None]] = field(default_factory=list)
     """Who looked at one of them: at which it was, and where it went instead."""
@@ -233,14 +233,15 @@ class Transcript:
         found: dict[int, Turn] = {}
         waiting = list(roots)
         while waiting:
-            found[(turn := waiting.pop()).id] = turn
+            turn = waiting.pop()
+            found[turn.id] = turn
             waiting += self._tree.children.get(turn.id, ())
         return dict(sorted(found.items()))
 
     def delete(self, root: Turn, also: Collection[Turn] = ()) -> Deletion:
         """Take a turn out of the tree, others with it, and all that was said behind them.
 
-        Whoever looked at one of them looks at the nearest that is left: the version it was made from, else the version
+        Whoever looked at one of them goes to the nearest that is left: the version it was made from, else the one
         before, else the one after, else the turn that all of them stood behind.
 
         Raises BadInput for a turn that is not in the tree.
@@ -290,8 +291,7 @@ class Transcript:
 
     def discard(self, turn: Turn) -> bool:
         """Take out for good what nothing was said behind; False when something was, be it deleted by now."""
-        hangs_on = any(other.parent == turn.id for other in self._tree.gone.values())
-        if self._tree.children.get(turn.id) or hangs_on:
+        if self._tree.children.get(turn.id) or any(other.parent == turn.id for other in self._tree.gone.values()):
             return False
         self._tree.take(turn)
         for look in self._tree.looks:
