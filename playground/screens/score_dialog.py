@@ -20,9 +20,12 @@ from playground.domain.errors import BadInput
 from playground.domain.score_texts import OWN, ScoreText, own_text
 from playground.services.model_pool import ModelPool
 from playground.services.score_views import View, view_of_file
+from playground.widgets.bars import fit
 
 _HELP: Final = "How likely a model finds each token of a text, and what it expected instead. Nothing is generated."
-_PREVIEW: Final = 60
+_WIDEST: Final = 110
+_AROUND: Final = 5
+"""Cells that the border and the space inside it take."""
 NO_SCORER: Final = "No local model: F5 chooses one"
 
 
@@ -81,11 +84,14 @@ class ScoreDialog(ModalScreen[Chosen | None]):
 
     def compose(self) -> ComposeResult:
         """Texts, the field, the model."""
+        room = min(_WIDEST, self.app.size.width * 9 // 10) - _AROUND
         with Vertical() as box:
             box.border_title = Content("Score a text")
             box.border_subtitle = Content("enter scores · tab, ctrl+s your own text · f5 model · esc leaves")
             yield Static(Content(_HELP), id="score-help", markup=False)
-            yield OptionList(*(Option(_line(text.name, text.text)) for text in self._texts), Option(_line(OWN, "")))
+            yield OptionList(
+                *(Option(_line(text.name, text.text, room)) for text in self._texts), Option(_line(OWN, "", room))
+            )
             yield TextArea(
                 self._pasted,
                 soft_wrap=True,
@@ -177,7 +183,6 @@ def hosted_refusal(ref: ModelRef) -> BadInput:
     )
 
 
-def _line(name: str, text: str) -> Content:
-    preview = display_line(text[: 4 * _PREVIEW])
-    preview = preview if len(preview) <= _PREVIEW else f"{preview[: _PREVIEW - 1]}…"
-    return Content.assemble((name, "bold"), (f"  {preview}" if preview else "", "$foreground 70%"))
+def _line(name: str, text: str, room: int) -> Content:
+    preview = fit(display_line(text[: 2 * _WIDEST]), room - len(name) - 2).rstrip()
+    return Content.assemble((name, "bold"), f"  {preview}" if preview else "")

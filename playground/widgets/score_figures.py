@@ -83,7 +83,7 @@ class ScoreFigures(Static):
         low = self.app.size.height < LOW
         column = _COLUMN if width >= 72 else 11
         if low and not self._names:
-            self.update(_in_a_line(self._rows))
+            self.update(Content.assemble(_in_a_line(self._rows), (" · point here for more", _QUIET)))
             return
         lines: list[Content] = []
         if self._names:
@@ -101,13 +101,13 @@ def _explained(rows: list[Row]) -> list[str]:
 def _line(row: Row, column: int, width: int) -> Content:
     values = "".join(value.rjust(column) for value in row.values)
     room = width - _LABEL - len(values) - 2
-    meaning = fit(row.meaning, room).rstrip() if room > 12 else ""
+    meaning = fit(row.meaning, room).rstrip() if room > 24 else ""
     return Content.assemble((row.label.ljust(_LABEL), _QUIET), (values, "bold"), (f"  {meaning}", _QUIET))
 
 
 def _in_a_line(rows: list[Row]) -> Content:
     parts = [Content.assemble((f"{row.label} ", _QUIET), (row.values[-1], "bold")) for row in rows]
-    return Content.assemble(Content(" · ").join(parts), (" · point here for more", _QUIET))
+    return Content(" · ").join(parts)
 
 
 def _number(value: float | None, digits: int = 2) -> str:
@@ -145,7 +145,7 @@ def _between(comparison: ScoreComparison) -> list[Row]:
     ranks = [one.rank for one in comparison.tokens if one.rank is not None]
     moved = f"{sum(rank != 0 for rank in ranks) / len(ranks):.1%}" if ranks else UNKNOWN
     return [
-        Row("KL divergence", ("", "", kl), f"bits a token, at least; the candidates compared hold {mass}"),
+        Row("KL divergence", ("", "", kl), f"bits a token, at least; what is compared holds {mass}"),
         Row("same favourite", ("", "", same), "tokens for which both would have said the same"),
         Row("rank changed", ("", "", moved), "tokens that stand higher or lower with the second"),
     ]

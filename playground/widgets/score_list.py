@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from rich.cells import cell_len
 from textual import on
 from textual.content import Content
 from textual.message import Message
@@ -17,6 +18,11 @@ from playground.domain.tokens import Token
 from playground.widgets.bars import fit, percent, probability
 from playground.widgets.score_colours import bits, signed
 
+_BEFORE: Final = 15
+"""Cells of the figure and the number of the token."""
+_TEXT: Final = 9
+"""Cells that a token needs to be known again."""
+
 
 class Place(NamedTuple):
     """A token and why to look at it."""
@@ -26,6 +32,8 @@ class Place(NamedTuple):
     figure: str
     text: str
     more: str
+    extra: str = ""
+    """Shown where there is room for it in every row."""
 
 
 class ScoreList(OptionList):
@@ -62,10 +70,14 @@ class ScoreList(OptionList):
         self.highlighted = at
 
     def _draw(self) -> None:
-        width = max(10, self.scrollable_content_region.width - 2)
+        rest = max(8, self.scrollable_content_region.width - 2 - _BEFORE)
+        need = max((cell_len(place.more) for place in self.places), default=0)
+        extra = max((cell_len(place.extra) for place in self.places), default=0)
+        extra = extra if rest - need - extra >= _TEXT else 0
+        text = max(rest * 2 // 5, rest - need - extra) if rest - need >= _TEXT else rest * 2 // 5
         with self.prevent(OptionList.OptionHighlighted):
             self.clear_options()
-            self.add_options([Option(_line(place, width)) for place in self.places])
+            self.add_options([Option(_line(place, text, rest - text, extra > 0)) for place in self.places])
 
     @on(OptionList.OptionHighlighted)
     def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
@@ -80,15 +92,13 @@ class ScoreList(OptionList):
             self.post_message(self.Shown(self.places[event.option_index].at, chosen=True))
 
 
-def _line(place: Place, width: int) -> Content:
+def _line(place: Place, text: int, more: int, with_extra: bool) -> Content:
     number = f"#{place.at + 1:,}"
-    rest = max(8, width - 8 - max(5, len(number)) - 1)
-    text = max(6, rest * 2 // 5)
     return Content.assemble(
         (f"{place.figure:>7} ", "bold $primary"),
-        (f"{number:<5} ", "$foreground 60%"),
+        (f"{number:<6} ", "$foreground 60%"),
         (fit(place.text, text - 1) + " ", "$foreground"),
-        (fit(place.more, rest - text), "$foreground 70%"),
+        (fit(place.more + (place.extra if with_extra else ""), more), "$foreground 70%"),
     )
 
 
@@ -110,4 +120,4 @@ def place_of_difference(one: ScoreDifference, first: Token, second: Token) -> Pl
     """A token about which two models differ: its ranks and probabilities under both."""
     shares = " → ".join(percent(probability(token.logprob), 1) for token in (first, second))
     ranks = f"  rank {first.rank:,} → {second.rank:,}" if one.rank else ""
-    return Place(one.index, signed(bits(one.logprob)), _name(first), f"{shares}{ranks}")
+    return Place(one.index, signed(bits(one.logprob)), _name(first), shares, ranks)

@@ -60,7 +60,7 @@ def test_places_say_what_was_expected_and_what_changed() -> None:
     assert place_of_surprise(ONE.tokens[1]).more == "", "the model expected it"
     changed = place_of_difference(compare_scores(ONE, OTHER).tokens[1], ONE.tokens[1], OTHER.tokens[1])
     assert changed.figure == "−1.00"
-    assert changed.more == "50.0% → 25.0%  rank 1 → 2"
+    assert (changed.more, changed.extra) == ("50.0% → 25.0%", "  rank 1 → 2")
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
