@@ -13,6 +13,7 @@ from textual.containers import Horizontal, Vertical
 
 from playground.domain.display import display_text
 from playground.domain.events import Event, Failed, Started
+from playground.domain.messages import Role
 from playground.domain.sampling import SamplingParams
 from playground.domain.session import Session
 from playground.screens import key_order
@@ -202,7 +203,8 @@ class PlaygroundScreen(TokenScreen):
         pinned = pane.transcript.view.cursor is not None
         ref = self._shown_ref()
         token = pane.transcript.token_at(ref) or pane.last_token()
-        turn = pane.session.transcript.turns.get(ref[0]) if isinstance(ref, tuple) else None
+        tree = pane.session.transcript
+        turn = tree.turns.get(ref[0]) if isinstance(ref, tuple) else tree.last(Role.ASSISTANT)
         remark = self.replaying.remark(pane, turn, token)
         if not pinned or turn is None or token is None:
             self._what_ifs.look(pane, None, None)
@@ -223,6 +225,8 @@ class PlaygroundScreen(TokenScreen):
             return key_order.BUSY
         if pane.runner.backend is None and not pane.opening:
             return key_order.LOST if pane.slot.ref is not None else key_order.EMPTY
+        if pane.stepping:
+            return key_order.STEPPING
         if self.deck.several:
             return key_order.SEVERAL
         return key_order.ANSWERED if pane.session.transcript.head is not None else key_order.EMPTY

@@ -53,7 +53,8 @@ class Widths(NamedTuple):
     piece: int
     column: int
     bar: int
-    """Cells of a column's bar; 1 is an upright one, 0 none."""
+    """Cells of a column's bar; 1 is an upright one, 0 none. Without bars the first column has a cell less: at
+    temperature 0 there is nothing but 0% and 100%."""
 
 
 def widths(width: int) -> Widths:
@@ -63,7 +64,7 @@ def widths(width: int) -> Widths:
         return Widths(width - column * len(TEMPERATURES), column, column - 7)
     if width >= 34:
         return Widths(width - 6 * len(TEMPERATURES), 6, 1)
-    return Widths(width - 5 * len(TEMPERATURES), 5, 0)
+    return Widths(width - 5 * len(TEMPERATURES) + 1, 5, 0)
 
 
 def words_height(shown: SideBySide, width: int) -> int:
@@ -153,48 +154,49 @@ class TemperatureTable(Widget):
     def _head(self, shown: SideBySide, cells: Widths) -> list[Segment]:
         name = "temperature" if cells.piece > 11 else "temp."
         segments = [Segment(fit(name, cells.piece), self._style("name"))]
-        for temperature in TEMPERATURES:
+        for number, temperature in enumerate(TEMPERATURES):
             style = self._style("now" if temperature == shown.temperature else "name")
-            segments.append(Segment(_aligned(f"{temperature:g}", cells), style))
+            segments.append(Segment(_aligned(f"{temperature:g}", cells, number), style))
         return segments
 
     def _row(self, shown: SideBySide, place: int, cells: Widths) -> list[Segment]:
         candidate, token = shown.token.top[place], shown.token
         chosen = token.id is not None and candidate.id == token.id
-        piece = "▸ " if chosen else "  "
-        piece += fit(visible_piece(candidate.piece), cells.piece - 3) + " "
+        sign = "▸ " if chosen else "  "
+        sign = sign if cells.bar else sign[:1]
+        piece = sign + fit(visible_piece(candidate.piece), cells.piece - len(sign) - 1) + " "
         segments = [Segment(piece, self._style("chosen" if chosen else "piece"))]
-        for column in shown.columns:
+        for number, column in enumerate(shown.columns):
             share = column.probs[place] if place < len(column.probs) else None
-            segments += self._share(share, chosen, cells)
+            segments += self._share(share, chosen, cells, number)
         return segments
 
-    def _share(self, share: float | None, chosen: bool, cells: Widths) -> list[Segment]:
+    def _share(self, share: float | None, chosen: bool, cells: Widths, number: int) -> list[Segment]:
         style = self._style("zero" if not share else "chosen" if chosen else "share")
         if cells.bar > 1:
             bar = " " + thin_bar(share or 0.0, cells.bar)
             return [Segment(bar, self._style("bar")), Segment(percent(share, cells.column - len(bar)), style)]
         figure = short_percent(share)
         if not cells.bar:
-            return [Segment(figure.rjust(cells.column), style)]
+            return [Segment(_aligned(figure, cells, number), style)]
         upright = _LEVELS[0 if not share else max(1, round(share * (len(_LEVELS) - 1)))]
-        return [Segment(figure.rjust(cells.column - 1), style), Segment(upright, self._style("bar"))]
+        return [Segment(_aligned(figure, cells, number)[:-1], style), Segment(upright, self._style("bar"))]
 
     def _left(self, shown: SideBySide, cells: Widths) -> list[Segment]:
         if not shown.columns:
             return [Segment("asking the model …", self._style("name"))]
         segments = [Segment(fit("left", cells.piece), self._style("name"))]
-        for column in shown.columns:
+        for number, column in enumerate(shown.columns):
             style = self._style("now" if column.temperature == shown.temperature else "name")
             text = short_count(column.candidates, cells.column - 1 - (cells.bar == 1))
-            segments.append(Segment(_aligned(text, cells), style))
+            segments.append(Segment(_aligned(text, cells, number), style))
         return segments
 
 
-def _aligned(text: str, cells: Widths) -> str:
-    """A text over or under the figures of a column, beside which an upright bar may stand."""
+def _aligned(text: str, cells: Widths, number: int) -> str:
+    """A figure of a column, or a text over or under it; an upright bar may stand beside."""
     beside = int(cells.bar == 1)
-    return text.rjust(cells.column - beside) + " " * beside
+    return text.rjust(cells.column - beside - (not cells.bar and number == 0)) + " " * beside
 
 
 def short_percent(share: float | None) -> str:
