@@ -49,6 +49,7 @@ class ScoreScreen(Screen[None]):
     """Scores a text as soon as it is shown. Esc ends what is under way, then leaves."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012 - Textual's interface
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Back", id="score.leave", tooltip="End what is being computed, else leave"),
         Binding("n", "step(1)", "Next place", id="score.next", tooltip="Go to the next of the listed places"),
@@ -72,6 +73,7 @@ class ScoreScreen(Screen[None]):
         &.-scored.-working #score-state { display: block; }
         &.-narrow ScoreView > #score-right { width: 36; }
         &.-wide ScoreView > #score-right { width: 64; }
+        &.-low #score-places { height: 5; }
     }
     """
 

@@ -83,7 +83,7 @@ class ScoreFigures(Static):
         low = self.app.size.height < LOW
         column = _COLUMN if width >= 72 else 11
         if low and not self._names:
-            self.update(Content.assemble(_in_a_line(self._rows), (" · point here for more", _QUIET)))
+            self.update(_in_a_line(self._rows))
             return
         lines: list[Content] = []
         if self._names:

@@ -74,7 +74,9 @@ class ScoreList(OptionList):
         need = max((cell_len(place.more) for place in self.places), default=0)
         extra = max((cell_len(place.extra) for place in self.places), default=0)
         extra = extra if rest - need - extra >= _TEXT else 0
+        # What does not fit beside the token stands above, once the cursor is there.
         text = max(rest * 2 // 5, rest - need - extra) if rest - need >= _TEXT else rest * 2 // 5
+        text = text if text >= _TEXT else rest
         with self.prevent(OptionList.OptionHighlighted):
             self.clear_options()
             self.add_options([Option(_line(place, text, rest - text, extra > 0)) for place in self.places])

@@ -179,7 +179,8 @@ def _both(token: Token, second: Token, difference: ScoreDifference | None, low: 
     ranks = _line("rank", *(f"{_rank(which.rank):>{_FIGURE}}" for which in both))
     between = _line("difference", f"{change:>{_FIGURE}}", f" bits · KL {kl}")
     if low:
-        return [probabilities, ranks, between]
+        changed = _line("difference", f"{change:>{_FIGURE}}", " bits")
+        return [probabilities, ranks, changed, _line("KL", f"{kl:>{_FIGURE}}", " bits")]
     surprisals = _line("surprisal", *(f"{_number(which.surprisal):>{_FIGURE}}" for which in both), " bits")
     entropies = _line("entropy", *(f"{_number(which.entropy):>{_FIGURE}}" for which in both), " bits")
     return [heads, probabilities, surprisals, ranks, entropies, between]
