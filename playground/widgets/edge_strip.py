@@ -22,7 +22,7 @@ from textual.widget import Widget
 
 from playground.widgets.bars import EIGHTHS
 from playground.widgets.colour_scale import GUESSED, LEVELS
-from playground.widgets.token_layout import Line
+from playground.widgets.token_layout import MIN_WRAP, Line
 from playground.widgets.token_view import TokenView
 
 UPDATE_SECONDS: Final = 0.25
@@ -162,6 +162,9 @@ class EdgeStrip(Widget):
         height = self.size.height
         if not height or not self.size.width:
             return
+        room = self._view.scrollable_content_region.width - 1
+        if room >= MIN_WRAP and room != self._view.wrapping.wrap:
+            self.look_soon()  # the text has another width and will be wrapped anew
         self._sums.update()
         rows = [self._row(y, height) for y in range(height)]
         old, self._rows = self._rows, rows

@@ -157,12 +157,14 @@ class TranscriptPane(Vertical):
         self._strip.look_soon()
         self._explain()
 
+    @on(TokenView.Selected)
     def _explain(self) -> None:
         """Let the legend say what the colours tell, and when there is nothing that they could tell."""
         anywhere, at_last = self._branch.measured
+        cursor = self.view.cursor
         if self._replay_words is not None:
             self._legend.explain(self._replay_words[0], scale=False, samples=self._replay_words[1])
-        elif self._why is not None:
+        elif self._why is not None and cursor is not None and self._why[0] == self.view.store.refs[cursor]:
             self._legend.explain(self._why[1], scale=False)
         elif self.drawing.diffs is not None:
             self._legend.explain(DIFF_LEGEND, scale=False)
@@ -179,18 +181,14 @@ class TranscriptPane(Vertical):
         return [(shown.turn, shown.tokens) for shown in self._branch.turns]
 
     def say_why(self, text: str) -> None:
-        """Say something about the token under the cursor, in place of the legend, until the cursor moves on."""
-        self._why = (self._ref_at_cursor(), text)
-        self._explain()
-
-    @on(TokenView.Selected)
-    def _moved(self) -> None:
-        if self._why is not None and self._why[0] != self._ref_at_cursor():
-            self._why = None
+        """Say something about the token under the cursor, in place of the legend, while the cursor is there."""
+        if self.view.cursor is not None:
+            self._why = (self.view.store.refs[self.view.cursor], text)
             self._explain()
 
-    def _ref_at_cursor(self) -> object:
-        return self.view.store.refs[self.view.cursor] if self.view.cursor is not None else None
+    def on_resize(self) -> None:
+        """The text gets another width, and the strip at its edge other lines."""
+        self._strip.look_soon()
 
     def show_turn(self, turn: Turn) -> None:
         """Scroll to where a turn begins."""

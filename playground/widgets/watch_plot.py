@@ -59,7 +59,7 @@ class WatchPlot(Widget, can_focus=True):
         height: 6;
         width: 1fr;
         padding: 0 1;
-        & > .watch-plot--head { color: $text-muted; text-style: bold; }
+        & > .watch-plot--head { color: $foreground 70%; text-style: bold; }
         & > .watch-plot--focus { color: $accent; text-style: bold; }
         & > .watch-plot--faint { color: $foreground 60%; }
         & > .watch-plot--cursor { background: $foreground 20%; }
@@ -157,7 +157,7 @@ class WatchPlot(Widget, can_focus=True):
         return Strip(segments).adjust_cell_length(width, base).simplify()
 
     def _part(self, name: str) -> Style:
-        return self.rich_style + self.get_component_rich_style(f"watch-plot--{name}", partial=True)
+        return self.get_component_rich_style(f"watch-plot--{name}")
 
     @property
     def token(self) -> Token | None:

@@ -149,6 +149,24 @@ async def test_more_text_costs_a_look_at_what_is_new() -> None:
         assert len(looked_at) <= 16, "a token and its new line"
 
 
+async def test_it_follows_a_new_width_of_the_text() -> None:
+    app = Talk()
+    async with app.run_test(size=(40, 30)) as pilot:
+        ask(app)
+        app.say(*(f" word{number}" for number in range(60)))
+        strip = app.query_one(EdgeStrip)
+        narrow = len([surprise for surprise, _ in await seen(pilot, strip) if surprise >= 0])
+        assert narrow > 10
+        await pilot.resize_terminal(120, 30)
+        wide = narrow
+        for _ in range(500):
+            wide = len([surprise for surprise, _ in strip.rows if surprise >= 0])
+            if wide < narrow:
+                break
+            await pilot.pause(0.01)
+        assert wide == len(app.transcript.view.wrapping.lines) - 4, "what the person said, and a heading, have none"
+
+
 async def test_a_click_goes_to_the_most_surprising_token_of_the_stretch() -> None:
     app = Bare()
     async with app.run_test(size=(30, 10)) as pilot:
