@@ -38,6 +38,22 @@ def reopen(session: Session) -> None:
         reply.finished = reply.problem = None
 
 
+def leave(session: Session) -> None:
+    """Before something is said behind a reply that waits for a token: it ends there.
+
+    Raises BadInput when it has none yet, for then nothing could be said behind it.
+    """
+    reply = waiting(session)
+    if reply is None or reply.problem is not None:
+        return
+    if not reply.tokens:
+        raise BadInput("The reply waits for its first token.", "Space draws it, Alt+S lets the reply be written.")
+    usage = Usage(completion_tokens=len(reply.tokens), cost=0.0)
+    reply.finished = Finished(
+        stream=session.stream, reason=StopReason.CANCELLED, text=reply.content, usage=usage, timings=Timings()
+    )
+
+
 def hold(session: Session) -> None:
     """Take back the request that the session has just made: its reply waits for a token instead."""
     if session.active is not None:

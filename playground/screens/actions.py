@@ -142,7 +142,7 @@ class ConversationScreen(Screen[None]):
         if self.pane.editing is not None:
             title = "Edit and send again · Esc leaves it"
         elif self.pane.stepping:
-            title = "Prompt · token by token: Ctrl+T leads to the tokens, Alt+S lets them run"
+            title = "Prompt · token by token: Ctrl+T to the tokens"
         elif self.pane.session.mode == "raw":
             title = "Raw text, no template · F7 leads back to chat"
         else:

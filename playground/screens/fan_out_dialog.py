@@ -19,8 +19,8 @@ from playground.screens.race_dialog import Choices
 from playground.widgets.bars import bar, fit, percent, probability
 from playground.widgets.pane_layout import MOST_PANES
 
-_PIECE: Final = 20
-_BAR: Final = 16
+_PIECE: Final = 16
+_BAR: Final = 8
 _BEST: Final = 4
 """How many are chosen at first."""
 
@@ -84,7 +84,7 @@ class FanOutDialog(ModalScreen[tuple[int, ...] | None]):
             box.border_title = Content(f"Fan out at token {self._token.index + 1:,}")
             box.border_subtitle = Content("enter begins · esc leaves everything as it was")
             yield Static(Content(display_text(f"… {self._before}▯")), classes="dialog--help", markup=False)
-            help_text = "Each goes on in a pane of its own, all in one batch. 2-6 choose the likeliest, Space any."
+            help_text = "Each goes on in a pane of its own. 2-6 choose the likeliest, Space any."
             yield Static(Content(help_text), classes="dialog--help", markup=False)
             best = self._able[:_BEST]
             yield Candidates(
@@ -104,7 +104,7 @@ class FanOutDialog(ModalScreen[tuple[int, ...] | None]):
         elif there:
             remark = "stands there now"
         else:
-            remark = "removed by the samplers" if candidate.prob == 0.0 else ""
+            remark = "cut by the samplers" if candidate.prob == 0.0 else ""
         return Content.assemble(
             Content.styled(fit(visible_piece(candidate.piece), _PIECE), "bold"),
             (bar(share or 0.0, _BAR), "$primary"),

@@ -22,4 +22,8 @@ SEVERAL: Final = (
     *("app.actions", "compare.difference", "preset.choose", "panes.link", "panes.close_pane", "compare.table"),
     *("chat.tokens", "model.choose", "app.quit"),
 )
+STEPPING: Final = (
+    *("app.help", "token.draw", "token.take_back", "inside.step", "chat.tokens", "chat.continue_reply", "chat.earlier"),
+    *("view.controls", "view.inspector", "app.actions", "app.quit"),
+)
 LOST: Final = ("app.help", "model.reload", "model.choose", "app.actions", "app.quit")

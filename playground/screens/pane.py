@@ -17,7 +17,7 @@ from playground.domain.forking import begun, branch_at, text_of
 from playground.domain.messages import GenerationRequest, Prompt, Role
 from playground.domain.models import ModelCard
 from playground.domain.session import Session
-from playground.domain.stepping import hold, note_change, tidy
+from playground.domain.stepping import hold, leave, note_change, tidy
 from playground.domain.tokens import Token
 from playground.domain.transcript import Turn
 from playground.screens.tuning import Tuning
@@ -119,6 +119,8 @@ class Pane:
         """
         self.need_model()
         before = (self.session.transcript.head, self.editing)
+        if self.editing is None:
+            leave(self.session)
         turn, self.editing = self.editing, None
         request = self.session.resend(turn, text) if turn is not None else self.session.send(text)
         if pressed_at is not None:

@@ -244,3 +244,23 @@ async def test_a_model_that_does_not_tell_candidates_is_refused_with_the_reason(
         await player.press("alt+s")
         await player.until(lambda: "cannot be led token by token" in player.notices, "refused")
         assert not player.pane.stepping
+
+
+async def test_what_is_said_behind_a_reply_that_waits_ends_it_where_it_is(starter_gguf: Path) -> None:
+    async with playing(make_app("seed=3", "max_tokens=4")) as player:
+        await player.ready()
+        await begin(player)
+        await player.say(SEA)
+        await waits(player, 0)
+        await player.press("escape")
+        await player.say("And then?")
+        await player.until(lambda: "The reply waits for its first token." in player.notices, "refused")
+        assert player.screen.editor.text == "And then?"
+        await player.press("ctrl+t", "space")
+        await waits(player, 1)
+        earlier = reply_of(player.pane)
+        await player.press("escape", "enter")
+        await player.until(lambda: reply_of(player.pane) is not earlier, "sent")
+        await waits(player, 0)
+        assert earlier.stop_reason == "cancelled"
+        assert player.transcript.count("next token") == 1
