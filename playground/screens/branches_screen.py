@@ -82,7 +82,7 @@ class BranchesScreen(ModalScreen[None]):
         """The tree, and beside or below it the text of one branch."""
         with Vertical() as box:
             box.border_title = Content("Branches")
-            box.border_subtitle = Content("enter shows · r names · d deletes · u undoes · esc back")
+            box.border_subtitle = Content("enter shows · r names · d deletes (x it alone) · u undoes · esc back")
             with Horizontal(id="branches-body"):
                 yield BranchTree(self._describe, id="branch-tree")
                 with Vertical(id="branches-more"):
