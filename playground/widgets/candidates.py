@@ -55,6 +55,14 @@ class CandidateList(ScrollView, can_focus=True):
         Binding("b", "bend(None)", "Ban", id="candidates.ban", tooltip="Ban this candidate, or allow it again"),
         Binding("plus,equals_sign", "bend(1)", "Likelier", id="candidates.likelier", tooltip="Add 1 to its logit"),
         Binding("minus", "bend(-1)", "Less likely", id="candidates.less", tooltip="Take 1 from its logit"),
+        Binding(
+            "v",
+            "screen.temperatures",
+            "Temperatures",
+            show=False,
+            id="candidates.temperatures",
+            tooltip="The token at several temperatures, or the funnel",
+        ),
         Binding("w", "follow", "Watch", id="candidates.watch", tooltip="Follow its probability at every step"),
     ]
     ALLOW_SELECT = False

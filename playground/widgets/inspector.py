@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
@@ -25,7 +24,6 @@ _LIST_ROWS = 7
 _LEAST_COMPARED = 3
 """Candidates a table of temperatures is worth its place for."""
 HELP = "Nothing to inspect yet.\nSend a prompt, then walk through its tokens."
-TABLE_KEY = "The token at several temperatures side by side; where there is no room for both, in the funnel's place"
 FIGURES_TOOLTIP = (
     "model: the model's own probability, over the whole vocabulary.\n"
     "sampled: the chance after every sampler stage had its say.\n"
@@ -37,9 +35,6 @@ FIGURES_TOOLTIP = (
 class Inspector(VerticalScroll, can_focus=False):
     """Follows the latest token, or stays on a pinned one. `show` is cheap enough for every frame."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("v", "temperatures", "Temperatures", show=False, id="inspector.temperatures", tooltip=TABLE_KEY),
-    ]
     DEFAULT_CSS = """
     Inspector {
         width: 1fr;
