@@ -22,6 +22,11 @@ SEVERAL: Final = (
     *("app.actions", "compare.difference", "preset.choose", "panes.link", "panes.close_pane", "compare.table"),
     *("chat.tokens", "model.choose", "app.quit"),
 )
+TOKENS: Final = (
+    *("app.help", "chat.stop", "token.activate", "token.take_1", "token.force", "token.fan_out", "token.next_place"),
+    *("inside.replay", "inside.parent", "inside.branches", "token.watch_token", "token.ban", "inside.step"),
+    *("inside.score", "app.actions", "app.quit"),
+)
 STEPPING: Final = (
     *("app.help", "token.draw", "token.take_back", "inside.step", "chat.tokens", "chat.continue_reply", "chat.earlier"),
     *("view.controls", "view.inspector", "app.actions", "app.quit"),

@@ -227,6 +227,8 @@ class PlaygroundScreen(TokenScreen):
             return key_order.LOST if pane.slot.ref is not None else key_order.EMPTY
         if pane.stepping:
             return key_order.STEPPING
+        if pane.transcript.view.has_focus and pane.transcript.view.cursor is not None:
+            return key_order.TOKENS
         if self.deck.several:
             return key_order.SEVERAL
         return key_order.ANSWERED if pane.session.transcript.head is not None else key_order.EMPTY

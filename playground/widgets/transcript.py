@@ -35,7 +35,7 @@ class TranscriptPane(Vertical):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            _key(str(number % 10), f"take({number})", f"Candidate {number}", "Take this candidate", id=f"take_{number}")
+            _key(str(number % 10), f"take({number})", f"Take {number}", "Take this candidate", id=f"take_{number}")
             for number in range(1, 11)
         ),
         _key("f", "force", "Force a text", "Put a text of your own in place of this token, and go on from there"),
