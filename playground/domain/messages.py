@@ -67,6 +67,9 @@ class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The same beginning as text, for backends that do not take ids."""
     watch: tuple[str, ...] = ()
     """Words, or "#id", whose probability is told with each token; `Started.watching` says which tokens they are."""
+    changes: tuple[tuple[int, SamplingParams], ...] = ()
+    """Parameters that come into force on the way, as in an earlier run that is run again: (index of the first token
+    drawn with them, what they are), in the order of the indexes. Only backends with `live_params` take them."""
     submitted_at: float = 0.0
     """`time.monotonic()` at the moment the person pressed send; the start of TTFT."""
 

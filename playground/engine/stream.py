@@ -45,6 +45,7 @@ class Stream:
         self._submitted_at = request.submitted_at or time.monotonic()
         self._bias = model.bias_ids(request.params.logit_bias)
         self._watch = WatchList(model, request.watch)
+        self._changes = list(request.changes)
         self._given = request.reply_ids
         """What the reply began with."""
         self.sampler = SamplerChain(
@@ -174,6 +175,8 @@ class Stream:
 
         A token that equals the `guess` is marked as one that was guessed.
         """
+        while self._changes and self._changes[0][0] <= self._first_index + len(self.generated):
+            self.set_params(self._changes.pop(0)[1])
         if self.params.max_tokens == 0:
             return StopReason.LENGTH
         distribution.read(logits, self.sampler.wanted)

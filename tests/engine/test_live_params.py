@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from playground.domain.errors import BadInput
@@ -89,6 +90,23 @@ def test_penalties_know_what_was_written_before_they_were_switched_on(harness: H
     said = harness.model.tokenize(" one two three", special=False, begin=False)
     assert harness.ids(1)[0] in said
     assert not set(harness.ids(1)[1:]) & set(said)
+
+
+def test_changes_named_in_the_request_come_at_their_tokens(harness: Harness) -> None:
+    changed = replace(NEUTRAL, seed=4, max_tokens=12, temperature=1.5)
+    again = replace(changed, top_k=3)
+    harness.submit(request(1, STORY, NEUTRAL, seed=4, max_tokens=12))
+    for count, params in ((4, changed), (7, again)):
+        harness.step_until(lambda count=count: len(harness.ids(1)) == count)  # type: ignore[misc]
+        harness.engine.set_params(1, params)
+    harness.finish()
+    live = harness.of(1, ParamsChanged)
+    first = request(2, STORY, NEUTRAL, seed=4, max_tokens=12)
+    harness.run(msgspec.structs.replace(first, changes=((4, changed), (7, again))))
+    assert harness.ids(2) == harness.ids(1)
+    assert [(event.index, event.params) for event in harness.of(2, ParamsChanged)] == [
+        (event.index, event.params) for event in live
+    ]
 
 
 def test_changing_a_stream_that_is_gone_does_nothing(harness: Harness) -> None:
