@@ -55,8 +55,11 @@ async def test_keys_go_from_one_telling_token_to_the_next_and_say_why(starter_gg
         assert legend(player).startswith(f"{number}/{len(low)} · low choice: {rank}")
         await player.press("R")
         assert cursor(player) == (turn.id, low[low.index(first) - 1])
-        await player.press("left", "right")
-        await player.until(lambda: "low choice" not in legend(player), "the reason goes with the cursor")
+        said = legend(player)
+        await player.press("left")
+        await player.until(lambda: legend(player) != said, "the reason goes with the cursor")
+        await player.press("right")
+        await player.until(lambda: legend(player) == said, "and is there again with it")
         assert not player.notices
 
 
