@@ -42,7 +42,7 @@ _TICKS: Final[dict[ColourMode, tuple[tuple[str, int], ...]]] = {
 
 _ENDS: Final = {
     ColourMode.PROBABILITY: ("unlikely", "certain"),
-    ColourMode.ENTROPY: ("many ways on", "one way on"),
+    ColourMode.ENTROPY: ("many ways", "one way"),
     ColourMode.RANK: ("far down", "first choice"),
 }
 
