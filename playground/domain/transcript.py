@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from bisect import insort
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -298,3 +298,17 @@ class Transcript:
             if look.head == turn.id:
                 look.head = turn.parent
         return True
+
+
+def restored(turns: Iterable[Turn]) -> Transcript:
+    """A tree of turns that were there before, under the ids they had; new ones get ids behind theirs.
+
+    What hangs on a turn that is not among them is left out. The head is at none of them.
+    """
+    transcript = Transcript()
+    tree = transcript._tree
+    for turn in sorted(turns, key=lambda turn: turn.id):
+        if turn.parent is None or turn.parent in tree.turns:
+            tree.put(turn)
+        tree.ids = itertools.count(turn.id + 1)
+    return transcript

@@ -9,7 +9,7 @@ from playground.domain.errors import BadInput
 from playground.domain.forking import branch_at
 from playground.domain.messages import Role
 from playground.domain.session import Session
-from playground.domain.transcript import Transcript, Turn
+from playground.domain.transcript import Transcript, Turn, restored
 from tests.domain.support import end, exchange, start, token, write
 
 
@@ -185,3 +185,16 @@ def test_an_edited_message_knows_what_it_was_before() -> None:
     user = session.transcript.path()[0]
     session.resend(user, "Ho")
     assert session.transcript.path()[0].forked_from == user.id
+
+
+def test_a_tree_that_was_kept_is_restored_under_the_ids_it_had() -> None:
+    session = Session()
+    exchange(session, "Hello", "Hi")
+    exchange(session, "More", "Yes")
+    turns = list(session.transcript.turns.values())
+    tree = restored(reversed(turns))
+    assert list(tree.turns.values()) == turns
+    assert tree.path(turns[-1].id) == turns
+    assert tree.head is None
+    assert tree.add(Role.USER, turns[-1].id, text="On").id > turns[-1].id
+    assert list(restored(turns[1:]).turns) == [], "nothing hangs in the air"
