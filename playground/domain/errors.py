@@ -161,6 +161,12 @@ class HistoryUnusable(RunFailed):
     """The file that history is kept in cannot be read or written."""
 
 
+class HistoryNotWritten(HistoryUnusable):
+    """The history cannot be written at the moment: its disk is full, say, or another program holds it."""
+
+    retryable = True
+
+
 class HostedError(RunFailed):
     """Something between here and a server, or in the server. What was written before stays."""
 

@@ -11,6 +11,7 @@ import msgspec
 from playground.domain.errors import Problem
 from playground.domain.events import Finished, Started
 from playground.domain.messages import CallOptions, Prompt, Role
+from playground.domain.models import LoadOptions
 from playground.domain.sampling import SamplingParams
 from playground.domain.tokens import Token
 from playground.domain.transcript import Begun, Mark, Turn
@@ -76,6 +77,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     options: CallOptions = CallOptions()
     prompt_ids: tuple[int, ...] = ()
     """Ids of the prompt's tokens, where they are known."""
+    load: LoadOptions | None = None
+    """How a local model was loaded; None for others, or when nobody told."""
     app_version: str = ""
     llama_cpp_version: str = ""
 
@@ -123,6 +126,10 @@ class TreeChange(msgspec.Struct, frozen=True, kw_only=True):
     """By turn: under what a reply is being written; told with its first change, and when more is known."""
     ended: bool = False
     """True when nothing is being written any more, so that the conversation needs no rescue."""
+    writer: str = ""
+    """Who follows the conversation: one that was opened twice has two, whose new turns must not meet."""
+    begins_at: int = 0
+    """Turns from this id on are this writer's own; those before were there when the conversation was opened."""
 
 
 class StoredTree(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +141,9 @@ class StoredTree(msgspec.Struct, frozen=True, kw_only=True):
     turns: list[tuple[StoredTurn, list[Token]]]
     deleted: frozenset[int]
     settings: dict[int, Setting]
+    created_at: float = 0.0
+    """Seconds since 1970, UTC."""
+    updated_at: float = 0.0
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,12 +10,13 @@ import contextlib
 import fcntl
 import os
 import uuid
+from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, TypeVar
 
-from playground.domain.errors import HistoryUnusable
+from playground.domain.errors import HistoryNotWritten, HistoryUnusable
 from playground.services.paths import user_data_dir, user_state_dir
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LOCKS: Final = "instances"
+_PATIENCE_S: Final = 10.0
+"""How long to wait before what could not be written is tried again."""
+_MOST_WAITING: Final = 10_000
+"""Changes that wait at most: those of hours."""
 
 
 def history_path() -> Path:
@@ -43,42 +48,61 @@ class History:
         """Why nothing is kept; None as long as all is well."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="history")
         self._store: HistoryStore | None = None
+        self._waiting: deque[TreeChange] = deque()
+        """What could not be written yet."""
+        self._try_again_at = 0.0
         self._lock: IO[str] | None = None
 
     async def open(self) -> None:
         """Open the file for writing, and hold a lock by which others can tell that this program lives.
 
-        Raises HistoryUnusable; nothing is kept then.
+        Raises HistoryUnusable; nothing is kept then, and `problem` says why.
         """
-        await self._on_thread(self._open)
+        try:
+            await self._on_thread(self._open)
+        except HistoryUnusable as error:
+            self.problem = error
+            raise
 
     def _open(self) -> None:
         from playground.services.history_store import HistoryStore
 
         with contextlib.suppress(OSError):  # without a lock this instance looks ended to others: nothing is lost by it
-            folder = user_state_dir() / _LOCKS
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = (folder / f"{self.instance}.lock").open("w")
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._lock = lock
+            self._lock = _hold(user_state_dir() / _LOCKS, self.instance)
         self._store = HistoryStore(self.path, self.instance)
 
     async def keep(self, changes: list[TreeChange]) -> bool:
-        """Write changes, each in a transaction of its own. False when that failed for the first time: see `problem`."""
-        store = self._store
-        if store is None or self.problem is not None:
+        """Write changes, each in a transaction of its own. False when that failed for the first time: see `problem`.
+
+        What cannot be written at the moment, as on a full disk, waits and is tried again; `problem` is None again once
+        it was written.
+        """
+        if self._store is None:
             return True
+        self._waiting += changes
+        if not self._waiting or asyncio.get_running_loop().time() < self._try_again_at:
+            return True
+        said = self.problem is not None
+        await self._on_thread(self._write)
+        if isinstance(self.problem, HistoryNotWritten):
+            self._try_again_at = asyncio.get_running_loop().time() + _PATIENCE_S
+        return said or self.problem is None
 
-        def write() -> None:
-            for change in changes:
-                store.apply(change)
-
-        try:
-            await self._on_thread(write)
-        except HistoryUnusable as error:
-            self.problem = error
-            return False
-        return True
+    def _write(self) -> None:
+        store = self._store
+        while store is not None and self._waiting:
+            try:
+                store.apply(self._waiting[0])
+            except HistoryNotWritten as error:
+                self.problem = error
+                while len(self._waiting) > _MOST_WAITING:
+                    self._waiting.popleft()
+                return
+            except HistoryUnusable as error:  # it would fail again; those behind it may not
+                self.problem = error
+            self._waiting.popleft()
+        if isinstance(self.problem, HistoryNotWritten):
+            self.problem = None
 
     async def change(self, work: Callable[[HistoryStore], T]) -> T:
         """Do something to the entries. Raises HistoryUnusable, also when nothing is kept."""
@@ -107,6 +131,7 @@ class History:
         self._thread.shutdown()
 
     def _close(self) -> None:
+        self._write()
         store, self._store = self._store, None
         if store is not None:
             store.close()
@@ -129,6 +154,24 @@ def read_history(path: Path, work: Callable[[HistoryReader], T]) -> T:
         return work(reader)
     finally:
         reader.close()
+
+
+def _hold(folder: Path, instance: str) -> IO[str]:
+    """Lock a file of this name, and clear away those that crashes left behind. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{instance}.lock"
+    while True:
+        lock = path.open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Another instance may have taken it for one left behind, in the moment before it was locked.
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_ino == os.fstat(lock.fileno()).st_ino:
+                break
+        lock.close()
+    for other in folder.glob("*.lock"):
+        if other != path:
+            is_alive(other.stem)
+    return lock
 
 
 def is_alive(instance: str) -> bool:

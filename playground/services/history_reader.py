@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from playground.domain.errors import BadInput, HistoryUnusable
 from playground.domain.history import Entry, Query, StoredTree
+from playground.services.history_rows import read_tree
 from playground.services.history_schema import connect
-from playground.services.history_store import read_tree
 from playground.services.toml_files import one_line
 
 T = TypeVar("T")
@@ -57,6 +57,10 @@ class HistoryReader:
         if not rows:
             raise BadInput(f"There is no reply {run} in the history.", "llm-playground history list shows them.")
         return _entry(rows[0])
+
+    def entries_of(self, uid: str) -> list[Entry]:
+        """All replies of a conversation, the first one first."""
+        return [_entry(row) for row in self._rows(f"{_ENTRY} WHERE trees.uid = ? ORDER BY runs.turn", uid)]
 
     def tree(self, uid: str) -> StoredTree:
         """A conversation with everything in it. Raises BadInput when it is not there any more."""

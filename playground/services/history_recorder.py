@@ -37,6 +37,8 @@ class Recorder:
     _info: TreeInfo | None = None
     _deleted: frozenset[int] = frozenset()
     _ended: bool = True
+    _writer: str = field(default_factory=lambda: uuid.uuid4().hex)
+    _begins_at: int = 0
 
     def take(self, session: Session, setting: Setting) -> TreeChange | None:
         """What is new; None when nothing is.
@@ -83,6 +85,8 @@ class Recorder:
             replies=replies,
             settings=settings,
             ended=ended,
+            writer=self._writer,
+            begins_at=self._begins_at,
         )
 
     def knows(self, session: Session) -> None:
@@ -90,6 +94,7 @@ class Recorder:
         for turn in session.transcript.turns.values():
             last = turn.tokens[-1] if turn.tokens else None
             self._kept[turn.id] = _Kept(_look(turn), len(turn.tokens), last)
+        self._begins_at = max(self._kept, default=0) + 1
 
 
 def _look(turn: Turn) -> object:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from playground.domain.errors import HistoryUnusable
+from playground.domain.errors import HistoryNotWritten, HistoryUnusable
 from playground.services.toml_files import one_line
 
 VERSION: Final = 1
 """Of the tables below. A newer file is left alone, an older one is brought up to date."""
+APPLICATION: Final = 0x4C4C6D50
+"""Written into the file's header ("LLmP"), so that no other program's database is taken for ours."""
 BUSY_S: Final = 5.0
 """How long to wait for another instance that is writing."""
 
 _MIGRATIONS: Final = (
-    """
+    f"""
+    PRAGMA application_id = {APPLICATION};
     CREATE TABLE trees (
         id INTEGER PRIMARY KEY,
         uid TEXT NOT NULL UNIQUE,
@@ -29,6 +35,7 @@ _MIGRATIONS: Final = (
     CREATE TABLE turns (
         tree INTEGER NOT NULL REFERENCES trees(id) ON DELETE CASCADE,
         turn INTEGER NOT NULL,
+        parent INTEGER,
         deleted INTEGER NOT NULL DEFAULT 0,
         data BLOB NOT NULL,
         PRIMARY KEY (tree, turn)
@@ -77,15 +84,32 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     try:
         if write:
             path.parent.mkdir(parents=True, exist_ok=True)
-        uri = f"{path.absolute().as_uri()}?mode={'rwc' if write else 'ro'}"
-        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+            return _opened(path, "rwc")
         try:
-            _prepare(connection, write=write)
-        except BaseException:
-            connection.close()
-            raise
+            return _opened(path, "ro")
+        except sqlite3.OperationalError:
+            if not _unmoved(path):
+                raise
+            return _opened(path, "ro&immutable=1")
     except (sqlite3.Error, OSError) as error:
-        raise _unusable(name, error) from error
+        raise unusable(name, error) from error
+
+
+def _unmoved(path: Path) -> bool:
+    """True for a whole file in a folder in which nothing can be written, so not even SQLite's index of the log."""
+    log = Path(f"{path}-wal")
+    empty = not log.exists() or log.stat().st_size == 0
+    return path.is_file() and empty and not os.access(path.parent, os.W_OK)
+
+
+def _opened(path: Path, mode: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    try:
+        _prepare(connection, write=mode == "rwc")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -93,20 +117,28 @@ def _prepare(connection: sqlite3.Connection, *, write: bool) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     if not write:
         connection.execute("PRAGMA query_only = ON")
-        _check_version(connection)
+        check_version(connection)
         return
-    _check_version(connection)  # before anything is written to a file that may not be ours
+    check_version(connection)  # before anything is written to a file that may not be ours
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("BEGIN IMMEDIATE")  # two instances may come at the same moment
-    try:
-        for number in range(_check_version(connection), VERSION):
+    with transaction(connection):  # two instances may come at the same moment
+        for number in range(check_version(connection), VERSION):
             for statement in _statements(_MIGRATIONS[number]):
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All that is written inside, or nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # SQLite itself goes back when the disk is full
+            connection.execute("ROLLBACK")
         raise
 
 
@@ -115,24 +147,38 @@ def _statements(script: str) -> list[str]:
     return [statement.strip() for statement in script.split(";") if statement.strip()]
 
 
-def _check_version(connection: sqlite3.Connection) -> int:
+def check_version(connection: sqlite3.Connection) -> int:
+    """The version of the file's tables; 0 for an empty one. Raises HistoryUnusable where nothing is to be touched."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application != APPLICATION and (tables or version or application):
+        raise HistoryUnusable("The history file is another program's database.", "Move it away; it stays as it is.")
     if version > VERSION:
         raise HistoryUnusable(
             f"The history was written by a newer version of this program (format {version}, known is {VERSION}).",
             "Nothing is kept until llm-playground is updated; the file stays as it is.",
         )
-    if version == 0 and tables:
-        raise HistoryUnusable("The history file is another program's database.", "Move it away; it stays as it is.")
     return int(version)
 
 
-def _unusable(name: str, error: sqlite3.Error | OSError) -> HistoryUnusable:
+def unusable(name: str, error: sqlite3.Error | OSError) -> HistoryUnusable:
+    """The error for what SQLite says about a file of this name."""
     why = one_line(getattr(error, "strerror", None) or str(error))
-    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None and code & 0xFF in _DAMAGED:
         return HistoryUnusable(
             f"The history file is damaged: {why}.",
-            f"Nothing is kept until you move {name} away; the file stays as it is.",
+            f"Move {name} away and a new one is begun; until then it stays as it is.",
         )
-    return HistoryUnusable(f"The history cannot be kept: {why}.", f"Check {name} and the space on its disk.")
+    if code is None or code & 0xFF in _FOR_NOW:
+        return HistoryNotWritten(f"The history cannot be kept: {why}.", f"Check {name} and the space on its disk.")
+    return HistoryUnusable(f"The history cannot be used: {why}.", f"{name} stays as it is.")
+
+
+_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_FOR_NOW: Final = (
+    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM),
+    *(sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM),
+)
+"""What may be otherwise in a minute."""

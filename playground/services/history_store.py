@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 import time
-import zlib
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import msgspec
-
 from playground.domain.errors import HistoryUnusable
-from playground.domain.history import (
-    Entry,
-    ReplyText,
-    Setting,
-    StoredTree,
-    StoredTurn,
-    TokensChange,
-    TreeChange,
-    TreeInfo,
-)
-from playground.domain.messages import ChatPrompt
-from playground.domain.tokens import Token
-from playground.services.history_schema import connect
+from playground.domain.history import Entry, ReplyText, Setting, StoredTree, StoredTurn, TokensChange, TreeChange
+from playground.domain.messages import ChatPrompt, Role
+from playground.services.history_rows import BROKEN, pack, unpack_tokens, whole_text
+from playground.services.history_schema import VERSION, check_version, connect, transaction, unusable
 from playground.services.toml_files import one_line
 
 T = TypeVar("T")
@@ -33,7 +22,8 @@ BEGINNING: Final = 300
 """Characters of prompt and reply that the list of entries shows."""
 _SEARCHED: Final = 1_000_000
 """Characters of a prompt or reply that can be searched for."""
-_LEVEL: Final = 1  # of zlib; higher levels save 5 % and take twice as long
+_STRETCH: Final = 64
+"""Tokens that stand in a row of their own at most before another row is begun: a slow model writes a few at a time."""
 
 _TREE: Final = """
     INSERT INTO trees (uid, created, updated, instance, writing, info) VALUES (?, ?, ?, ?, ?, ?)
@@ -41,23 +31,9 @@ _TREE: Final = """
     updated = excluded.updated, instance = excluded.instance, writing = excluded.writing, info = excluded.info
 """
 _TURN: Final = """
-    INSERT INTO turns (tree, turn, data) VALUES (?, ?, ?) ON CONFLICT (tree, turn) DO UPDATE SET data = excluded.data
+    INSERT INTO turns (tree, turn, parent, data) VALUES (?, ?, ?, ?)
+    ON CONFLICT (tree, turn) DO UPDATE SET parent = excluded.parent, data = excluded.data
 """
-_encode: Final = msgspec.msgpack.Encoder(enc_hook=tuple).encode
-_decode_turn: Final = msgspec.msgpack.Decoder(StoredTurn).decode
-_decode_tokens: Final = msgspec.msgpack.Decoder(list[Token]).decode
-_decode_info: Final = msgspec.msgpack.Decoder(TreeInfo).decode
-_decode_setting: Final = msgspec.msgpack.Decoder(Setting).decode
-
-
-def pack_tokens(tokens: list[Token]) -> bytes:
-    """Tokens with all their figures: about 230 bytes each with ten candidates, when some stand together."""
-    return zlib.compress(_encode(tokens), _LEVEL)
-
-
-def unpack_tokens(packed: bytes) -> list[Token]:
-    """The inverse, to the last bit."""
-    return _decode_tokens(zlib.decompress(packed))
 
 
 class HistoryStore:
@@ -71,17 +47,70 @@ class HistoryStore:
             instance: Names this run of the program, so that another can tell what was left behind by a crash.
             clock: Seconds since 1970.
         """
+        self._name = one_line(str(path))
         self._connection = connect(path, write=True)
         self._instance = instance
         self._clock = clock
+        self._written: dict[tuple[str, str], set[int]] = {}
+        """By conversation and writer: ids of the turns it wrote."""
+        self._copies: dict[tuple[str, str], str] = {}
+        """By conversation and writer: the copy it writes to, because another one has gone on with the original."""
 
     def apply(self, change: TreeChange) -> None:
-        """Keep what became new in a conversation, as a whole or not at all."""
-        self._transaction(lambda: self._apply(change))
+        """Keep what became new in a conversation, as a whole or not at all.
+
+        Where two have opened the same conversation and both go on, the second one goes on in a copy: neither writes
+        over the other's turns.
+        """
+        key = change.uid, change.writer
+        uid = self._transaction(lambda: self._apply(change, self._copies.get(key, change.uid)))
+        self._written.setdefault(key, set()).update(turn.id for turn in change.turns)
+        if uid != change.uid:
+            self._copies[key] = uid
+
+    def restore(self, tree: StoredTree, entries: list[Entry]) -> bool:
+        """Keep a conversation that comes from a file, with the list's lines; False when it is here already."""
+        replies = {
+            turn.id: ReplyText(len(tokens), turn.turn(tokens).content)
+            for turn, tokens in tree.turns
+            if turn.role is Role.ASSISTANT
+        }
+        change = TreeChange(
+            uid=tree.uid,
+            info=tree.info,
+            turns=[turn for turn, _ in tree.turns],
+            tokens=[TokensChange(turn.id, 0, tokens) for turn, tokens in tree.turns if tokens],
+            deleted=tree.deleted,
+            replies=replies,
+            settings=tree.settings,
+            ended=True,
+        )
+
+        def put() -> bool:
+            if self._execute("SELECT 1 FROM trees WHERE uid = ?", tree.uid).fetchone():
+                return False
+            self._apply(change, tree.uid)
+            times = (whole_text(tree.title), tree.created_at, tree.updated_at, tree.uid)
+            self._execute("UPDATE trees SET title = ?, created = ?, updated = ? WHERE uid = ?", *times)
+            (number,) = self._execute("SELECT id FROM trees WHERE uid = ?", tree.uid).fetchone()
+            listed = {entry.turn for entry in entries}
+            for turn in replies.keys() - listed:
+                where = "tree = ? AND turn = ?"
+                self._execute(f"DELETE FROM search WHERE rowid IN (SELECT id FROM runs WHERE {where})", number, turn)
+                self._execute(f"DELETE FROM runs WHERE {where}", number, turn)
+            self._connection.executemany(
+                "UPDATE runs SET began = ?, starred = ?, deleted = ? WHERE tree = ? AND turn = ?",
+                [(one.began_at, one.starred, one.deleted, number, one.turn) for one in entries],
+            )
+            return True
+
+        return self._transaction(put)
 
     def set_title(self, entry: Entry, title: str) -> None:
         """Name a conversation."""
-        self._transaction(lambda: self._execute("UPDATE trees SET title = ? WHERE uid = ?", title, entry.tree))
+        self._transaction(
+            lambda: self._execute("UPDATE trees SET title = ? WHERE uid = ?", whole_text(title), entry.tree)
+        )
 
     def set_starred(self, run: int, starred: bool) -> None:
         """Star a reply, or take its star away."""
@@ -95,20 +124,39 @@ class HistoryStore:
         """A conversation that a crash left open needs no rescue any more."""
         self._transaction(lambda: self._execute("UPDATE trees SET writing = 0 WHERE uid = ?", uid))
 
-    def purge(self, older_than: float) -> int:
+    def purge(self, older_than: float, in_use: Callable[[str], bool] = lambda _instance: False) -> int:
         """Remove for good what was deleted and began before that time; returns how many replies that were.
 
-        A conversation goes when none of its replies is left.
+        A reply that nothing was said behind goes with its tokens, a conversation when none of its replies is left.
+
+        Args:
+            older_than: Seconds since 1970.
+            in_use: Says of an instance by its name whether it still runs; what it has on screen is left alone.
         """
 
         def remove() -> int:
-            where = "deleted = 1 AND began < ?"
-            self._execute(f"DELETE FROM search WHERE rowid IN (SELECT id FROM runs WHERE {where})", older_than)
-            gone = self._execute(f"DELETE FROM runs WHERE {where}", older_than).rowcount
-            self._execute("DELETE FROM trees WHERE id NOT IN (SELECT tree FROM runs) AND updated < ?", older_than)
+            trees = self._execute("SELECT id, instance FROM trees").fetchall()
+            used = {instance: in_use(instance) for instance in {instance for _, instance in trees}}
+            gone = 0
+            for tree in [tree for tree, instance in trees if not used[instance]]:
+                gone += self._purge_tree(tree, older_than)
             return gone
 
         return self._transaction(remove)
+
+    def _purge_tree(self, tree: int, older_than: float) -> int:
+        where = "tree = ? AND deleted = 1 AND began < ?"
+        rows = self._execute(f"SELECT id, turn FROM runs WHERE {where} ORDER BY turn DESC", tree, older_than).fetchall()
+        for run, turn in rows:
+            self._execute("DELETE FROM search WHERE rowid = ?", run)
+            self._execute("DELETE FROM runs WHERE id = ?", run)
+            if not self._execute("SELECT 1 FROM turns WHERE tree = ? AND parent = ?", tree, turn).fetchone():
+                self._execute("DELETE FROM tokens WHERE tree = ? AND turn = ?", tree, turn)
+                self._execute("DELETE FROM turns WHERE tree = ? AND turn = ?", tree, turn)
+        if rows:
+            left = "NOT EXISTS (SELECT 1 FROM runs WHERE tree = trees.id)"
+            self._execute(f"DELETE FROM trees WHERE id = ? AND {left}", tree)
+        return len(rows)
 
     def close(self) -> None:
         """Write what waits into the file itself, and let go of it."""
@@ -124,29 +172,30 @@ class HistoryStore:
 
     def _transaction(self, work: Callable[[], T]) -> T:
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                result = work()
-                self._connection.execute("COMMIT")
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
+            with transaction(self._connection):
+                if check_version(self._connection) != VERSION:
+                    raise HistoryUnusable("The history file was emptied.", "Start the program again to begin anew.")
+                return work()
         except sqlite3.Error as error:
+            raise unusable(self._name, error) from error
+        except (ValueError, OverflowError, TypeError) as error:
             why = one_line(str(error))
-            raise HistoryUnusable(
-                f"The history cannot be written: {why}.", "What is on the screen stays; check the disk and its space."
-            ) from error
-        return result
+            raise HistoryUnusable(f"A reply could not be kept: {why}.", "It stays on the screen.") from error
 
     def _execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
         return self._connection.execute(sql, values)
 
-    def _apply(self, change: TreeChange) -> None:
+    def _apply(self, change: TreeChange, uid: str) -> str:
+        """Write a change; returns the name of the conversation it went to, which may be a copy."""
         now = self._clock()
-        self._execute(_TREE, change.uid, now, now, self._instance, not change.ended, _encode(change.info))
-        (tree,) = self._execute("SELECT id FROM trees WHERE uid = ?", change.uid).fetchone()
+        if change.begins_at and (tree := self._taken(change, uid)) is not None:
+            if all(turn.id < change.begins_at for turn in change.turns):
+                return uid  # somebody has only looked around in what another one goes on with
+            uid = self._copy(tree, change.begins_at)
+        self._execute(_TREE, uid, now, now, self._instance, not change.ended, pack(change.info))
+        (tree,) = self._execute("SELECT id FROM trees WHERE uid = ?", uid).fetchone()
         for turn in change.turns:
-            self._execute(_TURN, tree, turn.id, _encode(turn))
+            self._execute(_TURN, tree, turn.id, turn.parent, pack(turn))
         for tokens in change.tokens:
             self._put_tokens(tree, tokens)
         marks = [(turn in change.deleted, tree, turn) for (turn,) in self._turns_to_mark(tree, change.deleted)]
@@ -154,41 +203,58 @@ class HistoryStore:
         for turn in change.turns:
             if turn.id in change.replies:
                 self._put_run(tree, turn, change.replies[turn.id], change.settings.get(turn.id))
+        return uid
+
+    def _taken(self, change: TreeChange, uid: str) -> int | None:
+        """The row of a conversation in which somebody else has said more since it was opened, else None."""
+        mine = self._written.get((change.uid, change.writer), set())
+        sql = "SELECT tree, turn FROM turns WHERE tree = (SELECT id FROM trees WHERE uid = ?) AND turn >= ?"
+        rows = self._execute(sql, uid, change.begins_at).fetchall()
+        return next((tree for tree, turn in rows if turn not in mine), None)
+
+    def _copy(self, tree: int, up_to: int) -> str:
+        """Copy what stands before a turn; the replies stay in the list once, as those of the original."""
+        uid = uuid.uuid4().hex
+        columns = "created, updated, title, instance, writing, info"
+        sql = f"INSERT INTO trees (uid, {columns}) SELECT ?, {columns} FROM trees WHERE id = ?"
+        copy = self._execute(sql, uid, tree).lastrowid
+        for table, columns in (("turns", "turn, parent, deleted, data"), ("tokens", "turn, first, count, data")):
+            sql = f"INSERT INTO {table} (tree, {columns}) SELECT ?, {columns} FROM {table} WHERE tree = ? AND turn < ?"
+            self._execute(sql, copy, tree, up_to)
+        return uid
 
     def _turns_to_mark(self, tree: int, deleted: frozenset[int]) -> list[tuple[int]]:
         rows = self._execute("SELECT turn, deleted FROM turns WHERE tree = ?", tree).fetchall()
         return [(turn,) for turn, is_deleted in rows if bool(is_deleted) != (turn in deleted)]
 
     def _put_tokens(self, tree: int, change: TokensChange) -> None:
-        """Tokens in place of those from `first` on; a stretch that begins before is cut."""
-        straddling = self._execute(
-            "SELECT first, data FROM tokens WHERE tree = ? AND turn = ? AND first < ? AND first + count > ?",
-            *(tree, change.turn, change.first, change.first),
+        """Tokens in place of those from `first` on; a stretch that is cut, or short, is written anew with them."""
+        first, tokens = change.first, change.tokens
+        before = self._execute(
+            "SELECT first, count, data FROM tokens WHERE tree = ? AND turn = ? AND first < ? ORDER BY first DESC",
+            *(tree, change.turn, first),
         ).fetchone()
-        self._execute(
-            "DELETE FROM tokens WHERE tree = ? AND turn = ? AND first + count > ?", tree, change.turn, change.first
-        )
-        parts = [(change.first, change.tokens)]
-        if straddling is not None:
-            first, data = straddling
-            parts.insert(0, (first, unpack_tokens(data)[: change.first - first]))
-        for first, tokens in parts:
-            if tokens:
-                self._execute(
-                    "INSERT INTO tokens VALUES (?, ?, ?, ?, ?)",
-                    *(tree, change.turn, first, len(tokens), pack_tokens(tokens)),
-                )
+        if before is not None and (before[0] + before[1] > first or before[1] + len(tokens) <= _STRETCH):
+            try:
+                tokens = [*unpack_tokens(before[2])[: first - before[0]], *tokens]
+                first = before[0]
+            except BROKEN:  # what was written is damaged: it stays, and what is new does not suffer
+                pass
+        self._execute("DELETE FROM tokens WHERE tree = ? AND turn = ? AND first + count > ?", tree, change.turn, first)
+        if tokens:
+            values = tree, change.turn, first, len(tokens), pack(tokens)
+            self._execute("INSERT INTO tokens VALUES (?, ?, ?, ?, ?)", *values)
 
     def _put_run(self, tree: int, turn: StoredTurn, reply: ReplyText, setting: Setting | None) -> None:
         """The line of a reply in the list, and its words for the search."""
-        prompt = _asked(turn)
+        prompt, text = whole_text(_asked(turn)), whole_text(reply.text)
         usage = turn.finished.usage if turn.finished is not None else None
         timings = turn.finished.timings if turn.finished is not None else None
         stop = "failed" if turn.problem is not None else str(turn.finished.reason) if turn.finished is not None else ""
         values = {
-            "model": turn.model,
+            "model": whole_text(turn.model),
             "prompt": prompt[:BEGINNING],
-            "reply": reply.text[:BEGINNING],
+            "reply": text[:BEGINNING],
             "tokens": reply.tokens,
             "cost": usage.cost if usage is not None else None,
             "stop": stop,
@@ -196,7 +262,7 @@ class HistoryStore:
             "tokens_per_second": timings.tokens_per_second if timings is not None else None,
         }
         if setting is not None:
-            values |= {"preset": setting.preset, "setting": _encode(setting)}
+            values |= {"preset": whole_text(setting.preset), "setting": pack(setting)}
         known = self._execute("SELECT id FROM runs WHERE tree = ? AND turn = ?", tree, turn.id).fetchone()
         if known is None:
             first = {
@@ -204,20 +270,20 @@ class HistoryStore:
                 "turn": turn.id,
                 "began": self._clock(),
                 "preset": "",
-                "setting": _encode(Setting()),
+                "setting": pack(Setting()),
             } | values
             names, marks = ", ".join(first), ", ".join("?" * len(first))
             run = self._execute(f"INSERT INTO runs ({names}) VALUES ({marks})", *first.values()).lastrowid
-            self._execute("INSERT INTO search (rowid, prompt, reply) VALUES (?, ?, ?)", run, *_searched(prompt, reply))
+            self._execute(
+                "INSERT INTO search (rowid, prompt, reply) VALUES (?, ?, ?)", run, prompt[:_SEARCHED], text[:_SEARCHED]
+            )
             return
         sets = ", ".join(f"{name} = ?" for name in values)
         self._execute(f"UPDATE runs SET {sets} WHERE id = ?", *values.values(), *known)
         if stop:  # the words of a reply are found once it has ended, or was left behind
-            self._execute("UPDATE search SET prompt = ?, reply = ? WHERE rowid = ?", *_searched(prompt, reply), *known)
-
-
-def _searched(prompt: str, reply: ReplyText) -> tuple[str, str]:
-    return prompt[:_SEARCHED], reply.text[:_SEARCHED]
+            self._execute(
+                "UPDATE search SET prompt = ?, reply = ? WHERE rowid = ?", prompt[:_SEARCHED], text[:_SEARCHED], *known
+            )
 
 
 def _asked(turn: StoredTurn) -> str:
@@ -227,33 +293,3 @@ def _asked(turn: StoredTurn) -> str:
     if isinstance(turn.prompt, ChatPrompt):
         return turn.prompt.messages[-1].content if turn.prompt.messages else ""
     return turn.prompt.text
-
-
-def read_tokens(connection: sqlite3.Connection, tree: int, turn: int) -> list[Token]:
-    """The tokens of a reply, up to the first gap, which a damaged file may have."""
-    rows = connection.execute("SELECT first, data FROM tokens WHERE tree = ? AND turn = ? ORDER BY first", (tree, turn))
-    tokens: list[Token] = []
-    for first, data in rows:
-        if first != len(tokens):
-            break
-        tokens += unpack_tokens(data)
-    return tokens
-
-
-def read_tree(connection: sqlite3.Connection, uid: str) -> StoredTree | None:
-    """A conversation with everything in it; None when there is none of this name."""
-    row = connection.execute("SELECT id, title, info FROM trees WHERE uid = ?", (uid,)).fetchone()
-    if row is None:
-        return None
-    tree, title, info = row
-    rows = connection.execute("SELECT data, deleted FROM turns WHERE tree = ? ORDER BY turn", (tree,)).fetchall()
-    turns = [(_decode_turn(data), bool(deleted)) for data, deleted in rows]
-    settings = connection.execute("SELECT turn, setting FROM runs WHERE tree = ?", (tree,)).fetchall()
-    return StoredTree(
-        uid=uid,
-        info=_decode_info(info),
-        title=title,
-        turns=[(turn, read_tokens(connection, tree, turn.id)) for turn, _ in turns],
-        deleted=frozenset(turn.id for turn, deleted in turns if deleted),
-        settings={turn: _decode_setting(setting) for turn, setting in settings},
-    )
