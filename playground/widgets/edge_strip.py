@@ -25,8 +25,10 @@ from playground.widgets.colour_scale import GUESSED, LEVELS
 from playground.widgets.token_layout import MIN_WRAP, Line
 from playground.widgets.token_view import TokenView
 
-UPDATE_SECONDS: Final = 0.25
-"""Least time between two looks at a transcript that grows or is scrolled."""
+GROWING_SECONDS: Final = 0.5
+"""Least time between two looks at a transcript whose end is followed as it grows."""
+SCROLLED_SECONDS: Final = 0.15
+"""The same for one that a person scrolls."""
 POWER: Final = 6
 """Of the mean that stands for a stretch: near to its highest surprise, yet how many there are still counts."""
 _LEVEL: Final = [style % GUESSED if style % GUESSED < LEVELS else None for style in range(256)]
@@ -147,9 +149,10 @@ class EdgeStrip(Widget):
         self.look_soon()
 
     def look_soon(self) -> None:
-        """Look at the view again, a few times a second at most however often this is called."""
+        """Look at the view again, a few times a second at most, however often this is called."""
         if self._timer is None and self.is_mounted:
-            wait = self._looked + UPDATE_SECONDS - time.monotonic()
+            pause = GROWING_SECONDS if self._view.follow else SCROLLED_SECONDS
+            wait = self._looked + pause - time.monotonic()
             self._timer = self.set_timer(max(wait, 0.01), self._look)
 
     def on_resize(self) -> None:
@@ -171,9 +174,9 @@ class EdgeStrip(Widget):
         if len(old) != len(rows):
             self.refresh()
             return
-        changed = [y for y, row in enumerate(rows) if row != old[y]]
+        changed = [Region(0, y, self.size.width, 1) for y, row in enumerate(rows) if row != old[y]]
         if changed:
-            self.refresh(Region(0, changed[0], self.size.width, changed[-1] - changed[0] + 1))
+            self.refresh(*changed)
 
     def _row(self, y: int, height: int) -> tuple[int, bool]:
         top, bottom = self.lines_of(y, height)
