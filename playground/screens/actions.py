@@ -14,6 +14,7 @@ from playground.domain.display import display_text
 from playground.domain.errors import PlaygroundError, Problem, Unsupported, as_error
 from playground.domain.messages import Prompt
 from playground.screens.pane import Pane
+from playground.screens.versions import switch_branch
 from playground.widgets.colour_scale import ColourMode
 from playground.widgets.prompt_editor import PromptEditor
 
@@ -178,7 +179,7 @@ class ConversationScreen(Screen[None]):
         """Another version of a turn."""
 
         def switch() -> None:
-            self.pane.switch_branch(step)
+            switch_branch(self.pane, step)
             self.show_editing()
 
         self.attempt(switch)

@@ -11,6 +11,7 @@ from playground.domain.forking import take
 from playground.domain.messages import Role
 from playground.domain.tokens import Token, join_text
 from playground.domain.transcript import Begun, Turn
+from playground.screens.going_on import go_on_from
 from playground.screens.pane import Pane
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class FanOut:
         screen.editor.focus()
 
     async def _start(self, pane: Pane, turn: Turn, at: int, token: Token) -> None:
-        reply = await pane.go_on_from(turn, at, [token])
+        reply = await go_on_from(pane, turn, at, [token])
         reply.begun = Begun.FAN_OUT
 
     async def _fitting(self, first: Pane, chosen: Sequence[int]) -> Sequence[int]:

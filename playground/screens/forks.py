@@ -14,6 +14,7 @@ from playground.domain.forking import put_figures, take
 from playground.domain.messages import Prompt, Role
 from playground.domain.tokens import Token, join_text
 from playground.domain.transcript import Turn
+from playground.screens.going_on import go_on_from, is_foreign, prompt_of
 
 if TYPE_CHECKING:
     from playground.domain.fitting import Cut
@@ -80,7 +81,7 @@ class Forks:
         await screen.take_change(pane)
         if pane.card is not None and not pane.card.local and not await screen.sender.may_go_again([pane]):
             return
-        reply = await pane.go_on_from(place.turn, place.at, tokens, own=own)
+        reply = await go_on_from(pane, place.turn, place.at, tokens, own=own)
         pane.transcript.view.focus()
         if not pane.stepping:
             if pane.card is not None and pane.card.local:
@@ -131,10 +132,10 @@ class Forks:
         if place is None:
             raise BadInput("There is no reply yet to put a text into.", "Send a prompt, or begin the reply with Alt+P.")
         turn, at = place
-        backend, prompt = pane.need_model(), pane.prompt_of(turn)
+        backend, prompt = pane.need_model(), prompt_of(pane, turn)
         check_goes_on(backend, prompt)
         kept: Sequence[Token] = turn.tokens[:at]
-        if pane.is_foreign(turn, kept):
+        if is_foreign(pane, turn, kept):
             kept = await as_own(backend, prompt, kept)
         old = turn.tokens[at] if at < len(turn.tokens) else None
         ends = old is None or bool(old.special)

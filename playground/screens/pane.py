@@ -11,17 +11,16 @@ from msgspec import structs
 from playground.backends.base import Backend
 from playground.domain.compare_rows import Perplexity
 from playground.domain.errors import BadInput, Problem
-from playground.domain.events import Event, StopReason
+from playground.domain.events import Event
 from playground.domain.fitting import Cut
-from playground.domain.forking import begun, branch_at, text_of
+from playground.domain.forking import begun
 from playground.domain.messages import GenerationRequest, Prompt, Role
 from playground.domain.models import ModelCard
 from playground.domain.session import Session
-from playground.domain.stepping import hold, leave, note_change, tidy
+from playground.domain.stepping import hold, leave, tidy
 from playground.domain.tokens import Token
 from playground.domain.transcript import Turn
 from playground.screens.tuning import Tuning
-from playground.services.beginnings import as_own, check_goes_on, knows, split
 from playground.services.model_slot import ModelSlot
 from playground.services.runs import Runner
 
@@ -132,75 +131,15 @@ class Pane:
                 self.session.active.prompt = cut.prompt
                 self.session.active.notes.append(_note_of(cut))
         self._before = before
-        self._start(self._begun(request, begin))
+        self.start(self._begun(request, begin))
 
     def regenerate(self, begin: Sequence[Token] = ()) -> None:
         """Write another reply beside the last one, one that begins with the tokens `begin`. Raises BadInput."""
         self.need_model()
-        self._start(self._begun(self.session.regenerate(), begin))
+        self.start(self._begun(self.session.regenerate(), begin))
 
     def _begun(self, request: GenerationRequest, begin: Sequence[Token]) -> GenerationRequest:
         return begun(request, self.session.active, begin) if begin and self.session.active is not None else request
-
-    def continue_reply(self) -> None:
-        """Let the last reply go on. Raises BadInput."""
-        backend = self.need_model()
-        reply, window = self.session.transcript.last(Role.ASSISTANT), self.card.n_ctx if self.card else None
-        if reply is not None and reply.started is not None and window is not None and not self.session.busy:
-            used = (reply.started.prompt_tokens or 0) + len(reply.tokens)
-            if reply.stop_reason is StopReason.CONTEXT and used >= window:
-                raise BadInput(
-                    f"The context window of {window:,} tokens is full.",
-                    "Begin anew with Ctrl+N, edit a message with Ctrl+B, or load the model with a larger context.",
-                )
-        if reply is not None and backend.capabilities.fork and self.is_foreign(reply, reply.kept_tokens):
-            raise BadInput(
-                f"{reply.model or 'Another model'} wrote this reply, in tokens that {self.name} does not have.",
-                "Go to its last token with Ctrl+T and press f: behind a text of yours it goes on all the same.",
-            )
-        self._start(self.session.continue_reply())
-
-    async def go_on_from(self, turn: Turn, at: int, tokens: Sequence[Token], *, own: bool = False) -> Turn:
-        """Put these tokens behind the first `at` of a reply, as a version of its own, and let the model go on.
-
-        The prompt is the one that the reply was written to, shortened or not. What another model wrote goes by its
-        text; `own` says that `tokens` are this model's all the same. A reply that is being written is stopped first.
-
-        Raises BadInput without a model, and for a model that cannot go on from there.
-        """
-        backend, prompt = self.need_model(), self.prompt_of(turn)
-        check_goes_on(backend, prompt)
-        kept, beginning, note = turn.tokens[:at], None, ""
-        if self.is_foreign(turn, kept):
-            kept = beginning = await as_own(backend, prompt, kept)
-            note = f"{turn.model or 'Another model'} wrote the beginning; {self.name} goes on from its text."
-        if not own and self.is_foreign(turn, tokens):
-            tokens = await split(backend, prompt, kept, text_of(tokens))
-        if not backend.capabilities.fork:
-            text_of([*kept, *tokens])  # raises for half a character, which no server takes
-        await self._quiet()
-        reply = branch_at(self.session.transcript, turn, at, tokens, beginning)
-        reply.notes += [note] if note else []
-        note_change(self.session, reply)
-        self._start(self.session.go_on(reply, prompt))
-        return reply
-
-    def prompt_of(self, turn: Turn) -> Prompt:
-        """The prompt that a reply was written to."""
-        return turn.prompt or self.session.prompt(turn.parent)
-
-    def is_foreign(self, turn: Turn, tokens: Sequence[Token]) -> bool:
-        """True when some tokens of a reply mean nothing to the model that answers now, but for their text."""
-        backend = self.runner.backend
-        return bool(tokens) and (turn.model != self.session.model or backend is None or not knows(backend, tokens))
-
-    async def _quiet(self) -> None:
-        """Stop until nothing is written any more: two wishes may come at once. Raises BadInput when that fails."""
-        stream = 0
-        while self.session.busy and self.session.stream != stream:
-            stream = self.session.stream
-            await self.end_reply()
-        self.session.check_idle()
 
     async def end_reply(self) -> None:
         """Stop the reply that is being written, if there is one, and take what still comes."""
@@ -219,7 +158,8 @@ class Pane:
             raise BadInput(*(_LOADING if self.opening else ("No model is loaded.", self.remedy)))
         return self.runner.backend
 
-    def _start(self, request: GenerationRequest) -> None:
+    def start(self, request: GenerationRequest) -> None:
+        """Run a request that the session made; going token by token, wait for the first token instead."""
         if self.stepping:
             hold(self.session)
             if self.view.has_class("-active"):
@@ -236,38 +176,6 @@ class Pane:
             raise BadInput("There is no message to edit.", "Send one first, or stop the reply that is being written.")
         self.editing = turn
         return turn.text
-
-    def switch_branch(self, step: int) -> None:
-        """Show the next or previous version of the last turn that has several. Raises BadInput.
-
-        Behind its last version, and before its first, the turns above have their turn, so that every branch is reached.
-        With a cursor on a token, turns below it do not count. On an empty screen it is the conversation before.
-        """
-        tree = self.session.transcript
-        turn = self._next_version(step)
-        self.session.show_branch(tree.newest_leaf(turn))
-        self.editing = None
-        self.sync()
-        self.transcript.show_turn(turn)
-
-    def _next_version(self, step: int) -> Turn:
-        tree = self.session.transcript
-        for turn in reversed(tree.path(self._turn_at_cursor())):
-            versions = tree.siblings(turn)
-            if 0 <= versions.index(turn) + step < len(versions):
-                return versions[versions.index(turn) + step]
-        beginnings = [turn for turn in tree.turns.values() if turn.parent is None]
-        if tree.head is not None or not beginnings:
-            if not any(len(tree.siblings(turn)) > 1 for turn in tree.path()):
-                raise BadInput("There is only one version.", "Regenerate a reply or edit a message to make another.")
-            which, other = ("last", "Alt+Left goes back") if step > 0 else ("first", "Alt+Right goes on")
-            raise BadInput(f"This is the {which} version.", f"{other}.")
-        return beginnings[-1]
-
-    def _turn_at_cursor(self) -> int | None:
-        view = self.transcript.view
-        ref = view.store.refs[view.cursor] if view.cursor is not None else None
-        return ref[0] if isinstance(ref, tuple) and isinstance(ref[0], int) else None
 
     def drain(self) -> list[Event]:
         """Apply what came from the model and bring the transcript up to date."""

@@ -14,6 +14,7 @@ from playground.domain.display import display_text
 from playground.domain.errors import BadInput, PlaygroundError, Unsupported
 from playground.domain.events import Event, Failed, Finished
 from playground.domain.messages import Prompt
+from playground.screens.going_on import continue_reply
 from playground.screens.pane import Pane
 from playground.screens.panes_screen import PanesScreen
 from playground.widgets.prompt_editor import PromptEditor
@@ -158,7 +159,7 @@ class SendingScreen(PanesScreen):
 
     def action_continue_reply(self) -> None:
         """More of the last reply."""
-        self.attempt_later(partial(self._again, [self.pane], Pane.continue_reply), _SENDING)
+        self.attempt_later(partial(self._again, [self.pane], continue_reply), _SENDING)
 
     async def _again(self, panes: Sequence[Pane], begin: Callable[[Pane], None]) -> None:
         for pane in panes:

@@ -17,6 +17,7 @@ from playground.domain.forking import branch_at
 from playground.domain.messages import Role
 from playground.domain.transcript import Turn
 from playground.domain.what_if import WhatIf
+from playground.screens.going_on import continue_reply, is_foreign, prompt_of
 from playground.screens.pane import REFUSALS, Pane
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Stepping:
     async def _answer(self, pane: Pane, reply: Turn, asker: int) -> WhatIf:
         backend, place = self._able(pane, reply), self._place(pane)
         position, params = (reply.id, len(reply.tokens)), pane.tuning.pending or pane.session.params
-        question = steps.next_position(reply, pane.prompt_of(reply), params, asker)
+        question = steps.next_position(reply, prompt_of(pane, reply), params, asker)
         answer = await backend.what_if(question)
         if (reply.id, len(reply.tokens)) == position:
             place.answer, place.answer_to = answer, position
@@ -102,7 +103,7 @@ class Stepping:
         if not (able.what_if and able.fork):
             missing = "fork" if not able.fork else "what_if"
             raise Unsupported(f"{pane.name} cannot be led token by token.", able.why_not(missing))
-        if reply is not None and pane.is_foreign(reply, reply.tokens):
+        if reply is not None and is_foreign(pane, reply, reply.tokens):
             raise BadInput(
                 f"{reply.model or 'Another model'} wrote this reply, in tokens that {pane.name} does not have.",
                 "Send a prompt, or load that model again with F5.",
@@ -157,7 +158,7 @@ class Stepping:
         self._screen.show_editing()
         self._screen.draw_soon()
         if steps.waiting(pane.session) is not None:
-            pane.continue_reply()
+            continue_reply(pane)
 
     # -- steps -------------------------------------------------------------------------------------------------
 
@@ -207,7 +208,7 @@ class Stepping:
             raise steps.ended()
         self._able(pane, reply)
         await self._screen.take_change(pane)
-        request = steps.step(pane.session, pane.prompt_of(reply))
+        request = steps.step(pane.session, prompt_of(pane, reply))
         pane.single = request.stream
         pane.runner.start(request)
         await self._settle(pane)

@@ -16,6 +16,7 @@ from playground.domain.messages import Role
 from playground.domain.scoring import ScoreRequest
 from playground.domain.transcript import Begun, Transcript, Turn
 from playground.screens.branches_screen import BranchesScreen
+from playground.screens.going_on import go_on_from
 from playground.screens.pane import Pane
 from playground.screens.text_dialog import TextDialog
 from playground.widgets.branch_tree import BranchTree
@@ -43,7 +44,7 @@ async def take_another(player: Player, turn: Turn, at: int) -> Turn:
     """The likeliest other candidate at a token, and what the model writes behind it."""
     old = turn.tokens[at]
     choice = next(number for number, one in enumerate(old.top) if one.id != old.id and not one.special)
-    await player.pane.go_on_from(turn, at, [take(old, choice)])
+    await go_on_from(player.pane, turn, at, [take(old, choice)])
     await player.answered()
     return reply_of(player.pane)
 

@@ -29,6 +29,7 @@ from playground.domain.models import LoadOptions
 from playground.domain.sampling import SamplingParams
 from playground.domain.tokens import Token
 from playground.screens.fan_out_dialog import FanOutDialog
+from playground.screens.going_on import go_on_from
 from playground.screens.pane import Pane
 from playground.services.models import starter_model
 from tests.app.support import Player, make_app, playing
@@ -122,7 +123,7 @@ async def in_the_app() -> None:
             await player.stop_all()
             at = 8 + turn * 3
             began = time.perf_counter()
-            await asyncio.gather(*(pane.go_on_from(alone, at, [alone.tokens[at]]) for pane in player.panes))
+            await asyncio.gather(*(go_on_from(pane, alone, at, [alone.tokens[at]]) for pane in player.panes))
             await all_have(player, 1)
             wait_ms = (time.perf_counter() - began) * 1000
             await all_have(player, FEW)
