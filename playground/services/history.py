@@ -69,7 +69,11 @@ class History:
 
         with contextlib.suppress(OSError):  # without a lock this instance looks ended to others: nothing is lost by it
             self._lock = _hold(user_state_dir() / _LOCKS, self.instance)
-        self._store = HistoryStore(self.path, self.instance)
+        try:
+            self._store = HistoryStore(self.path, self.instance)
+        except HistoryUnusable:
+            self._let_go()
+            raise
 
     async def keep(self, changes: list[TreeChange]) -> bool:
         """Write changes, each in a transaction of its own. False when that failed for the first time: see `problem`.
@@ -135,6 +139,9 @@ class History:
         store, self._store = self._store, None
         if store is not None:
             store.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
         lock, self._lock = self._lock, None
         if lock is not None:
             with contextlib.suppress(OSError):

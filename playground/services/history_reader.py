@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from playground.domain.errors import BadInput, HistoryUnusable
 from playground.domain.history import Entry, Query, StoredTree
 from playground.services.history_rows import read_tree
-from playground.services.history_schema import connect
+from playground.services.history_schema import connect, is_empty
 from playground.services.toml_files import one_line
 
 T = TypeVar("T")
@@ -44,6 +44,9 @@ class HistoryReader:
     def __init__(self, path: Path) -> None:
         """Open the file. Raises HistoryUnusable; a file that does not exist is no history yet."""
         self._connection = connect(path, write=False) if path.exists() else None
+        if self._connection is not None and is_empty(self._connection):  # its program was killed before it began
+            self.close()
+            self._connection = None
 
     def find(self, query: Query) -> list[Entry]:
         """Entries that fulfil a query, the newest first."""

@@ -119,9 +119,11 @@ def _prepare(connection: sqlite3.Connection, *, write: bool) -> None:
         connection.execute("PRAGMA query_only = ON")
         check_version(connection)
         return
-    check_version(connection)  # before anything is written to a file that may not be ours
+    version = check_version(connection)  # before anything is written to a file that may not be ours
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
+    if version == VERSION:
+        return
     with transaction(connection):  # two instances may come at the same moment
         for number in range(check_version(connection), VERSION):
             for statement in _statements(_MIGRATIONS[number]):
@@ -160,6 +162,11 @@ def check_version(connection: sqlite3.Connection) -> int:
             "Nothing is kept until llm-playground is updated; the file stays as it is.",
         )
     return int(version)
+
+
+def is_empty(connection: sqlite3.Connection) -> bool:
+    """True for a file without tables."""
+    return check_version(connection) == 0
 
 
 def unusable(name: str, error: sqlite3.Error | OSError) -> HistoryUnusable:
