@@ -2,7 +2,7 @@
 
 Run it with `python -m tests.benchmarks.bench_history [REPLIES]` on a machine that does nothing else. The size is
 that of the whole file over real tokens of the starter model with ten candidates each, written as the app writes them:
-what is new, once a second. The replies to be searched are made of words of a vocabulary with the frequencies of a language.
+what is new, once a second. The replies to be searched are made of words with the frequencies of a language.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def bytes_a_token(tokens: list[Token], at_once: int) -> tuple[float, float]:
 
 
 def fill(path: Path, replies: int) -> list[str]:
-    """Write replies to questions, some hundred words each, two to a conversation; returns words, the commonest first."""
+    """Write replies of some hundred words, two to a conversation; returns the words, the commonest first."""
     chance = random.Random(1)
     words = [f"{chance.choice('bcdfgklmnprst')}{number:x}" for number in range(VOCABULARY)]
     weights = [1 / (rank + 1) for rank in range(VOCABULARY)]
