@@ -183,7 +183,8 @@ class PlaygroundApp(App[None]):
             self.push_screen(HelpScreen(sections(), self._keys))
 
     async def action_quit(self) -> None:
-        """Leave; the model's process goes first."""
+        """Leave; replies are ended and kept, then the model's process goes."""
+        await self._main.leave()
         await self._main.pool.close_all()
         self.exit()
 
@@ -198,6 +199,7 @@ def sections() -> list[Section]:
     from playground.screens.grammar_dialog import GrammarDialog
     from playground.screens.guessing_dialog import GuessingDialog
     from playground.screens.help import HelpScreen
+    from playground.screens.history_screen import HistoryScreen
     from playground.screens.model_picker import ModelPicker
     from playground.screens.preset_picker import PresetPicker
     from playground.screens.prompt_view import PromptScreen
@@ -209,6 +211,7 @@ def sections() -> list[Section]:
     from playground.widgets.candidates import CandidateList
     from playground.widgets.compare_table import CompareTable
     from playground.widgets.controls import Controls
+    from playground.widgets.history_list import HistoryList
     from playground.widgets.option_rows import CycleRow
     from playground.widgets.order_list import OrderList
     from playground.widgets.pane_tabs import PaneTabs
@@ -232,6 +235,8 @@ def sections() -> list[Section]:
         Section("Setting up a race", own_bindings(RaceDialog)),
         Section("Fanning out", [*own_bindings(FanOutDialog), *own_bindings(Candidates)]),
         Section("Branches", [*own_bindings(BranchesScreen), *own_bindings(BranchTree)]),
+        Section("History", own_bindings(HistoryScreen)),
+        Section("Replies of the history", own_bindings(HistoryList)),
         Section("Figures of the session", own_bindings(FiguresScreen)),
         Section("Questions", own_bindings(ChoiceDialog)),
         Section("Choosing a model", own_bindings(ModelPicker)),

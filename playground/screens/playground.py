@@ -124,6 +124,17 @@ class PlaygroundScreen(TokenScreen):
         pane.detach("looking for a model", opening=True)
         self.begin_loading(pane)
         self.send_waiting()
+        self.keeping.begin()
+
+    async def leave(self) -> None:
+        """Before the models are given up: end replies as a person does, so that they are kept as such."""
+        if self.furnished:
+            await self.keeping.end_replies()
+
+    async def on_unmount(self) -> None:
+        """What was said is kept, however the program ends."""
+        if self.furnished:
+            await self.keeping.end()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """No action has anything to act on before the screen is furnished."""
@@ -241,6 +252,7 @@ class PlaygroundScreen(TokenScreen):
 
     def _run_ended(self, pane: Pane, events: list[Event]) -> None:
         last = events[-1]
+        self.keeping.look()
         if isinstance(last, Failed) and last.problem.kind in REFUSALS:
             text = pane.take_back(last.problem)
             self.tell_problem(last.problem)

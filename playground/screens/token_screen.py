@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from playground.screens.fan_out import FanOut
     from playground.screens.forks import Forks
     from playground.screens.guessing import Guessing
+    from playground.screens.keeping import Keeping
     from playground.screens.navigating import Navigating
     from playground.screens.replaying import Replaying
     from playground.screens.scoring import Scoring
@@ -45,6 +46,8 @@ class TokenScreen(CompareScreen):
         _key("alt+e", "score", "Score", "How likely the model finds any text: a pasted one, the prompt, a reply"),
         _key("alt+y", "grammar", "Grammar", "Hold the reply to a grammar or a JSON schema"),
         _key("alt+z", "guessing", "Guess gain", "Run the last reply with and without guessing ahead, and compare"),
+        _key("alt+c", "history", "History", "All replies so far: search, look, open again, compare, what they cost"),
+        _key("alt+q", "private", "Private", "Keep nothing of what is said from now on; again: keep it"),
     ]
 
     inspector: Inspector
@@ -63,6 +66,7 @@ class TokenScreen(CompareScreen):
         from playground.screens.fan_out import FanOut
         from playground.screens.forks import Forks
         from playground.screens.guessing import Guessing
+        from playground.screens.keeping import PRIVATE, Keeping
         from playground.screens.navigating import Navigating
         from playground.screens.replaying import Replaying
         from playground.screens.scoring import Scoring
@@ -79,6 +83,8 @@ class TokenScreen(CompareScreen):
         self.scoring: Scoring = Scoring(self)
         self.bending: Bending = Bending(self)
         self.guessing: Guessing = Guessing(self)
+        self.keeping: Keeping = Keeping(self, private=not self.settings.history)
+        self._private_note = f" · {PRIVATE}"
 
     # -- forks -------------------------------------------------------------------------------------------------
 
@@ -180,6 +186,23 @@ class TokenScreen(CompareScreen):
     def action_score(self) -> None:
         """Score a text."""
         self.scoring.open()
+
+    # -- history -----------------------------------------------------------------------------------------------
+
+    def action_history(self) -> None:
+        """Everything that was kept."""
+        from playground.screens.history_screen import HistoryScreen
+
+        self.app.push_screen(HistoryScreen(self, self.keeping))
+
+    def action_private(self) -> None:
+        """Keep nothing, or keep again."""
+        self.keeping.toggle()
+
+    @property
+    def addressees(self) -> str:
+        """Where a prompt goes, and whether it is kept."""
+        return super().addressees + (self._private_note if self.keeping.private else "")
 
     # -- bending -----------------------------------------------------------------------------------------------
 

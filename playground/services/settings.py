@@ -51,6 +51,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Path or name of the model to begin with; empty: the one used last, or else the starter model."""
     system: str = ""
     """System prompt to begin with."""
+    history: bool = True
+    """Keep what is said, so that it can be found and opened again; false: private mode, in which nothing is kept."""
     frames_per_second: Annotated[int, msgspec.Meta(ge=10, le=60)] = 30
     """How often the screen is drawn while tokens arrive; fewer frames leave more of the processor to the model."""
     load: LoadOptions = LoadOptions()

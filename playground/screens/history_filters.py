@@ -1,0 +1,87 @@
+"""Which replies of the history are wanted: what can be chosen for each filter, and what was chosen in words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import structs
+
+from playground.domain.display import display_line
+from playground.domain.history import Query
+from playground.screens.choice_dialog import Answer, Question
+
+_DATES: Final = (("any day", None), ("today", 0), ("the last 7 days", 6), ("the last 30 days", 29), ("this year", 365))
+"""In words, and how many days before today it begins."""
+_COSTS: Final = (("any cost", None), ("not free", 1e-9), ("from $0.01", 0.01), ("from $0.10", 0.1), ("from $1", 1.0))
+
+
+class Filters:
+    """The filters in force."""
+
+    def __init__(self) -> None:
+        self.query = Query()
+        self._date = self._cost = 0
+
+    @property
+    def narrow(self) -> bool:
+        """True when something is left out."""
+        return structs.replace(self.query, deleted=False) != Query()
+
+    def words(self) -> list[tuple[str, bool]]:
+        """What is in force, in words, and whether it leaves anything out."""
+        query = self.query
+        return [
+            (f"model {display_line(query.model) or 'any'}", bool(query.model)),
+            (f"preset {display_line(query.preset) or 'any'}", bool(query.preset)),
+            (_DATES[self._date][0], self._date > 0),
+            (_COSTS[self._cost][0], self._cost > 0),
+            ("★ only" if query.starred else "starred or not", query.starred),
+            *([("deleted ones", True)] if query.deleted else []),
+        ]
+
+    def search(self, text: str) -> None:
+        """Look for other words."""
+        self.query = structs.replace(self.query, text=text)
+
+    def toggle_starred(self) -> None:
+        """Only those with a star, or all."""
+        self.query = structs.replace(self.query, starred=not self.query.starred)
+
+    def toggle_deleted(self) -> None:
+        """Those that were deleted, or those that were not."""
+        self.query = structs.replace(self.query, deleted=not self.query.deleted)
+
+    def clear(self) -> None:
+        """Leave nothing out; those that were deleted stay where they are."""
+        self.query, self._date, self._cost = Query(deleted=self.query.deleted), 0, 0
+
+    def question(self, which: str, names: Sequence[str]) -> Question:
+        """What to ask for a filter: "model", "preset", "date", "cost"; `names`: models or presets there are."""
+        if which in ("model", "preset"):
+            labels = [f"any {which}", *(display_line(name) for name in names)]
+        else:
+            labels = [label for label, _ in (_DATES if which == "date" else _COSTS)]
+        return Question(f"Which {which}?", "Only those are listed.", [Answer(label) for label in labels])
+
+    def choose(self, which: str, names: Sequence[str], answer: int) -> None:
+        """Put an answer to that question in force."""
+        match which:
+            case "model" | "preset":
+                self.query = structs.replace(self.query, **{which: names[answer - 1] if answer else ""})
+            case "date":
+                self._date, days = answer, _DATES[answer][1]
+                since = None if days is None else _midnight(days)
+                self.query = structs.replace(self.query, since=since)
+            case _:
+                self._cost = answer
+                self.query = structs.replace(self.query, least_cost=_COSTS[answer][1])
+
+
+def _midnight(days_before: int) -> float:
+    """The beginning of a day in local time, in seconds since 1970; of the year for 365 days before."""
+    now = time.localtime()
+    if days_before == 365:
+        return time.mktime((now.tm_year, 1, 1, 0, 0, 0, 0, 0, -1))
+    return time.mktime((now.tm_year, now.tm_mon, now.tm_mday - days_before, 0, 0, 0, 0, 0, -1))

@@ -1,0 +1,115 @@
+"""One conversation that is kept: who looks at it, under what its replies were written, and what of it is private."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from playground.domain.history import Setting, TreeChange, TreeInfo
+from playground.domain.messages import Role
+from playground.domain.session import Session
+from playground.domain.transcript import Transcript, Turn
+
+if TYPE_CHECKING:
+    from playground.screens.pane import Pane
+    from playground.services.history_recorder import Recorder
+
+
+class KeptTree:
+    """Follows one tree in all panes that look at it."""
+
+    def __init__(self, recorder: Recorder, session: Session, own: Mapping[int, Setting] | None = None) -> None:
+        """Nothing is taken yet.
+
+        Args:
+            recorder: Knows what is kept already.
+            session: One that looks at the tree.
+            own: Under what replies were written that are kept already, by turn.
+        """
+        self.recorder = recorder
+        self.tree: Transcript = session.transcript
+        self._session = session
+        self._own = dict(own or {})
+        self._private: set[int] = set()
+
+    def seen_by(self, session: Session) -> bool:
+        """True when a session looks at this tree."""
+        return session.transcript.shares_with(self.tree)
+
+    @property
+    def writing(self) -> bool:
+        """True while something is being written that is to be kept."""
+        return any(turn.writing for turn in self.tree.turns.values() if turn.id not in self._private)
+
+    @property
+    def uid(self) -> str:
+        """Its name in the history."""
+        return self.recorder.uid
+
+    def take(self, panes: Sequence[Pane], settings: Mapping[Pane, Setting]) -> TreeChange | None:
+        """What is new since the last call; None when nothing is.
+
+        Args:
+            panes: Those that look at it, the one first whose head and parameters are to come back; may be none.
+            settings: Under what each of them writes.
+        """
+        if panes:
+            self._session = panes[0].session
+        for pane in panes:
+            self._attribute(pane, settings[pane])
+        if not self.seen_by(self._session):  # the last pane went to another tree; all was taken before it went
+            return None
+        change = self.recorder.take(self._session, settings[panes[0]] if panes else self._last_setting())
+        return self._public(change) if change is not None else None
+
+    def _attribute(self, pane: Pane, setting: Setting) -> None:
+        """A reply was written under what holds in the pane that wrote it."""
+        reply = pane.session.active or pane.session.transcript.last(Role.ASSISTANT)
+        if reply is not None and (reply is pane.session.active or reply.id not in self._own):
+            self._own[reply.id] = setting
+
+    def _last_setting(self) -> Setting:
+        reply = self.tree.last(Role.ASSISTANT)
+        return self._own.get(reply.id, Setting()) if reply is not None else Setting()
+
+    # -- what is private ---------------------------------------------------------------------------------------
+
+    def leave_out(self, panes: Sequence[Pane], settings: Mapping[Pane, Setting]) -> None:
+        """Nothing that became new since the last call of `take` is ever kept."""
+        session = panes[0].session if panes else self._session
+        change = self.recorder.take(session, settings[panes[0]] if panes else Setting())
+        if change is not None:
+            self._private |= {turn.id for turn in change.turns}
+        self._private |= {turn.id for turn in self.tree.turns.values() if turn.writing}
+
+    def _public(self, change: TreeChange) -> TreeChange | None:
+        """The change without what is private, and with what each reply was written under; None when nothing is left."""
+        for turn in change.turns:
+            if turn.parent in self._private:  # what is said behind a private turn was sent with it
+                self._private.add(turn.id)
+        if not any(turn_id not in self._private for turn_id in self.tree.turns):
+            return None
+        hidden = self._private
+        if hidden:
+            change = structs.replace(
+                change,
+                info=self._public_info(change.info),
+                turns=[turn for turn in change.turns if turn.id not in hidden],
+                tokens=[tokens for tokens in change.tokens if tokens.turn not in hidden],
+                replies={turn: reply for turn, reply in change.replies.items() if turn not in hidden},
+                ended=not self.writing,
+            )
+        kept = {turn: self._own.get(turn, one) for turn, one in change.settings.items() if turn not in hidden}
+        return structs.replace(change, settings=kept)
+
+    def _public_info(self, info: TreeInfo) -> TreeInfo:
+        head = self.tree.turns.get(info.head or 0)
+        while head is not None and head.id in self._private:
+            head = self.tree.turns.get(head.parent or 0)
+        return structs.replace(info, head=head.id if head is not None else None)
+
+    def is_private(self, turn: Turn) -> bool:
+        """True for what was said while nothing was to be kept."""
+        return turn.id in self._private

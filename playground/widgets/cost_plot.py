@@ -1,0 +1,92 @@
+"""What replies cost, by day and by model, as bars. Where nothing cost money, the bars are tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from rich.cells import cell_len
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from playground.domain.display import display_line
+from playground.widgets.bars import bar, fit
+from playground.widgets.status_bar import total
+
+_MOST_NAME: Final = 28
+_MOST_BAR: Final = 60
+
+
+class Cost(NamedTuple):
+    """What one day, or one model, cost."""
+
+    name: str
+    cost: float
+    """US dollars, as far as prices are known."""
+    replies: int
+    tokens: int
+    unknown: int
+    """Replies whose cost nobody knows."""
+
+
+class CostPlot(VerticalScroll, can_focus=True):
+    """Two groups of bars, days over models."""
+
+    DEFAULT_CSS = """
+    CostPlot { scrollbar-size-vertical: 1; & > Static { height: auto; } }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._days: Sequence[Cost] = ()
+        self._models: Sequence[Cost] = ()
+
+    def compose(self) -> ComposeResult:
+        """All bars are one text."""
+        yield Static("", id="cost-bars", markup=False)
+
+    def show(self, days: Sequence[Cost], models: Sequence[Cost]) -> None:
+        """Show these: days the newest first, models the dearest first."""
+        self._days, self._models = days, models
+        self._draw()
+
+    def on_resize(self) -> None:
+        """Bars as long as there is room."""
+        self._draw()
+
+    def _draw(self) -> None:
+        width = max(20, self.scrollable_content_region.width)
+        money = any(one.cost for one in self._days)
+        groups = [*_group("by day", self._days, width, money), ("\n", "")]
+        groups += _group("by model", self._models, width, money)
+        nothing = Content("Nothing was said yet.")
+        self.query_one("#cost-bars", Static).update(Content.assemble(*groups) if self._days else nothing)
+
+
+def _group(title: str, costs: Sequence[Cost], width: int, money: bool) -> list[tuple[str, str]]:
+    whole = sum(one.cost for one in costs)
+    tokens, unknown = sum(one.tokens for one in costs), sum(one.unknown for one in costs)
+    all_of_it = f"{total(whole)} in all" if money else f"{tokens:,} tokens in all, at no cost"
+    parts = [(f"{title} · {all_of_it}{_not_known(unknown)}\n", "bold $text-muted")]
+    most = max((one.cost if money else float(one.tokens) for one in costs), default=0.0)
+    names = [display_line(one.name) for one in costs]
+    name_cells = min(_MOST_NAME, max(map(cell_len, names), default=0), width // 3)
+    figures = [_figure(one, money) for one in costs]
+    bar_cells = max(4, min(_MOST_BAR, width - name_cells - max(map(cell_len, figures), default=0) - 3))
+    for one, name, figure in zip(costs, names, figures, strict=True):
+        share = (one.cost if money else one.tokens) / most if most else 0.0
+        parts += [(f"{fit(name, name_cells)} ", "$foreground"), (bar(share, bar_cells), "$accent")]
+        parts.append((f" {figure}\n", "$foreground 75%"))
+    return parts
+
+
+def _figure(one: Cost, money: bool) -> str:
+    replies = f"{one.replies:,} {'reply' if one.replies == 1 else 'replies'}"
+    tokens = f"{one.tokens:,} tokens"
+    return f"{total(one.cost)} · {replies} · {tokens}{_not_known(one.unknown)}" if money else f"{tokens} · {replies}"
+
+
+def _not_known(count: int) -> str:
+    return f" + {count:,} of unknown price" if count else ""

@@ -1,0 +1,98 @@
+"""Replies of the history as cells: which columns there is room for, and what stands in them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from rich.cells import cell_len
+
+from playground.domain.display import display_line
+from playground.domain.history import Entry
+from playground.widgets.bars import UNKNOWN
+from playground.widgets.status_bar import dollars
+
+GAP: Final = 2
+MIN_TEXT: Final = 24
+"""Cells that the prompt needs at the least."""
+_ENDS: Final = {
+    "": "… open",
+    "stop": "end",
+    "length": "length",
+    "stop_string": "string",
+    "context": "context",
+    "cancelled": "stopped",
+    "content_filter": "filtered",
+    "tool_use": "tool",
+    "failed": "✗ failed",
+}
+"""Why a reply ended, in a word."""
+
+
+class Column(NamedTuple):
+    """One column beside the prompt."""
+
+    title: str
+    cells: int
+    rank: int
+    """What has the highest goes first when there is no room."""
+    text: Callable[[Entry], str]
+    right: bool = False
+
+
+def when(entry: Entry) -> str:
+    """The local time at which a reply began: "14:03" today, "31 Jan 14:03" this year, else "2025-01-31"."""
+    began, now = time.localtime(entry.began_at), time.localtime()
+    if began[:3] == now[:3]:
+        return time.strftime("%H:%M", began)
+    return time.strftime("%d %b %H:%M" if began[0] == now[0] else "%Y-%m-%d", began).removeprefix("0")
+
+
+def ending(entry: Entry) -> str:
+    """Why it ended, in a word."""
+    return _ENDS.get(entry.stop, entry.stop)
+
+
+def _cost(entry: Entry) -> str:
+    return dollars(entry.cost)
+
+
+def _speed(entry: Entry) -> str:
+    return UNKNOWN if entry.tokens_per_second is None else f"{entry.tokens_per_second:,.0f}"
+
+
+COLUMNS: Final = (
+    Column("when", 12, 0, when),
+    Column("model", 16, 1, lambda entry: display_line(entry.model) or UNKNOWN),
+    Column("preset", 10, 5, lambda entry: display_line(entry.preset) or UNKNOWN),
+    Column("tokens", 6, 2, lambda entry: f"{entry.tokens:,}", right=True),
+    Column("cost", 8, 3, _cost, right=True),
+    Column("tok/s", 5, 6, _speed, right=True),
+    Column("end", 8, 4, ending),
+)
+PLACE_OF_TEXT: Final = 3
+"""The prompt stands behind so many of them."""
+
+
+def columns_for(width: int) -> tuple[tuple[Column, ...], int]:
+    """The columns that a width has room for, and the cells that are left to the prompt."""
+    shown: list[Column] = []
+    room = width - MIN_TEXT - 2
+    for column in sorted(COLUMNS, key=lambda column: column.rank):
+        if column.cells + GAP > room:
+            break
+        shown.append(column)
+        room -= column.cells + GAP
+    shown.sort(key=COLUMNS.index)
+    return tuple(shown), max(1, width - 2 - sum(column.cells + GAP for column in shown))
+
+
+def said(entry: Entry, cells: int) -> tuple[str, str, str]:
+    """Title, prompt and beginning of the reply, in as many cells as there are; what comes first is shortened last."""
+    title = display_line(entry.title)
+    prompt = display_line(entry.prompt)
+    lead = f"{title} · " if title else ""
+    left = cells - cell_len(lead) - cell_len(prompt)
+    reply = display_line(entry.reply) if left > 8 else ""
+    return lead, prompt, f" → {reply}" if reply else ""

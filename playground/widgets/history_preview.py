@@ -1,0 +1,88 @@
+"""One reply of the history with what it answers, in the colours of its tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from rich.style import Style
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from playground.domain.display import display_line
+from playground.domain.history import Entry
+from playground.domain.messages import Role
+from playground.domain.transcript import Turn
+from playground.widgets.bars import UNKNOWN
+from playground.widgets.colour_scale import ColourMode
+from playground.widgets.history_columns import ending, when
+from playground.widgets.shown_branch import ShownBranch
+from playground.widgets.shown_turn import Drawing
+from playground.widgets.status_bar import dollars
+from playground.widgets.token_view import TokenView
+
+
+_LOW: Final = 12
+"""Rows that a prompt and the beginning of its reply need."""
+
+
+class HistoryPreview(Vertical):
+    """Figures in words over the text."""
+
+    DEFAULT_CSS = """
+    HistoryPreview {
+        & > #history-facts { height: auto; max-height: 3; color: $text-muted; }
+        & > TokenView { height: 1fr; padding: 0; }
+    }
+    """
+
+    def __init__(self, mode: ColourMode, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.view = TokenView(id="history-text")
+        """The text; its cursor can walk over the tokens."""
+        self.view.follow = False
+        self._branch = ShownBranch(self.view, Drawing(mode=mode))
+
+    def compose(self) -> ComposeResult:
+        """Figures over the text."""
+        yield Static("", id="history-facts", markup=False)
+        yield self.view
+
+    def set_palette(self, styles: Sequence[Style]) -> None:
+        """Draw in the colours of a theme."""
+        self.view.set_palette(styles)
+
+    def show(self, entry: Entry | None, turns: Sequence[Turn]) -> None:
+        """Show a reply, the last of `turns`, behind what it answers; or nothing."""
+        self.query_one("#history-facts", Static).update(_facts(entry) if entry is not None else "")
+        self._branch.clear()
+        if turns:
+            raw = any(turn.raw for turn in turns)
+            model = next((turn.model for turn in turns if turn.role is Role.ASSISTANT), "")
+            self._branch.show(turns, raw, display_line(model), lambda _turn: (1, 1))
+        self.view.follow = False
+        reply = self._branch.turns[-1].start if self._branch.turns else 0
+        if reply and self.view.size.height < _LOW:
+            self.view.scroll_to_item(reply)  # what was asked stands in the list
+        else:
+            self.view.scroll_home(animate=False)
+
+
+def _facts(entry: Entry) -> Content:
+    facts = [
+        f"#{entry.id}",
+        when(entry),
+        display_line(entry.model) or UNKNOWN,
+        display_line(entry.preset) or UNKNOWN,
+        f"{entry.tokens:,} tokens",
+        f"TTFT {UNKNOWN if entry.ttft_ms is None else f'{entry.ttft_ms:,.0f} ms'}",
+        f"{UNKNOWN if entry.tokens_per_second is None else f'{entry.tokens_per_second:,.0f}'} tok/s",
+        dollars(entry.cost),
+        ending(entry),
+    ]
+    title = display_line(entry.title)
+    parts = [("★ ", "$warning")] if entry.starred else []
+    parts += [(f"{title} · ", "bold $accent")] if title else []
+    return Content.assemble(*parts, " · ".join(facts))
