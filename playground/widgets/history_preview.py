@@ -23,7 +23,6 @@ from playground.widgets.shown_turn import Drawing
 from playground.widgets.status_bar import dollars
 from playground.widgets.token_view import TokenView
 
-
 _LOW: Final = 12
 """Rows that a prompt and the beginning of its reply need."""
 
