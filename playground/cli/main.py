@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 _COMMANDS = {
     "run": "playground.cli.run:run_command Send one prompt and stream the reply.",
+    "compare": "playground.cli.compare:compare_command One prompt, several models, one table.",
     "tokens": "playground.cli.tokens:tokens_command Show how a text is split into tokens, by one tokenizer or several.",
     "score": "playground.cli.score:score_command Tell how likely a model finds a text.",
     "bench": "playground.cli.bench:bench_command Measure the engine against a bare llama.cpp loop.",
     "presets": "playground.cli.presets:presets_group List, show, save, delete, import and export sampling presets.",
     "estimate": "playground.cli.estimate:estimate_command Reckon what a load would cost and how long one waits.",
+    "doctor": "playground.cli.doctor:doctor_command Look at this machine, and say what is missing and how to get it.",
     "completion": "playground.cli.completion:completion_command Print the script that lets a shell complete commands.",
 }
 """Where a command is, and its line in the list: with that line here, `--help` needs none of the modules."""
