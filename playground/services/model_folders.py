@@ -1,4 +1,4 @@
-"""Where models lie on disk: the folders of the programs that download them. Nothing is ever written there."""
+"""Where models lie on disk: our own folder, and those of other programs, in which nothing is ever written."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ import msgspec
 
 from playground.services.model_stores import hugging_face_models, jan_models, ollama_models
 from playground.services.model_walk import walk_models
+from playground.services.paths import user_data_dir
+
+PULLED: Final = "pulled"
+"""Source of the models in our own folder."""
 
 SYSTEM_OLLAMA: Final = Path("/usr/share/ollama/.ollama/models")
 """Where Ollama keeps its models when it runs as a Linux service."""
@@ -37,6 +41,11 @@ class Found(msgspec.Struct, frozen=True):
     """The name its program knows it by, e.g. "llama3.2:1b"; for a plain file its path in there without the ending."""
 
 
+def own_folder() -> Path:
+    """Where `models pull` puts what it fetches; it may not exist yet."""
+    return user_data_dir() / "models"
+
+
 def places(folders: Iterable[str] = (), *, mac: bool | None = None) -> list[Place]:
     """Every place to look into, the person's own `folders` first. They need not exist."""
     mac = sys.platform == "darwin" if mac is None else mac
@@ -45,6 +54,7 @@ def places(folders: Iterable[str] = (), *, mac: bool | None = None) -> list[Plac
     support = home / "Library/Application Support" if mac else Path(env.get("XDG_DATA_HOME") or home / ".local/share")
     return [
         *(Place("my folders", Path(os.path.expanduser(folder))) for folder in folders if folder.strip()),
+        Place(PULLED, own_folder()),
         Place("Hugging Face", _hugging_face(env, cache), hugging_face_models),
         *_of("Ollama", env.get("OLLAMA_MODELS"), home / ".ollama/models", SYSTEM_OLLAMA, walk=ollama_models),
         *_of("LM Studio", home / ".lmstudio/models", home / ".cache/lm-studio/models"),

