@@ -20,6 +20,7 @@ _COMMANDS = {
     "compare": "playground.cli.compare:compare_command One prompt, several models, one table.",
     "tokens": "playground.cli.tokens:tokens_command Show how a text is split into tokens, by one tokenizer or several.",
     "score": "playground.cli.score:score_command Tell how likely a model finds a text.",
+    "sweep": "playground.cli.sweep:sweep_command Run prompts with many settings, models and seeds, and compare.",
     "bench": "playground.cli.bench:bench_command Measure the engine against a bare llama.cpp loop.",
     "presets": "playground.cli.presets:presets_group List, show, save, delete, import and export sampling presets.",
     "estimate": "playground.cli.estimate:estimate_command Reckon what a load would cost and how long one waits.",

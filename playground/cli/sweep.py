@@ -1,0 +1,278 @@
+"""`llm-playground sweep`: prompts x settings x models x samples, as figures and curves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from playground.cli.completion import complete_model, complete_preset
+from playground.cli.run_output import INTERRUPTED, say
+from playground.domain.errors import BadInput, BudgetReached, PlaygroundError
+
+if TYPE_CHECKING:
+    from playground.cli.sweep_output import SweepOutput
+    from playground.domain.experiments import Sweep
+    from playground.domain.messages import Prompt
+    from playground.services.experiment_plans import SweepEstimate
+    from playground.services.experiment_store import CellFile
+    from playground.services.experiments import SweepRun
+    from playground.services.settings import Settings
+
+_MEASURES: Final = ("consistency", "distinct_1", "distinct_2", "distinct_3", "tokens", "perplexity", "ttft_p50_ms")
+_MOST_SAMPLES: Final = 1000
+
+
+@click.command("sweep")
+@click.option("--prompt", "-p", "texts", metavar="TEXT", multiple=True, help="A prompt; repeatable.")
+@click.option(
+    "--prompts",
+    "files",
+    metavar="FILE|-",
+    multiple=True,
+    help='Prompts of a file: one a line, or JSON Lines with "prompt" or "messages"; - reads standard input.',
+)
+@click.option(
+    "--preset", "presets", metavar="NAME", multiple=True, shell_complete=complete_preset, help="A preset; repeatable."
+)
+@click.option(
+    "--range",
+    "ranges",
+    metavar="NAME=VALUES",
+    multiple=True,
+    help="A parameter to vary: from:to:step, or values with commas. Two make a grid.",
+)
+@click.option(
+    "--model",
+    "-m",
+    "models",
+    metavar="PATH|NAME",
+    multiple=True,
+    shell_complete=complete_model,
+    help="GGUF file, part of the name of one on disk, or ENDPOINT/MODEL; repeatable.",
+)
+@click.option("--samples", "-n", type=click.IntRange(1, _MOST_SAMPLES), default=4, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the first sample; the others count on.")
+@click.option("--max-tokens", type=int, default=None, help="End replies after this many tokens (256); -1 is no limit.")
+@click.option("--set", "assignments", metavar="NAME=VALUE", multiple=True, help="A parameter for all; repeatable.")
+@click.option("--system", metavar="TEXT", default=None, help="System prompt.")
+@click.option("--raw", is_flag=True, help="Send texts as they are: special tokens parsed, no chat template.")
+@click.option(
+    "--streams",
+    type=click.IntRange(1, 64),
+    default=8,
+    show_default=True,
+    help="Requests at a time, in one batch of a local model and at each endpoint.",
+)
+@click.option("--logprobs", is_flag=True, help="Keep the log-probability of every token.")
+@click.option("--output", "-o", metavar="DIR", type=click.Path(path_type=Path, file_okay=False), default=None)
+@click.option("--resume", metavar="DIR|FILE", type=click.Path(path_type=Path), default=None, help="Go on with a sweep.")
+@click.option("--measure", type=click.Choice(_MEASURES), default=None, help="What the plot shows (consistency).")
+@click.option("--plot/--no-plot", default=None, help="Draw curves; without either, on a terminal.")
+@click.option("--dry-run", is_flag=True, help="Tell what it would take, and stop there.")
+@click.option("--yes", "-y", is_flag=True, help="Go on beyond the budget without asking.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line: plan, cells as they come, groups.")
+def sweep_command(**given: Any) -> None:
+    """Run prompts with many settings, models and seeds, and compare what comes.
+
+    Every reply is on disk as it ends. Stopped by Ctrl+C or by a crash, the same command goes on where it was: no cell
+    runs twice. Beside the cells (JSON Lines) the folder gets a table as CSV and Markdown, and the curves as SVG.
+
+    \b
+    Examples:
+      llm-playground sweep -p "Name a colour." --range temperature=0:1.5:0.25 --samples 8
+      llm-playground sweep --prompts questions.txt --preset precise --preset creative --output out
+      llm-playground sweep -p "Hi" --range top_p=0.8,0.9,1 -m SmolLM2 -m anthropic/claude-haiku-4-5 --dry-run
+      llm-playground sweep --resume out
+    """  # noqa: D301 - \b is click's mark for text that is not to be re-wrapped
+    try:
+        status = asyncio.run(_sweep(given))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except (KeyboardInterrupt, click.Abort):
+        status = INTERRUPTED
+    except PlaygroundError as error:
+        say(error)
+        status = error.exit_status
+    sys.exit(status)
+
+
+async def _sweep(given: dict[str, Any]) -> int:
+    from playground.cli.sweep_output import SweepOutput
+    from playground.services.experiment_store import CellFile
+    from playground.services.experiments import without_stand_ins
+    from playground.services.settings import load_settings
+
+    settings, errors = load_settings()
+    for error in errors:
+        say(error)
+    settings = without_stand_ins(settings)
+    plan, folder = _plan(settings, given)
+    output = SweepOutput(as_json=given["as_json"], plot=given["plot"], measure=given["measure"])
+    if given["dry_run"] and not (folder / "cells.jsonl").exists():
+        return await _dry_run(settings, plan, output, given["streams"])
+    with CellFile(folder) as file:
+        sweep = plan or file.plan
+        assert sweep is not None, "a file of a sweep begins with a plan"
+        if file.damaged:
+            say(f"{file.damaged} lines of {file.path} cannot be read; their cells run again.")
+        return await _with_file(settings, sweep, file, output, given)
+
+
+async def _dry_run(settings: Settings, sweep: Sweep | None, output: SweepOutput, streams: int) -> int:
+    """Tell what a new sweep would take, without a trace on the disk."""
+    from playground.services.accounts import Accounts
+    from playground.services.experiment_plans import estimate_sweep
+    from playground.services.model_pool import ModelPool
+
+    assert sweep is not None, "without a file there is nothing to resume"
+    pool = ModelPool(settings)
+    accounts = Accounts(settings, lambda: pool.endpoints)
+    output.planned(sweep, await estimate_sweep(sweep, sweep.cells, pool, accounts, {}, streams), dry=True)
+    return 0
+
+
+async def _with_file(
+    settings: Settings, sweep: Sweep, file: CellFile, output: SweepOutput, given: dict[str, Any]
+) -> int:
+    from playground.services.accounts import Accounts
+    from playground.services.experiment_plans import estimate_sweep
+    from playground.services.experiments import SweepRun
+    from playground.services.model_pool import ModelPool
+
+    pool = ModelPool(settings)
+    accounts = Accounts(settings, lambda: pool.endpoints)
+    run = SweepRun(
+        sweep,
+        file,
+        pool,
+        accounts,
+        at_once=given["streams"],
+        anyway=given["yes"],
+        on_result=output.cell,
+    )
+    estimate = await estimate_sweep(sweep, run.todo, pool, accounts, file.results, given["streams"])
+    output.planned(sweep, estimate, dry=given["dry_run"])
+    if given["dry_run"]:
+        return 0
+    if not given["yes"]:
+        run.anyway = _asked(accounts.spending.check_budget, estimate)
+    file.begin(sweep)
+    try:
+        await _until_done(run, output)
+    finally:
+        await pool.close_all()
+    output.results(sweep, file)
+    for error in run.errors:
+        say(error)
+    left = len(sweep.cells) - len([cell for cell in sweep.cells if cell.id in file.done()])
+    if left:
+        output.left(left, file.path.parent)
+    if run.errors:
+        return max(error.exit_status for error in run.errors)
+    return INTERRUPTED if run.stopped else int(left > 0)
+
+
+def _asked(check: Any, estimate: SweepEstimate) -> bool:
+    """True when the budget is to be overdrawn; raises BudgetReached where nobody can be asked, or who was says no."""
+    try:
+        check(*estimate.costs)
+    except BudgetReached as error:
+        if sys.stdin.isatty() and sys.stderr.isatty():
+            say(error.message)
+            click.confirm("Run it all the same?", abort=True, err=True)
+            return True
+        raise BudgetReached(error.message, "Give --yes to run it all the same, or make it smaller.") from error
+    return False
+
+
+async def _until_done(run: SweepRun, output: SweepOutput) -> None:
+    loop = asyncio.get_running_loop()
+    stopping: list[asyncio.Task[None]] = []
+
+    def stop() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)  # a second one ends it at once
+        stopping.append(loop.create_task(run.stop()))
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    output.when_broken = stop
+    shown = asyncio.create_task(output.show(run.progress))
+    try:
+        await run.run()
+    finally:
+        shown.cancel()
+        await asyncio.wait({shown, *stopping})
+        output.clear()
+
+
+def _plan(settings: Settings, given: dict[str, Any]) -> tuple[Sweep | None, Path]:
+    """The plan that was asked for, and its folder; None for the plan of a file."""
+    from playground.services.experiment_store import find_cells
+
+    if given["resume"] is not None:
+        asked = ("texts", "files", "presets", "ranges", "models", "assignments", "output")
+        if any(given[name] for name in asked):
+            raise BadInput("--resume goes on with the plan of the file.", "Leave prompts, settings and models out.")
+        return None, find_cells(given["resume"])
+    sweep = _new_plan(settings, given)
+    if given["output"] is not None:
+        return sweep, given["output"]
+    from playground.services.paths import user_data_dir
+
+    return sweep, user_data_dir() / "experiments" / sweep.name
+
+
+def _new_plan(settings: Settings, given: dict[str, Any]) -> Sweep:
+    from playground.domain.experiments import Sweep, check_sweep, grid, named_prompts
+    from playground.services.experiment_plans import base_params
+    from playground.services.model_pool import ModelPool
+    from playground.services.presets import load_presets
+    from playground.services.start import DEFAULT_PRESET, find_preset
+
+    presets, errors = load_presets()
+    for error in errors:
+        say(error)
+    prompts = _prompts(settings, given)
+    if not prompts:
+        raise BadInput("There is no prompt.", "Give --prompt TEXT or --prompts FILE.")
+    names = dict.fromkeys(given["presets"] or (settings.preset or DEFAULT_PRESET,))
+    bases = base_params([find_preset(presets, name) for name in names], given["assignments"], given["max_tokens"])
+    pool = ModelPool(settings)
+    refs = [pool.find(model) for model in given["models"] or ("",)]
+    if any(ref.endpoint == "replay" for ref in refs):
+        raise BadInput("A recording always gives the same reply.", "Choose a model.")
+    sweep = Sweep(
+        prompts=named_prompts(prompts),
+        settings=grid(bases, given["ranges"]),
+        models=tuple(dict.fromkeys(ref.text for ref in refs)),
+        samples=given["samples"],
+        seed=given["seed"],
+        keep_logprobs=given["logprobs"],
+    )
+    check_sweep(sweep)
+    return sweep
+
+
+def _prompts(settings: Settings, given: dict[str, Any]) -> list[Prompt]:
+    from playground.services.experiment_plans import as_prompt, read_prompt_file, read_prompts
+
+    system, raw = settings.system if given["system"] is None else given["system"], given["raw"]
+    prompts = [as_prompt(text, system=system, raw=raw) for text in given["texts"]]
+    for name in given["files"]:
+        if name == "-":
+            try:
+                text = sys.stdin.buffer.read().decode("utf-8-sig")
+            except UnicodeDecodeError as error:
+                raise BadInput("Standard input is not UTF-8 text.", "Convert it first.") from error
+            prompts += read_prompts(text, "standard input", system=system, raw=raw)
+        else:
+            prompts += read_prompt_file(Path(name), system=system, raw=raw)
+    return prompts

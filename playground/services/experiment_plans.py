@@ -1,0 +1,164 @@
+"""From what a person asks for to a plan of a sweep, and what the plan will take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import msgspec
+
+from playground.domain.errors import BadInput
+from playground.domain.experiments import Cell, CellResult, Sweep
+from playground.domain.messages import ChatPrompt, Message, Prompt, RawPrompt, Role
+from playground.domain.models import LOCAL, ModelCard
+from playground.domain.params import replace
+from playground.domain.sampling import UNLIMITED, SamplingParams
+from playground.services.accounts import EXPECTED_REPLY, Accounts
+from playground.services.counting import TokenCounter
+from playground.services.model_pool import ModelPool
+from playground.services.presets import Preset
+from playground.services.start import starting_params
+from playground.services.toml_files import one_line, read_small
+
+DEFAULT_LIMIT: Final = 256
+"""Tokens of a reply where nobody sets a limit: without one, a sweep has no end that could be told."""
+
+
+class SweepEstimate(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sweep will take. Figures are estimates unless they say otherwise."""
+
+    requests: int
+    """Still to be run, exactly."""
+    kept: int
+    """Done already, exactly."""
+    prompt_tokens: int
+    completion_tokens: int
+    """At most, where replies have a limit."""
+    cost: float | None
+    """US dollars when every reply goes to its limit; None when a price is unknown."""
+    seconds: float | None
+    """From replies that were measured before; None without any."""
+    costs: tuple[float | None, ...] = ()
+    """Of every request."""
+
+
+def read_prompts(text: str, name: str, *, system: str, raw: bool) -> list[Prompt]:
+    """Prompts of a file: one a line, or JSON Lines with "prompt" or "messages". Raises BadInput naming the line."""
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if not lines:
+        raise BadInput(f"{name} has no prompts in it.", "Write one a line.")
+    if not lines[0][1].lstrip().startswith("{"):
+        return [as_prompt(line.strip(), system=system, raw=raw) for _, line in lines]
+    return [_from_json(line, f"{name}, line {number}", system=system, raw=raw) for number, line in lines]
+
+
+def read_prompt_file(path: Path, *, system: str, raw: bool) -> list[Prompt]:
+    """The same of a file on disk. Raises BadInput."""
+    name = one_line(str(path))
+    try:
+        text = read_small(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{name} is not UTF-8 text (byte {error.start}).", "Convert it first.") from error
+    return read_prompts(text, name, system=system, raw=raw)
+
+
+def as_prompt(text: str, *, system: str, raw: bool) -> Prompt:
+    """One prompt. Raises BadInput for an empty one, and for one that is not text."""
+    try:
+        text.encode()
+        system.encode()
+    except UnicodeEncodeError as error:
+        raise BadInput(f"A prompt is not UTF-8 text: {text[:40]!r}.", "Convert it first.") from error
+    if not text.strip():
+        raise BadInput("A prompt is empty.", "Give a text.")
+    if raw:
+        return RawPrompt(text)
+    first = (Message(Role.SYSTEM, system),) if system.strip() else ()
+    return ChatPrompt((*first, Message(Role.USER, text)))
+
+
+def _from_json(line: str, where: str, *, system: str, raw: bool) -> Prompt:
+    hint = 'Each line is an object with "prompt", a text, or "messages", a list of {"role", "content"}.'
+    try:
+        entry: dict[str, Any] = msgspec.json.decode(line, type=dict[str, Any])
+        if "messages" in entry:
+            messages = msgspec.convert(entry["messages"], tuple[Message, ...])
+            if not messages:
+                raise BadInput(f"{where}: there are no messages.", hint)
+            return ChatPrompt(messages)
+        return as_prompt(
+            msgspec.convert(entry["prompt"], str),
+            system=msgspec.convert(entry.get("system", system), str),
+            raw=raw,
+        )
+    except (msgspec.MsgspecError, KeyError, RecursionError) as error:
+        why = f"{error.args[0]} is missing" if isinstance(error, KeyError) else one_line(str(error))
+        raise BadInput(f"{where} cannot be read: {why}.", hint) from error
+
+
+def base_params(
+    presets: Iterable[Preset], assignments: Sequence[str], max_tokens: int | None
+) -> list[tuple[str, SamplingParams]]:
+    """Each preset with assignments on top, and a limit where nobody set one. Raises BadInput."""
+    named = {one.partition("=")[0].strip().replace("-", "_") for one in assignments}
+    bases = []
+    for preset in presets:
+        params = starting_params(preset, assignments)
+        if max_tokens is not None:
+            params = replace(params, max_tokens=max_tokens)
+        elif params.max_tokens == UNLIMITED and "max_tokens" not in named:
+            params = replace(params, max_tokens=DEFAULT_LIMIT)
+        # One candidate a token is enough for what a sweep reports, and spares the model the rest.
+        bases.append((preset.name, params if "top" in named else replace(params, top=1)))
+    return bases
+
+
+async def estimate_sweep(
+    sweep: Sweep,
+    todo: Sequence[Cell],
+    pool: ModelPool,
+    accounts: Accounts,
+    results: Mapping[str, CellResult],
+    at_once: int,
+) -> SweepEstimate:
+    """What is still to be run, reckoned without loading or asking a model."""
+    refs = {model: pool.find(model) for model in sweep.models}
+    if any(ref.endpoint for ref in refs.values()):
+        await accounts.load()
+    counter = TokenCounter(pool.endpoints)
+    sizes: dict[tuple[str, int], int] = {}
+    costs: list[float | None] = []
+    written = 0
+    try:
+        for cell in todo:
+            ref = refs[cell.model]
+            card = ModelCard(id=ref.text, short_name=ref.text, provider=ref.endpoint or LOCAL)
+            if (cell.model, cell.prompt) not in sizes:
+                counted = await counter.estimate_prompt(card, sweep.prompts[cell.prompt].prompt)
+                sizes[cell.model, cell.prompt] = counted.tokens
+            costs.append(accounts.estimate(card, sizes[cell.model, cell.prompt], cell.params.max_tokens))
+            written += EXPECTED_REPLY if cell.params.max_tokens == UNLIMITED else cell.params.max_tokens
+    finally:
+        await counter.close()
+    return SweepEstimate(
+        requests=len(todo),
+        kept=len(sweep.cells) - len(todo),
+        prompt_tokens=sum(sizes[cell.model, cell.prompt] for cell in todo),
+        completion_tokens=written,
+        cost=None if None in costs else sum(cost or 0.0 for cost in costs),
+        seconds=_seconds(todo, results, at_once),
+        costs=tuple(costs),
+    )
+
+
+def _seconds(todo: Sequence[Cell], results: Mapping[str, CellResult], at_once: int) -> float | None:
+    """The median time of the replies that are there, for each model; None when one has none."""
+    total = 0.0
+    for model in dict.fromkeys(cell.model for cell in todo):
+        known = [one.timings.total_ms for one in results.values() if one.model == model and one.timings.total_ms]
+        if not known:
+            return None
+        total += sum(cell.model == model for cell in todo) * median(known) / 1000 / at_once
+    return total

@@ -1,0 +1,210 @@
+"""Curves of a sweep, and their drawing with braille characters, eight dots in each.
+
+Of the libraries that draw in terminals the known ones are unmaintained or between two incompatible versions, and none
+writes SVG: here one chart, with one set of axes, serves both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from playground.domain.display import display_line
+from playground.domain.experiment_groups import MEASURES, Group
+from playground.domain.text_measures import mean
+
+Point = tuple[float, float]
+
+MARKS: Final = "●▲■◆○△□◇"
+"""What stands for the points of each curve, so that they can be told apart without colours."""
+_DOTS: Final = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+"""Bit of each dot in a braille character, by row and column (U+2800 and up)."""
+_BLANK: Final = 0x2800
+
+
+class Curve(NamedTuple):
+    """Points that belong together, by their x."""
+
+    name: str
+    points: tuple[Point, ...]
+
+
+class Chart(NamedTuple):
+    """What is drawn."""
+
+    title: str
+    x_label: str
+    y_label: str
+    curves: tuple[Curve, ...]
+
+
+class Piece(NamedTuple):
+    """Some characters of a line, and the curve they belong to; None: to no curve."""
+
+    text: str
+    curve: int | None = None
+
+
+class Axis(NamedTuple):
+    """Where an axis begins and ends, and the numbers at it."""
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+
+    def share(self, value: float) -> float:
+        """Where a value lies, 0 at the beginning and 1 at the end."""
+        return (value - self.low) / (self.high - self.low)
+
+
+def chart_of(found: Sequence[Group], measure: str) -> Chart | None:
+    """A measure over the first parameter that is varied, else over the presets' places in a row.
+
+    A curve for each model, preset and combination of the other parameters; several prompts give their mean. None when
+    there are no values.
+    """
+    varied = list(dict.fromkeys(name for group in found for name in group.values))
+    x_name = varied[0] if varied else ""
+    presets = list(dict.fromkeys(group.preset for group in found))
+    several = {name: len({getattr(group, name) for group in found}) > 1 for name in ("model", "preset")}
+    gathered: dict[str, dict[float, list[float | None]]] = defaultdict(lambda: defaultdict(list))
+    for group in found:
+        rest = {name: value for name, value in group.values.items() if name != x_name}
+        parts = [_short(group.model)] if several["model"] else []
+        parts += [group.preset] if several["preset"] and x_name else []
+        parts += [f"{name} {value:g}" for name, value in rest.items()]
+        x = group.values[x_name] if x_name else float(presets.index(group.preset) + 1)
+        gathered[", ".join(parts) or group.preset][x].append(getattr(group, measure))
+    curves = []
+    for name, by_x in gathered.items():
+        points = [(x, y) for x, values in sorted(by_x.items()) if (y := mean(values)) is not None]
+        if points:
+            curves.append(Curve(display_line(name), tuple(points)))
+    if not curves:
+        return None
+    x_label = x_name or "preset: " + ", ".join(f"{at} {name}" for at, name in enumerate(presets, 1))
+    title = f"{MEASURES[measure]} over {x_name or 'presets'}"
+    return Chart(title, display_line(x_label), MEASURES[measure], tuple(curves))
+
+
+def axis_for(values: Sequence[float], room: int) -> Axis:
+    """An axis that holds all values, with about `room` round numbers at it, at least two.
+
+    Steps are 1, 2, 2.5 or 5 times a power of ten.
+    """
+    low, high = min(values), max(values)
+    if high - low < 1e-12 * max(1.0, abs(high)):
+        margin = abs(high) * 0.1 or 1.0
+        low, high = low - margin, high + margin
+    rough = (high - low) / max(1, room - 1)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * (1 - 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    ticks = tuple(round(at * step, 12) for at in range(first, last + 1))
+    return Axis(ticks[0], ticks[-1], ticks)
+
+
+def axes(chart: Chart, columns: int, rows: int) -> tuple[Axis, Axis]:
+    """Both axes of a chart, for about so many numbers at each."""
+    xs = [x for curve in chart.curves for x, _ in curve.points]
+    ys = [y for curve in chart.curves for _, y in curve.points]
+    return axis_for(xs, columns), axis_for(ys, rows)
+
+
+def draw(chart: Chart, width: int, height: int) -> list[list[Piece]]:
+    """The chart as lines of a terminal, each at most `width` columns; `height` lines belong to the curves."""
+    width, height = max(width, 30), max(height, 4)
+    x_axis, y_axis = axes(chart, max(2, width // 12), max(2, height // 3))
+    labels = [f"{tick:g}" for tick in y_axis.ticks]
+    left = max(map(len, labels))
+    canvas = _Canvas(width - left - 2, height)
+    for number, curve in enumerate(chart.curves):
+        places = [(x_axis.share(x), y_axis.share(y)) for x, y in curve.points]
+        canvas.curve(places, number)
+    rows = {canvas.row(y_axis.share(tick)): label for tick, label in zip(y_axis.ticks, labels, strict=True)}
+    lines = [[Piece(display_line(chart.title)[:width])]]
+    for row in range(height):
+        label = rows.get(row, "")
+        lines.append([Piece(f"{label:>{left}} {'┤' if label else '│'}"), *canvas.pieces(row)])
+    marks, numbers = _under(x_axis, canvas)
+    lines.append([Piece(f"{'':>{left}} └{marks}")])
+    lines.append([Piece(f"{'':>{left}}  {numbers}".rstrip())])
+    lines.append([Piece(f"{'':>{left}}  {chart.x_label}"[:width])])
+    if len(chart.curves) > 1:
+        lines += [
+            [Piece(f"{'':>{left}}  "), Piece(f"{_mark(at)} {curve.name}"[: width - left - 2], at)]
+            for at, curve in enumerate(chart.curves)
+        ]
+    return lines
+
+
+def _under(axis: Axis, canvas: _Canvas) -> tuple[str, str]:
+    """The line of an x axis, and the numbers below it as far as they have room."""
+    line, numbers = ["─"] * canvas.width, [" "] * (canvas.width + 8)
+    free = 0
+    for tick in axis.ticks:
+        column, text = canvas.column(axis.share(tick)), f"{tick:g}"
+        line[column] = "┬"
+        start = max(0, min(column - len(text) // 2, canvas.width - len(text)))
+        if start >= free:
+            numbers[start : start + len(text)] = text
+            free = start + len(text) + 1
+    return "".join(line), "".join(numbers).rstrip()
+
+
+class _Canvas:
+    """Braille dots, of which a character belongs to the curve that was there last; points lie above lines."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width, self.height = max(width, 8), height
+        self._bits = [[0] * self.width for _ in range(height)]
+        self._owner: list[list[int | None]] = [[None] * self.width for _ in range(height)]
+        self._marks: dict[tuple[int, int], str] = {}
+
+    def column(self, share: float) -> int:
+        """Character column of a place along the x axis."""
+        return min(self.width - 1, max(0, round(share * (self.width * 2 - 1)) // 2))
+
+    def row(self, share: float) -> int:
+        """Character row of a place along the y axis, from the top."""
+        return min(self.height - 1, max(0, round((1 - share) * (self.height * 4 - 1)) // 4))
+
+    def curve(self, places: Sequence[Point], number: int) -> None:
+        """Draw a line through places, each 0 to 1, and a mark at each."""
+        dots = [(share_x * (self.width * 2 - 1), (1 - share_y) * (self.height * 4 - 1)) for share_x, share_y in places]
+        for (x0, y0), (x1, y1) in pairwise(dots):
+            steps = max(1, math.ceil(max(abs(x1 - x0), abs(y1 - y0))))
+            for step in range(steps + 1):
+                self._dot(round(x0 + (x1 - x0) * step / steps), round(y0 + (y1 - y0) * step / steps), number)
+        for share_x, share_y in places:
+            row, column = self.row(share_y), self.column(share_x)
+            self._marks[row, column] = _mark(number)
+            self._owner[row][column] = number
+
+    def pieces(self, row: int) -> list[Piece]:
+        """One line, in stretches of one curve each."""
+        pieces: list[Piece] = []
+        for column in range(self.width):
+            bits, owner = self._bits[row][column], self._owner[row][column]
+            char = self._marks.get((row, column)) or (chr(_BLANK + bits) if bits else " ")
+            if pieces and pieces[-1].curve == owner:
+                pieces[-1] = Piece(pieces[-1].text + char, owner)
+            else:
+                pieces.append(Piece(char, owner))
+        return pieces
+
+    def _dot(self, x: int, y: int, number: int) -> None:
+        row, column = y // 4, x // 2
+        self._bits[row][column] |= _DOTS[y % 4][x % 2]
+        self._owner[row][column] = number
+
+
+def _mark(number: int) -> str:
+    return MARKS[number % len(MARKS)]
+
+
+def _short(model: str) -> str:
+    return model.rsplit("/", 1)[-1].removesuffix(".gguf") if model.endswith(".gguf") else model
