@@ -5,6 +5,7 @@ Nothing here needs llama.cpp: it is asked before a worker is started.
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -102,7 +103,16 @@ def estimate_memory(path: Path | str, options: LoadOptions) -> MemoryEstimate:
     else:
         n_ctx = fit_context(wanted=0, trained=trained, kv_bytes_per_token=per_token, free_bytes=left).n_ctx
     kv = n_ctx * per_token
-    return MemoryEstimate(weights, kv, n_ctx, free, enough=kv <= left * (1 - _RESERVE) - _COMPUTE_BYTES)
+    return MemoryEstimate(weights, kv, n_ctx, free, enough=not missing_bytes(weights, kv, free))
+
+
+def missing_bytes(weights_bytes: int, kv_bytes: int, free_bytes: int) -> int:
+    """Bytes that would have to be freed before a model can be loaded; 0 when it fits.
+
+    Room for the worker's program and compute buffers, and a share left to everything else, are counted in.
+    """
+    needed = weights_bytes + (kv_bytes + _COMPUTE_BYTES) / (1 - _RESERVE)
+    return max(0, math.ceil(needed - free_bytes))
 
 
 def gib(size: float) -> str:

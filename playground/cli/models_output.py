@@ -1,0 +1,173 @@
+"""What `llm-playground models` writes: lists, facts, suggestions, and a line that is written over."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Final, TextIO
+
+import click
+import msgspec
+
+from playground.cli.run_output import write_json
+from playground.domain.display import display_line
+from playground.domain.models import ModelFile
+from playground.engine.memory import gib
+from playground.services.model_facts import Memory, ModelFacts
+from playground.services.model_removal import Unfinished
+from playground.services.sizes import size_text
+from playground.services.suggestions import SUGGESTIONS
+
+_UNKNOWN: Final = "–"
+_REDRAW_S: Final = 0.1
+
+
+class ListOutput:
+    """Writes a model a line, as they are found."""
+
+    def __init__(self, as_json: bool, kv_type: str) -> None:
+        self._as_json = as_json
+        self._kv_type = kv_type
+        self._count = 0
+
+    def model(self, model: ModelFile, memory: Memory | None) -> None:
+        """One that was found; without `memory` it cannot be used."""
+        self._count += 1
+        if self._as_json:
+            told = {**msgspec.to_builtins(model), "memory": _memory_told(memory) if memory else None}
+            write_json(told)
+            return
+        if self._count == 1:
+            click.echo(_row("model", "size", "quant.", "arch.", "context", "memory", "", "found in"))
+        context = f"{model.n_ctx_train:,}" if model.n_ctx_train else _UNKNOWN
+        total = memory.total_bytes if memory else None
+        click.echo(
+            _row(
+                model.name,
+                size_text(model.size_bytes),
+                model.quantisation or _UNKNOWN,
+                model.architecture or _UNKNOWN,
+                context,
+                f"≈ {gib(total)}" if total is not None else _UNKNOWN,
+                fits(memory),
+                model.source,
+            )
+        )
+        if model.problem:
+            click.echo(f"    {display_line(model.problem)}")
+
+    def unfinished(self, left: Unfinished) -> None:
+        """A pull that was stopped."""
+        self._count += 1
+        if self._as_json:
+            told = {"path": str(left.path), "done_bytes": left.done_bytes, "total_bytes": left.total_bytes}
+            write_json({"unfinished": left.name, **told, "repository": left.repository})
+            return
+        of = f" of {size_text(left.total_bytes)}" if left.total_bytes is not None else ""
+        click.echo(f"{left.name}: pull stopped at {size_text(left.done_bytes)}{of}; pull {left.repository} goes on")
+
+    def close(self, context: int, free_bytes: int) -> None:
+        """What the figures mean; suggestions where there was nothing to list."""
+        if self._as_json:
+            return
+        if not self._count:
+            click.echo("No model was found on this machine.")
+            write_suggestions(as_json=False)
+            return
+        click.echo(
+            f"\nMemory: weights and {self._kv_type} cache at a context of {context:,} tokens, estimated. "
+            f"{gib(free_bytes)} of memory is free now."
+        )
+
+
+def fits(memory: Memory | None) -> str:
+    """Whether a model can be loaded now, in words."""
+    if memory is None or memory.missing_bytes is None:
+        return _UNKNOWN
+    return f"does not fit by {gib(memory.missing_bytes)}" if memory.missing_bytes else "fits"
+
+
+def write_facts(facts: ModelFacts, rows: list[Memory], sums: list[tuple[Path, str]], kv_type: str) -> None:
+    """Everything about one model, a fact a line."""
+    lines: dict[str, object] = {
+        "file": facts.path,
+        "name": facts.name,
+        "size": size_text(facts.size_bytes) + (f" in {facts.parts} files" if facts.parts > 1 else ""),
+        "architecture": facts.architecture,
+        "quantisation": facts.quantisation,
+        "parameters": facts.parameters,
+        "layers": facts.layers,
+        "width": facts.width,
+        "heads": facts.heads,
+        "KV heads": ", ".join(map(str, facts.kv_heads)),
+        "head size": _head_size(facts),
+        "vocabulary": f"{facts.vocabulary:,}" if facts.vocabulary else "",
+        "context": f"{facts.context:,}" if facts.context else "",
+        "sliding window": f"{facts.sliding_window:,}" if facts.sliding_window else "none",
+        "chat template": "yes" if facts.chat_template else "no",
+        "recommended": ", ".join(f"{name} = {value}" for name, value in facts.recommended.items()) or "nothing",
+        "licence": facts.licence,
+        "pulled from": facts.came_from,
+    }
+    if not facts.came_from:
+        del lines["pulled from"]
+    for name, value in lines.items():
+        click.echo(f"{name:<15} {display_line(str(value)) if value not in (None, '') else _UNKNOWN}")
+    for row in rows:
+        total, cache = row.total_bytes, f"{kv_type} cache"
+        size = f"≈ {gib(total)} ({cache} {gib(row.kv_bytes or 0)})" if total is not None else _UNKNOWN
+        click.echo(f"{'memory':<15} {size} at a context of {row.context:,}: {fits(row)}")
+    for file, digest in sums:
+        click.echo(f"{'SHA-256':<15} {digest}" + (f"  {display_line(file.name)}" if len(sums) > 1 else ""))
+
+
+def write_suggestions(as_json: bool) -> None:
+    """Models for somebody who has none."""
+    if as_json:
+        for one in SUGGESTIONS:
+            write_json(msgspec.to_builtins(one))
+        return
+    click.echo("Some good small models; sizes are approximate:\n")
+    for one in SUGGESTIONS:
+        click.echo(f"  llm-playground models pull {one.reference}")
+        click.echo(f"      {one.name}, ≈ {size_text(one.approx_size_bytes)}, {one.licence}: {one.note}")
+
+
+class Line:
+    """One line on a terminal that is written over; nothing on a pipe."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out if out.isatty() else None
+        self._drawn_s = 0.0
+
+    def show(self, text: str, *, at_once: bool = False) -> None:
+        """Write over what stood there; too soon after the last time, nothing happens."""
+        if self._out is None or (time.monotonic() - self._drawn_s < _REDRAW_S and not at_once):
+            return
+        self._drawn_s = time.monotonic()
+        width = shutil.get_terminal_size().columns - 1
+        self._out.write(f"\r\x1b[K{text[:width]}")
+        self._out.flush()
+
+    def clear(self) -> None:
+        """Take it away, so that something else can be written there."""
+        if self._out is not None:
+            self._out.write("\r\x1b[K")
+            self._out.flush()
+
+
+def _row(name: str, *cells: str) -> str:
+    size, quant, arch, context, memory, fit, source = (display_line(cell) for cell in cells)
+    shown = display_line(name)
+    shown = shown if len(shown) <= 44 else f"{shown[:20]}…{shown[-23:]}"
+    return f"{shown:<44} {size:>8} {quant:<8} {arch:<10} {context:>9} {memory:>10}  {fit:<24} {source}".rstrip()
+
+
+def _memory_told(memory: Memory) -> dict[str, object]:
+    return {**msgspec.to_builtins(memory), "total_bytes": memory.total_bytes}
+
+
+def _head_size(facts: ModelFacts) -> str:
+    key, value = facts.key_width, facts.value_width
+    return "" if key is None else str(key) if key == value else f"{key} (key), {value or _UNKNOWN} (value)"
