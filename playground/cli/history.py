@@ -1,0 +1,310 @@
+"""`llm-playground history`: what was said before: found, shown, tidied, exported, and run again."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import msgspec
+
+from playground.cli.run_output import INTERRUPTED, say, write_json
+from playground.domain.errors import BadInput
+
+if TYPE_CHECKING:
+    from playground.domain.history import Entry, Query
+    from playground.services.history_reader import HistoryReader
+    from playground.services.history_store import HistoryStore
+
+T = TypeVar("T")
+
+_ID = click.argument("number", metavar="ID", type=int)
+_IDS = click.argument("numbers", metavar="ID...", type=int, nargs=-1, required=True)
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+_YES = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+
+
+@click.group("history")
+def history_group() -> None:
+    """Find, show, tidy, export and repeat what was said before.
+
+    \b
+    Examples:
+      llm-playground history list "blue sky" --since 2026-01-31
+      llm-playground history show 12
+      llm-playground history export 12 15 --format html -o page.html
+      llm-playground history replay 12
+    """  # noqa: D301 - \b is click's mark for text that is not to be re-wrapped
+
+
+@history_group.command("list")
+@click.argument("words", nargs=-1)
+@click.option("--model", metavar="TEXT", default="", help="Part of the model's name.")
+@click.option("--preset", metavar="NAME", default="", help="Only replies written with this preset.")
+@click.option("--since", metavar="DATE", default="", help="From this day on, e.g. 2026-01-31, or 7d for a week ago.")
+@click.option("--until", metavar="DATE", default="", help="Up to this day, which is included.")
+@click.option("--cost", metavar="DOLLARS", type=click.FloatRange(min=0), default=None, help="At least this much.")
+@click.option("--starred", is_flag=True, help="Only those with a star.")
+@click.option("--deleted", is_flag=True, help="Those that were deleted, and can be undeleted until they are purged.")
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="How many at most.")
+@_JSON
+def list_command(as_json: bool, **given: Any) -> None:
+    """List replies, the newest first; with WORDS those in whose prompt, reply or name they stand.
+
+    \b
+    Examples:
+      llm-playground history list
+      llm-playground history list lighthouse --model smollm --starred
+      llm-playground history list --since 7d --cost 0.01 --json
+    """  # noqa: D301
+    from playground.cli.history_output import lines_of
+
+    query = _query(**given)
+    entries = _read(lambda reader: reader.find(query))
+    if as_json:
+        for entry in entries:
+            write_json(msgspec.to_builtins(entry))
+        return
+    for line in lines_of(entries):
+        click.echo(line)
+    if len(entries) == query.limit:
+        say(f"These are the newest {query.limit}; --limit shows more.")
+    elif not entries:
+        say("Nothing in the history is like that.")
+
+
+@history_group.command("show")
+@_ID
+@_JSON
+def show_command(number: int, as_json: bool) -> None:
+    """Show one reply: what was asked, what came, with which parameters, and how fast."""
+    from playground.cli.history_output import shown, shown_json
+    from playground.services.history_export import find_branches
+
+    (branch,) = _read(lambda reader: find_branches(reader, [number]))
+    if as_json:
+        write_json(shown_json(branch))
+        return
+    for line in shown(branch):
+        click.echo(line)
+
+
+@history_group.command("star")
+@_IDS
+def star_command(numbers: tuple[int, ...]) -> None:
+    """Put a star on replies."""
+    _each(numbers, lambda store, entry: store.set_starred(entry.id, True), "starred")
+
+
+@history_group.command("unstar")
+@_IDS
+def unstar_command(numbers: tuple[int, ...]) -> None:
+    """Take the star away."""
+    _each(numbers, lambda store, entry: store.set_starred(entry.id, False), "unstarred")
+
+
+@history_group.command("rename")
+@_ID
+@click.argument("name")
+def rename_command(number: int, name: str) -> None:
+    """Give the conversation that a reply belongs to a NAME; an empty one takes it away."""
+    _each([number], lambda store, entry: store.set_title(entry, " ".join(name.split())[:200]), "renamed")
+
+
+@history_group.command("delete")
+@_IDS
+def delete_command(numbers: tuple[int, ...]) -> None:
+    """Delete replies. They can be undeleted until somebody purges the history."""
+    _each(numbers, lambda store, entry: store.set_deleted(entry.id, True), "deleted")
+
+
+@history_group.command("undelete")
+@_IDS
+def undelete_command(numbers: tuple[int, ...]) -> None:
+    """Bring deleted replies back."""
+    _each(numbers, lambda store, entry: store.set_deleted(entry.id, False), "undeleted")
+
+
+@history_group.command("purge")
+@click.option("--older-than", metavar="DAYS", type=click.FloatRange(min=0), default=0.0, help="Only older ones.")
+@_YES
+def purge_command(older_than: float, yes: bool) -> None:
+    """Remove for good what was deleted. What another running llm-playground has on screen stays for now."""
+    from playground.domain.history import Query
+    from playground.services.history import is_alive
+
+    before = time.time() - older_than * 86400
+    waiting = _read(lambda reader: len(reader.find(Query(deleted=True, until=before, limit=1_000_000))))
+    if not waiting:
+        click.echo("0 purged")
+        return
+    _ask(f"Remove {waiting} deleted {'reply' if waiting == 1 else 'replies'} for good?", yes)
+    gone = _write(lambda store: store.purge(before, is_alive))
+    click.echo(f"{gone} purged")
+
+
+@history_group.command("cost")
+@_JSON
+def cost_command(as_json: bool) -> None:
+    """Show what was spent, by day and model; deleted replies have cost as well."""
+    from playground.cli.history_output import cost_lines
+
+    spent = _read(lambda reader: reader.spending())
+    if as_json:
+        for one in spent:
+            write_json(one._asdict())
+        return
+    for line in cost_lines(spent):
+        click.echo(line)
+
+
+@history_group.command("export")
+@_IDS
+@click.option("--format", "form", type=click.Choice(["md", "jsonl", "html"]), default="md", show_default=True)
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="File to write; else it is printed."
+)
+def export_command(numbers: tuple[int, ...], form: str, output: Path | None) -> None:
+    """Write conversations as Markdown (md), as one page of HTML (html), or with everything in them (jsonl).
+
+    Markdown and HTML have the branch that ends with the reply, JSON Lines have the whole conversation; `history import`
+    reads them again.
+
+    \b
+    Examples:
+      llm-playground history export 12 > talk.md
+      llm-playground history export 12 15 --format jsonl -o talks.jsonl
+    """  # noqa: D301
+    text = _exported(numbers, form)
+    if output is None:
+        sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+        sys.stdout.buffer.flush()
+        return
+    from playground.services.paths import write_text_atomic
+
+    try:
+        write_text_atomic(output, text, mode=0o644)
+    except OSError as error:
+        raise BadInput(f"{output} cannot be written: {error.strerror}.", "Give another file.") from error
+
+
+@history_group.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@_JSON
+def import_command(file: Path, as_json: bool) -> None:
+    """Take conversations over from a FILE that `history export --format jsonl` wrote, here or elsewhere.
+
+    The file is checked as a whole first. Conversations that are here already stay as they are.
+    """
+    from playground.services.history_import import import_file
+
+    done = _write(lambda store: import_file(file, store))
+    if as_json:
+        write_json(done._asdict())
+        return
+    known = f"; {done.known} were here already" if done.known else ""
+    click.echo(f"{done.conversations} conversations with {done.replies} replies imported{known}")
+
+
+@history_group.command("replay")
+@_ID
+@_YES
+@_JSON
+def replay_command(number: int, yes: bool, as_json: bool) -> None:
+    """Run a reply again: same model, prompt, seed and parameters; and say where it differs.
+
+    Exit status 0: the runs are equal. 1: they differ. A hosted model costs money and need not repeat itself, so you
+    are asked before (--yes answers).
+    """
+    from playground.cli.history_replay import replay_number
+
+    try:
+        status = replay_number(number, lambda question: _ask(question, yes), as_json=as_json)
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    sys.exit(status)
+
+
+def _exported(numbers: Sequence[int], form: str) -> str:
+    from playground.services.history_export import find_branches, to_json_lines, to_markdown
+
+    branches = _read(lambda reader: find_branches(reader, numbers))
+    if form == "md":
+        return to_markdown(branches)
+    if form == "jsonl":
+        trees = {branch.tree.uid: branch.tree for branch in branches}
+        entries = _read(lambda reader: {uid: reader.entries_of(uid) for uid in trees})
+        return "".join(f"{line}\n" for line in to_json_lines([(tree, entries[uid]) for uid, tree in trees.items()]))
+    from playground.screens.page_colours import page_look
+    from playground.services.history_html import to_html
+    from playground.services.settings import load_settings
+
+    settings, _ = load_settings()
+    return to_html(branches, page_look(settings.theme))
+
+
+def _query(*, words: tuple[str, ...], since: str, until: str, cost: float | None, **rest: Any) -> Query:
+    from playground.domain.history import Query
+
+    return Query(
+        text=" ".join(words),
+        since=_moment(since).timestamp() if since else None,
+        until=(_moment(until, end=True)).timestamp() if until else None,
+        least_cost=cost,
+        **rest,
+    )
+
+
+def _moment(text: str, *, end: bool = False) -> datetime:
+    """A date, a date with a time, or days ago; `end` means the end of a day where there is no time."""
+    try:
+        if text.endswith("d") and text[:-1].isdigit():
+            return datetime.now().astimezone() - timedelta(days=int(text[:-1]))
+        moment = datetime.fromisoformat(text).astimezone()
+        whole_day = end and len(text) <= len("2026-01-31")
+        return moment + timedelta(days=1) if whole_day else moment
+    except (ValueError, OverflowError) as error:
+        raise BadInput(f"{text[:40]!r} is no date.", "Write it as 2026-01-31, 2026-01-31T18:00, or 7d.") from error
+
+
+def _read(work: Callable[[HistoryReader], T]) -> T:
+    from playground.services.history import history_path, read_history
+
+    return read_history(history_path(), work)
+
+
+def _write(work: Callable[[HistoryStore], T]) -> T:
+    import uuid
+
+    from playground.services.history import history_path
+    from playground.services.history_store import HistoryStore
+
+    store = HistoryStore(history_path(), uuid.uuid4().hex)
+    try:
+        return work(store)
+    finally:
+        store.close()
+
+
+def _each(numbers: Sequence[int], work: Callable[[HistoryStore, Entry], None], done: str) -> None:
+    entries = _read(lambda reader: [reader.entry(number) for number in dict.fromkeys(numbers)])
+
+    def change(store: HistoryStore) -> None:
+        for entry in entries:
+            work(store, entry)
+
+    _write(change)
+    click.echo(f"{done} {' '.join(str(entry.id) for entry in entries)}")
+
+
+def _ask(question: str, yes: bool) -> None:
+    """Go on only if a person says so. Raises BadInput where nobody can be asked."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise BadInput(question, "Nobody is here to answer: --yes does.")
+    click.confirm(question, abort=True, err=True)

@@ -1,0 +1,209 @@
+"""Two runs of the same request, compared: are they the same, and where not, why.
+
+The same seed and the same logits give the same tokens. Logits are sums of very many products, and the order in which
+they are summed depends on the batch, the number of threads and the device: the last bits can be others. Where two
+tokens are all but equally likely, that is enough for another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from playground.domain.display import visible_piece
+from playground.domain.messages import GenerationRequest
+from playground.domain.tokens import Token
+
+NEAR: Final = 0.02
+"""Tokens whose log-probabilities differ by less are all but equally likely: 2 %."""
+_SAME: Final = 0.05
+"""Candidates whose log-probabilities differ by more between two runs do not come from the same computation."""
+_DRIFT_OF: Final = 3
+"""How many of the best candidates are looked at for what the runs differ by: those far below are noise."""
+
+
+class Verdict(StrEnum):
+    """What became of a run that was done again."""
+
+    EQUAL = "equal"
+    NEAR_TIE = "near tie"
+    """Two tokens were all but equally likely, and the last bits decided."""
+    EDGE = "edge"
+    """The runs had all but the same chances; the random number fell on the edge between two tokens."""
+    DIFFERENT = "different"
+    """The runs differ by more than last bits."""
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """The first place where two runs differ."""
+
+    index: int
+    """Of the token in the reply, from 0."""
+    before: Token | None
+    """What stood there; None where that run had ended."""
+    now: Token | None
+
+
+class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of it."""
+
+    verdict: Verdict
+    tokens: int
+    """How many came again, before the first one that differs."""
+    difference: Difference | None
+    gap: float | None
+    """At the difference: how much likelier one of the two tokens was than the other, in nats; the smaller figure of the
+    two runs. None when nobody knows."""
+    drift: float | None
+    """Largest difference of a likely candidate's log-probability between the runs, up to and at that place."""
+    sentences: list[str]
+
+
+def compare_runs(
+    before: Sequence[Token],
+    now: Sequence[Token],
+    request: GenerationRequest,
+    ended: Sequence[str] = ("", ""),
+    *,
+    cut_short: bool = False,
+) -> ReplayReport:
+    """Two runs of the same request, token by token.
+
+    Args:
+        before: What was kept.
+        now: What came this time.
+        request: What both were asked.
+        ended: Why each of them ended, in words.
+        cut_short: The first was stopped by a person or an accident: what comes behind its end is no difference.
+    """
+    start = len(request.reply_ids)
+    count = _common(before, now, cut_short=cut_short)
+    old = before[count] if count < len(before) else None
+    new = now[count] if count < len(now) else None
+    drift = _drift(before[: count + 1], now[: count + 1])
+    if old is None and (new is None or cut_short):
+        return ReplayReport(
+            verdict=Verdict.EQUAL,
+            tokens=count,
+            difference=None,
+            gap=None,
+            drift=drift,
+            sentences=[_all_equal(count, drift)],
+        )
+    gap = _gap(old, new)
+    verdict = _verdict(gap, _drift([old] if old else [], [new] if new else []), request, count + start)
+    place = start + count
+    sentences = [
+        f"Token {place + 1:,} differs: it was {_named(old, ended[0])}, and is {_named(new, ended[1])}.",
+        f"{count:,} {'token' if count == 1 else 'tokens'} before it came again.",
+        _explained(verdict, gap, drift),
+    ]
+    return ReplayReport(
+        verdict=verdict,
+        tokens=count,
+        difference=Difference(index=place, before=old, now=new),
+        gap=gap,
+        drift=drift,
+        sentences=sentences,
+    )
+
+
+def _common(before: Sequence[Token], now: Sequence[Token], *, cut_short: bool) -> int:
+    """How many tokens at the beginning are the same. A server may cut the same text into other pieces."""
+    if any(token.id is None for token in (*before, *now)):
+        text = b"".join(token.piece for token in now)
+        whole = b"".join(token.piece for token in before)
+        if whole == text or (cut_short and text.startswith(whole)):
+            return max(len(before), len(now))
+        done = 0
+        for count, token in enumerate(before):
+            if text[done : done + len(token.piece)] != token.piece:
+                return min(count, len(now))
+            done += len(token.piece)
+        return min(len(before), len(now))
+    pairs = enumerate(zip(before, now, strict=False))
+    return next((count for count, (old, new) in pairs if old.id != new.id), min(len(before), len(now)))
+
+
+def _figures(token: Token | None) -> dict[int | bytes, float]:
+    """Log-probabilities of the best candidates and of the token itself."""
+    if token is None:
+        return {}
+    best = list(token.top)[:_DRIFT_OF]
+    found = {_key(one.id, one.piece): one.logprob for one in best}
+    found[_key(token.id, token.piece)] = token.logprob
+    return {key: logprob for key, logprob in found.items() if logprob is not None}
+
+
+def _key(number: int | None, piece: bytes) -> int | bytes:
+    return piece if number is None else number
+
+
+def _drift(before: Sequence[Token], now: Sequence[Token]) -> float | None:
+    largest: float | None = None
+    for old, new in zip(before, now, strict=False):
+        left, right = _figures(old), _figures(new)
+        for key in left.keys() & right.keys():
+            largest = max(largest or 0.0, abs(left[key] - right[key]))
+    return largest
+
+
+def _gap(old: Token | None, new: Token | None) -> float | None:
+    """How far the two tokens are apart, in nats, in the run in which they are nearer."""
+    if old is None or new is None:
+        return None
+    keys = _key(old.id, old.piece), _key(new.id, new.piece)
+    gaps = []
+    for token in (old, new):
+        known = _figures(token) | {_key(one.id, one.piece): one.logprob for one in token.top if one.logprob is not None}
+        if all(key in known for key in keys):
+            gaps.append(abs(known[keys[0]] - known[keys[1]]))
+    return min(gaps, default=None)
+
+
+def _verdict(gap: float | None, drift: float | None, request: GenerationRequest, place: int) -> Verdict:
+    """`drift` is that of the place alone."""
+    same = drift is not None and drift <= _SAME
+    if gap is not None and same and gap <= max(NEAR, 2 * (drift or 0.0)):
+        return Verdict.NEAR_TIE
+    params = next((params for at, params in reversed(request.changes) if at <= place), request.params)
+    if same and params.temperature > 0:
+        return Verdict.EDGE
+    return Verdict.DIFFERENT
+
+
+def _named(token: Token | None, ended: str) -> str:
+    if token is None:
+        return f"the end ({ended or 'nobody knows why'})"
+    name = token.special or f"“{visible_piece(token.piece)}”"
+    return name if token.logprob is None else f"{name} (log-probability {token.logprob:.4f})"
+
+
+def _all_equal(count: int, drift: float | None) -> str:
+    figures = {
+        None: "no figures are known of both runs.",
+        0.0: "and so are all their figures, to the last bit.",
+    }.get(drift, f"their log-probabilities differ by {drift or 0.0:.1e} at most.")
+    joint = "; " if drift != 0.0 else ", "
+    return f"The runs are equal: all {count:,} tokens came again{joint}{figures}"
+
+
+def _explained(verdict: Verdict, gap: float | None, drift: float | None) -> str:
+    differ = f"The runs' log-probabilities differ by {drift:.1e} at most up to here" if drift is not None else ""
+    match verdict:
+        case Verdict.NEAR_TIE:
+            return (
+                f"It is a near tie: the two tokens' log-probabilities are {gap:.1e} apart. {differ}: another batch, "
+                "number of threads or device changes the last bits, and here they decide."
+            )
+        case Verdict.EDGE:
+            return (
+                f"Both runs had all but the same chances here. {differ}: the last bits depend on batch, threads and "
+                "device, and the random number of this seed fell on the edge between two tokens."
+            )
+    if not differ:
+        return "What the model thought of it is not known of both runs, so nothing can be said about why."
+    return f"{differ}, which is more than last bits: it was computed in another way, or by another model."
