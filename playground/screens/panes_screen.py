@@ -77,7 +77,7 @@ class PanesScreen(ParamsScreen):
         session.mode, session.options, session.watch = other.session.mode, other.session.options, other.session.watch
         if behind is not None:
             session.transcript = Transcript(beside=other.session.transcript)
-        tuning = Tuning(other.tuning.presets, other.tuning.preset)
+        tuning = Tuning(other.tuning.shelf, other.tuning.preset)
         tuning.chosen = True
         pane = await self.deck.add(session, tuning, behind)
         pane.transcript.set_mode(other.transcript.mode)

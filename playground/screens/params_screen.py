@@ -15,6 +15,7 @@ from playground.domain.sampling import SamplingParams
 from playground.screens.model_screen import ModelScreen
 from playground.screens.pane import Pane
 from playground.screens.tuning import Tuning
+from playground.services.preset_shelf import PresetShelf
 from playground.services.presets import Preset
 from playground.services.settings import Settings
 
@@ -47,7 +48,7 @@ class ParamsScreen(ModelScreen):
 
     def __init__(self, settings: Settings, model: str, presets: dict[str, Preset], preset: Preset) -> None:
         super().__init__(settings, model)
-        self.first_tuning = Tuning(presets, preset)
+        self.first_tuning = Tuning(PresetShelf(presets), preset)
 
     @property
     def tuning(self) -> Tuning:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Final
 
 from textual import on
 from textual.app import ComposeResult
@@ -14,9 +14,22 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from playground.domain.display import display_text
+from playground.domain.display import display_line, display_text
+from playground.domain.errors import BadInput, PlaygroundError
 from playground.domain.sampling import NEUTRAL, changed_fields
+from playground.services.preset_shelf import PresetShelf
 from playground.services.presets import Preset
+
+_FORMS: Final = {".toml": "toml", ".json": "json", ".ini": "llama.cpp", ".modelfile": "ollama"}
+"""By the ending of the file a preset is written to: in whose notation."""
+_MOST_LEFT_OUT: Final = 8
+_IMPORT_HELP: Final = (
+    "Path of a preset of text-generation-webui, SillyTavern, LM Studio, KoboldAI, Ollama (Modelfile), Hugging Face "
+    "(generation_config.json) or llama.cpp (INI). What it is shows from what stands in it."
+)
+_EXPORT_HELP: Final = (
+    "Path of the new file. Its ending chooses the notation: .toml ours, .json, .ini llama.cpp's, .modelfile Ollama's."
+)
 
 
 class PresetPicker(ModalScreen[Preset | None]):
@@ -24,6 +37,10 @@ class PresetPicker(ModalScreen[Preset | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,f6", "leave", "Close", id="presets.leave", tooltip="Keep the present preset"),
+        Binding("i", "take_in", "Import", id="presets.import", tooltip="Import a preset file of another program"),
+        Binding("e", "write_out", "Export", id="presets.export", tooltip="Write the preset under the cursor to a file"),
+        Binding("d", "delete", "Delete", id="presets.delete", tooltip="Delete a preset of your own"),
+        Binding("u", "undo", "Undo", id="presets.undo", tooltip="Put back what was deleted last"),
     ]
     DEFAULT_CSS = """
     PresetPicker {
@@ -42,16 +59,18 @@ class PresetPicker(ModalScreen[Preset | None]):
     }
     """
 
-    def __init__(self, presets: Sequence[Preset], current: str) -> None:
+    def __init__(self, presets: Callable[[], Sequence[Preset]], current: str, shelf: PresetShelf) -> None:
         super().__init__()
-        self._presets = list(presets)
+        self._listed = presets
+        self._presets = list(presets())
         self._current = current
+        self._shelf = shelf
 
     def compose(self) -> ComposeResult:
         """The list, then what the highlighted preset sets and what to watch for."""
         with Vertical() as box:
             box.border_title = Content("Presets")
-            box.border_subtitle = Content("enter takes it · esc keeps the present one")
+            box.border_subtitle = Content("enter takes it · i imports · e exports · d deletes · esc back")
             yield OptionList(*(Option(self._line(preset)) for preset in self._presets), id="preset-list")
             yield Static("", id="preset-summary", markup=False)
             yield Static("", id="preset-watch", markup=False)
@@ -64,10 +83,24 @@ class PresetPicker(ModalScreen[Preset | None]):
 
     def on_mount(self) -> None:
         """Begin at the preset in force."""
+        self._highlight(self._current)
+        self.query_one(OptionList).focus()
+
+    def _highlight(self, name: str) -> None:
         names = [preset.name for preset in self._presets]
+        self.query_one(OptionList).highlighted = names.index(name) if name in names else 0
+
+    def _renew(self, name: str) -> None:
+        """Show what there is now, with the cursor on a name."""
+        self._presets = list(self._listed())
         options = self.query_one(OptionList)
-        options.highlighted = names.index(self._current) if self._current in names else 0
-        options.focus()
+        options.clear_options()
+        options.add_options([Option(self._line(preset)) for preset in self._presets])
+        self._highlight(name)
+
+    @property
+    def _chosen_now(self) -> Preset:
+        return self._presets[self.query_one(OptionList).highlighted or 0]
 
     @on(OptionList.OptionHighlighted)
     def _explain(self, event: OptionList.OptionHighlighted) -> None:
@@ -82,6 +115,78 @@ class PresetPicker(ModalScreen[Preset | None]):
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(self._presets[event.option_index])
+
+    def action_take_in(self) -> None:
+        """Ask for a file and take in what is in it."""
+
+        def named(path: str | None) -> None:
+            if path is None:
+                return
+            try:
+                found = self._shelf.take_in(path.strip())
+            except PlaygroundError as error:
+                self._tell(error)
+                return
+            self._renew(found[0].preset.name)
+            left_out = [f"{key}: {why}" for one in found for key, why in one.left_out.items()]
+            lines = [f"{one.preset.name}: {len(one.preset.sampling)} parameters, from {one.format}" for one in found]
+            lines += [f"left out {line}" for line in left_out[:_MOST_LEFT_OUT]]
+            if len(left_out) > _MOST_LEFT_OUT:
+                lines.append(
+                    f"… and {len(left_out) - _MOST_LEFT_OUT} more; llm-playground presets import lists them all"
+                )
+            text = "\n".join(display_line(line) for line in lines)
+            self.notify(text, title="Imported", timeout=15, markup=False)
+
+        self._ask("Import a preset", "", _IMPORT_HELP, named)
+
+    def action_write_out(self) -> None:
+        """Ask for a file and write the preset there."""
+        preset = self._chosen_now
+
+        def named(path: str | None) -> None:
+            if path is None:
+                return
+            form = next((form for ending, form in _FORMS.items() if path.strip().lower().endswith(ending)), "toml")
+            try:
+                file, left_out = self._shelf.write_out(preset, form, path.strip())
+            except PlaygroundError as error:
+                self._tell(error)
+                return
+            also = f"\n{form} has no {', '.join(left_out)}." if left_out else ""
+            self.notify(display_text(f"{file}{also}"), title="Exported", timeout=8, markup=False)
+
+        self._ask(f"Export {preset.name}", f"{preset.name}.toml", _EXPORT_HELP, named)
+
+    def _ask(self, title: str, text: str, help_text: str, named: Callable[[str | None], None]) -> None:
+        from playground.screens.text_dialog import TextDialog
+
+        def check(path: str) -> None:
+            if not path.strip():
+                raise BadInput("Which file?", "Write its path.")
+
+        self.app.push_screen(TextDialog(title, text, help_text, check, single=True), named)
+
+    def action_delete(self) -> None:
+        """Delete a preset of the person's own."""
+        preset = self._chosen_now
+        try:
+            self._shelf.delete(preset)
+        except PlaygroundError as error:
+            self._tell(error)
+            return
+        self._renew(preset.name)
+        self.notify(f"{display_line(preset.name)} is deleted; u puts it back.", timeout=5, markup=False)
+
+    def action_undo(self) -> None:
+        """Put back what was deleted last."""
+        try:
+            self._renew(self._shelf.undo().name)
+        except PlaygroundError as error:
+            self._tell(error)
+
+    def _tell(self, error: PlaygroundError) -> None:
+        self.notify(display_text(error.hint), title=display_text(error.message), severity="error", markup=False)
 
     def action_leave(self) -> None:
         """Keep the present preset."""

@@ -12,8 +12,8 @@ from playground.domain.errors import BadInput, PlaygroundError
 from playground.domain.models import ModelCard
 from playground.domain.params import replace
 from playground.domain.sampling import SamplingParams
-from playground.services.paths import user_config_dir
-from playground.services.presets import RECOMMENDED, Preset, read_preset, recommended_preset, save_preset
+from playground.services.preset_shelf import PresetShelf
+from playground.services.presets import RECOMMENDED, Preset, recommended_preset
 
 _LISTS = {
     "stop": ("Stop strings", "One a line; \\n stands for a new line. The reply ends before the first that comes up."),
@@ -28,13 +28,20 @@ _LISTS = {
 class Tuning:
     """The preset in force and the changes that wait for the next frame."""
 
-    def __init__(self, presets: Mapping[str, Preset], preset: Preset) -> None:
-        self.presets = dict(presets)
+    def __init__(self, shelf: PresetShelf, preset: Preset) -> None:
+        self.shelf = shelf
         self.preset = preset
         self.chosen = False
         """True once a person, and not a model's file, chose the preset."""
         self.pending: SamplingParams | None = None
         """Parameters to put in force with the next frame: however fast a slider moves, once a frame is enough."""
+        self._recommended: Preset | None = None
+
+    @property
+    def presets(self) -> dict[str, Preset]:
+        """All that can be chosen here by name: those of everybody, and what this model's file recommends."""
+        own = {RECOMMENDED: self._recommended} if self._recommended is not None else {}
+        return {**self.shelf.presets, **own}
 
     @property
     def name(self) -> str:
@@ -57,11 +64,8 @@ class Tuning:
 
     def recommend(self, card: ModelCard) -> Preset | None:
         """Add what a model's file recommends to the list, or take the last model's recommendation off it."""
-        recommended = recommended_preset(card)
-        self.presets.pop(RECOMMENDED, None)
-        if recommended is not None:
-            self.presets[recommended.name] = recommended
-        return recommended
+        self._recommended = recommended_preset(card)
+        return self._recommended
 
     def choose(self, screen: Screen[None], use: Callable[[Preset], None]) -> None:
         """Let a person choose a preset."""
@@ -72,7 +76,7 @@ class Tuning:
 
         from playground.screens.preset_picker import PresetPicker
 
-        screen.app.push_screen(PresetPicker(list(self.presets.values()), self.name), chosen)
+        screen.app.push_screen(PresetPicker(lambda: list(self.presets.values()), self.name, self.shelf), chosen)
 
     def save(self, screen: Screen[None], params: SamplingParams) -> None:
         """Ask for a name and save the sliders under it."""
@@ -81,11 +85,10 @@ class Tuning:
             if name is None:
                 return
             try:
-                self.preset = read_preset(save_preset(user_config_dir() / "presets", name.strip(), params, ""))
+                self.preset = self.shelf.save(name.strip(), params)
             except PlaygroundError as error:
                 screen.notify(display_text(str(error)), severity="error", markup=False)
                 return
-            self.presets[self.preset.name] = self.preset
             self.pending = self.preset.apply(params)
             screen.notify(display_text(self.preset.path), title="Saved", markup=False)
 

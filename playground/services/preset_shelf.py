@@ -1,0 +1,97 @@
+"""The presets that can be chosen: all panes look at the same ones, and people add, take and write out their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from playground.domain.errors import BadInput, ConfigError
+from playground.services.paths import user_config_dir, write_text_atomic
+from playground.services.presets import (
+    Preset,
+    delete_preset,
+    load_presets,
+    preset_folders,
+    read_preset,
+    save_preset,
+    write_preset,
+)
+from playground.services.toml_files import one_line
+
+if TYPE_CHECKING:
+    from playground.domain.sampling import SamplingParams
+    from playground.services.preset_import import Imported
+
+
+class PresetShelf:
+    """Presets by name, and what changes their files."""
+
+    def __init__(self, presets: dict[str, Preset]) -> None:
+        self.presets = presets
+        """What is on it; changed in place."""
+        self._deleted: list[Preset] = []
+
+    @property
+    def folder(self) -> Path:
+        """Where a person's own presets lie; it may not exist yet."""
+        return user_config_dir() / "presets"
+
+    def is_own(self, preset: Preset) -> bool:
+        """True for one that the person saved or imported."""
+        return bool(preset.path) and Path(preset.path).parent == self.folder
+
+    def save(self, name: str, params: SamplingParams) -> Preset:
+        """Save parameters under a name. Raises BadInput and ConfigError."""
+        return self._put(save_preset(self.folder, name, params, ""))
+
+    def take_in(self, path: str) -> list[Imported]:
+        """Import a preset file of another program. Raises ConfigError for what cannot be read."""
+        from playground.services.preset_import import read_foreign
+
+        found = read_foreign(Path(path).expanduser())
+        for one in found:
+            self._put(write_preset(self.folder, one.preset))
+        return found
+
+    def delete(self, preset: Preset) -> None:
+        """Remove one of the person's own; a shipped one that it hid comes back.
+
+        Raises BadInput for a shipped one, and ConfigError.
+        """
+        if not self.is_own(preset):
+            raise BadInput(f"{preset.name} came with the program.", "Only presets of your own can be deleted.")
+        delete_preset(self.folder, preset.name)
+        self._deleted.append(preset)
+        shipped, _ = load_presets(preset_folders()[:1])
+        del self.presets[preset.name]
+        if preset.name in shipped:
+            self.presets[preset.name] = shipped[preset.name]
+
+    def undo(self) -> Preset:
+        """Put back what was deleted last. Raises BadInput when there is nothing, and ConfigError."""
+        if not self._deleted:
+            raise BadInput("Nothing was deleted.", "d deletes a preset of your own.")
+        return self._put(write_preset(self.folder, self._deleted.pop()))
+
+    def write_out(self, preset: Preset, form: str, path: str) -> tuple[Path, tuple[str, ...]]:
+        """Write a preset in one of `preset_export.FORMS`; returns the file and what the notation could not say.
+
+        Raises BadInput when that file exists, and ConfigError when it cannot be written.
+        """
+        from playground.services.preset_export import export_preset
+
+        target = Path(path).expanduser()
+        if target.exists():
+            raise BadInput(f"{one_line(str(target))} is there already.", "Give another name.")
+        text, left_out = export_preset(preset, form)
+        try:
+            write_text_atomic(target, text, mode=0o644)
+        except OSError as error:
+            why = one_line(error.strerror or str(error))
+            raise ConfigError(f"{one_line(str(target))} cannot be written: {why}.", "Check that folder.") from error
+        return target, left_out
+
+    def _put(self, path: Path) -> Preset:
+        preset = read_preset(path)
+        self.presets[preset.name] = preset
+        return preset

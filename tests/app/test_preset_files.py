@@ -1,0 +1,66 @@
+"""Presets from elsewhere, and to elsewhere, without leaving the app."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from playground.services.presets import preset_folders
+from tests.app.support import Player, make_app, playing
+
+pytestmark = pytest.mark.usefixtures("no_model")
+
+
+async def type_path(player: Player, path: Path, clear: bool = False) -> None:
+    await player.until(lambda: "accepts" in player.text, "asked for a path")
+    if clear:
+        await player.press("ctrl+u")
+    await player.press(*(str(path)))
+    await player.press("enter")
+
+
+async def test_a_preset_of_another_program_is_imported_chosen_deleted_and_put_back(tmp_path: Path) -> None:
+    file = tmp_path / "silly.json"
+    file.write_text(json.dumps({"temp": 1.25, "min_p": 0.1, "tfs": 1}))
+    async with playing(make_app()) as player:
+        await player.until(lambda: player.pane.model_state == "no model", "search for a model ended")
+        await player.press("f6", "i")
+        await type_path(player, file)
+        await player.until(lambda: "Imported" in player.notices, "imported")
+        assert "left out tfs" in player.notices
+        await player.press("enter")
+        await player.until(lambda: player.pane.session.params.temperature == 1.25, "in force")
+        assert player.screen.tuning.name == "silly"
+        await player.press("f6", "d")
+        await player.until(lambda: "silly is deleted" in player.notices, "deleted")
+        assert "silly" not in player.screen.tuning.presets
+        assert not (preset_folders()[-1] / "silly.toml").exists()
+        await player.press("u")
+        await player.until(lambda: "silly" in player.screen.tuning.presets, "put back")
+        assert (preset_folders()[-1] / "silly.toml").exists()
+
+
+async def test_a_shipped_preset_is_exported_but_not_deleted(tmp_path: Path) -> None:
+    async with playing(make_app()) as player:
+        await player.until(lambda: player.pane.model_state == "no model", "search for a model ended")
+        await player.press("f6", "d")
+        await player.until(lambda: "came with the program" in player.notices, "refused")
+        await player.press("e")
+        await type_path(player, tmp_path / "out.ini", clear=True)
+        await player.until(lambda: "Exported" in player.notices, "exported")
+        assert "top-k = 40" in (tmp_path / "out.ini").read_text()
+        await player.press("e")
+        await type_path(player, tmp_path / "out.ini", clear=True)
+        await player.until(lambda: "is there already" in player.notices, "nothing is overwritten")
+
+
+async def test_a_file_that_is_no_preset_is_a_sentence(tmp_path: Path) -> None:
+    async with playing(make_app()) as player:
+        await player.until(lambda: player.pane.model_state == "no model", "search for a model ended")
+        before = set(player.screen.tuning.presets)
+        await player.press("f6", "i")
+        await type_path(player, tmp_path / "nosuch.json")
+        await player.until(lambda: "cannot be read" in player.notices, "told")
+        assert set(player.screen.tuning.presets) == before
