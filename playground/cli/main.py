@@ -23,6 +23,7 @@ _COMMANDS = {
     "sweep": "playground.cli.sweep:sweep_command Run prompts with many settings, models and seeds, and compare.",
     "bench": "playground.cli.bench:bench_command Measure the engine against a bare llama.cpp loop.",
     "presets": "playground.cli.presets:presets_group List, show, save, delete, import and export sampling presets.",
+    "history": "playground.cli.history:history_group Find, show, tidy, export and repeat what was said before.",
     "models": "playground.cli.models:models_group List, describe, pull and remove models on disk.",
     "estimate": "playground.cli.estimate:estimate_command Reckon what a load would cost and how long one waits.",
     "doctor": "playground.cli.doctor:doctor_command Look at this machine, and say what is missing and how to get it.",
