@@ -40,6 +40,8 @@ class Keeping:
         self._trees: list[KeptTree] = []
         self._opening: asyncio.Task[bool] | None = None
         self._writing: asyncio.Task[None] | None = None
+        self._again = False
+        """True when something became new while the last change was being written."""
         self._ended = False
 
     # -- opening and closing -----------------------------------------------------------------------------------
@@ -108,15 +110,22 @@ class Keeping:
     # -- writing -----------------------------------------------------------------------------------------------
 
     def look(self) -> None:
-        """Write what is new, unless the last change is still being written."""
+        """Write what is new; while the last change is still being written, right after it."""
         if self._writing is not None and not self._writing.done():
+            self._again = True
             return
+        self._again = False
         if self._open_now and not self.private and not self._ended:
             if self._writing is not None:
                 self._writing.result()  # what went wrong in it must not go unseen
             changes = self._take()
             if changes:
                 self._writing = asyncio.create_task(self._write(changes), name="keep history")
+                self._writing.add_done_callback(self._written)
+
+    def _written(self, _task: asyncio.Task[None]) -> None:
+        if self._again:
+            self.look()
 
     async def keep(self) -> None:
         """Write what is new, and wait until it is written."""

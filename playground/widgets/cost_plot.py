@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from rich.cells import cell_len
@@ -16,7 +16,7 @@ from playground.widgets.bars import bar, fit
 from playground.widgets.status_bar import total
 
 _MOST_NAME: Final = 28
-_MOST_BAR: Final = 60
+_LEAST_BAR, _MOST_BAR = 12, 60
 
 
 class Cost(NamedTuple):
@@ -73,8 +73,11 @@ def _group(title: str, costs: Sequence[Cost], width: int, money: bool) -> list[t
     most = max((one.cost if money else float(one.tokens) for one in costs), default=0.0)
     names = [display_line(one.name) for one in costs]
     name_cells = min(_MOST_NAME, max(map(cell_len, names), default=0), width // 3)
-    figures = [_figure(one, money) for one in costs]
-    bar_cells = max(4, min(_MOST_BAR, width - name_cells - max(map(cell_len, figures), default=0) - 3))
+    figures = next(
+        (shown for shown in _forms(costs, money) if _widest(shown) + name_cells + _LEAST_BAR + 2 <= width),
+        [_main(one, money) for one in costs],
+    )
+    bar_cells = max(4, min(_MOST_BAR, width - name_cells - _widest(figures) - 3))
     for one, name, figure in zip(costs, names, figures, strict=True):
         share = (one.cost if money else one.tokens) / most if most else 0.0
         parts += [(f"{fit(name, name_cells)} ", "$foreground"), (bar(share, bar_cells), "$accent")]
@@ -82,10 +85,24 @@ def _group(title: str, costs: Sequence[Cost], width: int, money: bool) -> list[t
     return parts
 
 
-def _figure(one: Cost, money: bool) -> str:
-    replies = f"{one.replies:,} {'reply' if one.replies == 1 else 'replies'}"
-    tokens = f"{one.tokens:,} tokens"
-    return f"{total(one.cost)} · {replies} · {tokens}{_not_known(one.unknown)}" if money else f"{tokens} · {replies}"
+def _forms(costs: Sequence[Cost], money: bool) -> Iterator[list[str]]:
+    """The figures behind the bars, from all there is to say to a little."""
+    replies = [f" · {one.replies:,} {'reply' if one.replies == 1 else 'replies'}" for one in costs]
+    tokens = [f" · {one.tokens:,} tokens" if money else "" for one in costs]
+    unknown = [_not_known(one.unknown) for one in costs]
+    shown = [_main(one, money) for one in costs]
+    yield [f"{one}{a}{b}{c}" for one, a, b, c in zip(shown, replies, tokens, unknown, strict=True)]
+    marks = [" + ?" if one.unknown else "" for one in costs]
+    yield [f"{one}{mark}{a}" for one, mark, a in zip(shown, marks, replies, strict=True)]
+    yield [f"{one}{mark}" for one, mark in zip(shown, marks, strict=True)]
+
+
+def _main(one: Cost, money: bool) -> str:
+    return total(one.cost) if money else f"{one.tokens:,} tokens"
+
+
+def _widest(figures: Sequence[str]) -> int:
+    return max(map(cell_len, figures), default=0)
 
 
 def _not_known(count: int) -> str:
