@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 import msgspec
 
+from playground.cli.completion import complete_model, complete_preset
 from playground.cli.run_output import INTERRUPTED, JsonOutput, TextOutput, say, write_json
 from playground.domain.errors import BadInput, PlaygroundError
 from playground.domain.messages import CallOptions, ChatPrompt, GenerationRequest, Message, Prompt, RawPrompt, Role
@@ -50,11 +51,12 @@ class _Plan:
     "-m",
     metavar="PATH|NAME",
     default="",
+    shell_complete=complete_model,
     help="GGUF file, part of the name of one on disk, or ENDPOINT/MODEL.",
 )
 @click.option("--system", metavar="TEXT", default=None, help="System prompt.")
 @click.option("--raw", is_flag=True, help="Send the text as it is: special tokens parsed, no chat template.")
-@click.option("--preset", metavar="NAME", default="", help="Sampling preset.")
+@click.option("--preset", metavar="NAME", default="", shell_complete=complete_preset, help="Sampling preset.")
 @click.option("--set", "assignments", metavar="NAME=VALUE", multiple=True, help="A sampling parameter; repeatable.")
 @click.option("--seed", type=int, default=None, help="Seed; the same seed gives the same tokens.")
 @click.option("--max-tokens", type=int, default=None, help="End the reply after this many tokens.")
