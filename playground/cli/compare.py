@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 _Form = Literal["table", "json", "csv", "markdown"]
 _MODEL_CELLS: Final = 28
+_LEAST_CELLS: Final = 12
+_ON_A_PIPE: Final = 160
+"""Width of a table that no terminal shows."""
+_TEXTS: Final = (1, 2, 10)
+"""Columns of the table that hold no figures: model, preset, end."""
 
 
 @click.command("compare")
@@ -188,7 +193,7 @@ def _print(outcomes: Sequence[Outcome], form: _Form, full: bool) -> None:
         case "csv":
             click.echo(_with_replies(as_csv(rows), outcomes), nl=False)
         case "markdown":
-            click.echo(as_markdown(rows), nl=False)
+            click.echo(as_markdown(rows).replace("pane", "no.", 1), nl=False)
             for outcome in outcomes if full else ():
                 quoted = "\n> ".join(display_text(outcome.text).splitlines())
                 click.echo(f"\n{outcome.row.number}. {display_line(outcome.row.model)}\n\n> {quoted}")
@@ -201,7 +206,7 @@ def _with_replies(table: str, outcomes: Sequence[Outcome]) -> str:
     head, *lines = csv.reader(io.StringIO(table))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*head, "reply"])
+    writer.writerow(["number", *head[1:], "reply"])  # there are no panes here
     for line, outcome in zip(lines, outcomes, strict=True):
         text = display_text(outcome.text)
         writer.writerow([*line, f"'{text}" if text[:1] in tuple("=+-@＝＋－＠\t\r") and text else text])
@@ -211,14 +216,16 @@ def _with_replies(table: str, outcomes: Sequence[Outcome]) -> str:
 def _print_table(outcomes: Sequence[Outcome], full: bool) -> None:
     lines = [_cells(outcome.row) for outcome in outcomes]
     heads = ("", "model", "preset", "TTFT ms", "tokens/s", "in", "cached", "out", "cost", "perplexity", "end")
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else _ON_A_PIPE
     widths = [max(_width(line[at]) for line in (heads, *lines)) for at in range(len(heads))]
+    for at in _TEXTS:  # what is too wide for the terminal is taken from the names, and not from the figures
+        widths[at] = max(_LEAST_CELLS, min(widths[at], widths[at] - (sum(widths) + len(heads) - 1 - room)))
     for line in (heads, *lines):
         cells = [
-            _left(cell, width) if at in (1, 2, len(heads) - 1) else " " * (width - _width(cell)) + cell
+            _left(_short(cell, width), width) if at in _TEXTS else " " * (width - _width(cell)) + cell
             for at, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
         click.echo(" ".join(cells).rstrip())
-    room = shutil.get_terminal_size((100, 24)).columns
     for outcome in outcomes:
         if outcome.problem is not None:
             click.echo(f"\n{outcome.row.number}  failed: {display_line(str(outcome.problem))}")

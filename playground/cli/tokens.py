@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -136,22 +137,22 @@ def _print_table(splits: list[Split], text: str) -> None:
     width = _column_width(len(shown))
     click.echo(("  " + "  ".join(_fitted(display_line(split.tokenizer), width) for split in shown)).rstrip())
     for stretch in aligned(shown):
-        for line in _lines(stretch, width):
-            click.echo(line)
+        sys.stdout.write(_lines(stretch, width))  # a large text has millions of them, each of which click would flush
     click.echo()
 
 
-def _lines(stretch: Stretch, width: int) -> list[str]:
+def _lines(stretch: Stretch, width: int) -> str:
     from itertools import zip_longest
 
     mark = "  " if stretch.same else _DIFFERENT
-    lines = []
+    lines = ""
     for row in zip_longest(*stretch.cells):
         cells = (" " * width if token is None else _cell(token, width) for token in row)
-        lines.append((mark + "  ".join(cells)).rstrip())
+        lines += (mark + "  ".join(cells)).rstrip() + "\n"
     return lines
 
 
+@lru_cache(maxsize=65_536)
 def _cell(token: tuple[int, bytes], width: int) -> str:
     number, piece = str(token[0]), token[1]
     return f"{_fitted(visible_piece(piece), width - len(number) - 1)} {number}"

@@ -84,5 +84,7 @@ def test_names_are_completed() -> None:
     save_preset(preset_folders()[-1], "mine-alone", NEUTRAL, "For a test.")
     assert completed("sco") == ["score"]
     assert completed("--preset", "mine") == ["mine-alone"]
-    assert completed("compare", "--preset", "BAL") == ["balanced"]
+    for command in ("compare", "run"):
+        assert completed(command, "--preset", "BAL") == ["balanced"]
+    assert completed("run", "--model", "ollam") == ["ollama/"]
     assert {"anthropic/", "ollama/"} <= set(completed("--model", ""))

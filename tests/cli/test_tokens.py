@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import accumulate, pairwise
 from pathlib import Path
+from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.cli.support import run
+from playground.services.token_table import Split, _parts, aligned, can_align
+from tests.cli.support import run, start
 from tests.services.test_counting import cached, vocabulary
 
 MIXED = "unbelievable, isn't it?\n\tÜnï 🙂 日本語 12345 <|im_end|>"
@@ -81,6 +86,60 @@ def test_several_models_and_one_whose_pieces_carry_a_space_of_their_own(
     table = run("tokens", "the water", "-m", str(starter_gguf), "-m", tiny, "--only-models")
     assert table.status == 0
     assert "chat" in table.out
+
+
+def test_stretches_end_where_all_tokenizers_split() -> None:
+    text = "ab cd"
+    pieces = {"one": (b"ab", b" c", b"d"), "two": (b" a", b"b", b" cd"), "three": (b"ab", b" cd")}
+    splits = [
+        Split(tokenizer=name, text_bytes=len(text), ids=tuple(range(len(own))), pieces=own)
+        for name, own in pieces.items()
+    ]
+    assert all(can_align(split, text) for split in splits), "a space that a tokenizer puts in front does not matter"
+    first, second = aligned(splits)
+    assert first.cells == (((0, b"ab"),), ((0, b" a"), (1, b"b")), ((0, b"ab"),))
+    assert second.cells == (((1, b" c"), (2, b"d")), ((2, b" cd"),), ((1, b" cd"),))
+    assert not first.same
+    assert next(aligned(splits[::2])).same
+    lower = Split(tokenizer="lower", text_bytes=2, ids=(1,), pieces=(b"ab",))
+    assert not can_align(lower, "AB")
+
+
+@given(st.text(min_size=1, max_size=60), st.randoms(use_true_random=False))
+def test_however_a_text_is_split_nothing_is_lost_and_ends_are_common(text: str, random: Random) -> None:
+    data = text.encode("utf-8", "replace")
+    splits = []
+    for name in ("one", "two", "three"):
+        cuts = sorted(random.sample(range(1, len(data)), random.randint(0, len(data) - 1)))
+        pieces = tuple(data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True))
+        splits.append(Split(tokenizer=name, text_bytes=len(data), ids=tuple(range(len(pieces))), pieces=pieces))
+    stretches = list(aligned(splits))
+    for at, split in enumerate(splits):
+        assert tuple(piece for stretch in stretches for _, piece in stretch.cells[at]) == split.pieces
+    common = set.intersection(*(set(accumulate(map(len, split.pieces))) for split in splits))
+    assert len(stretches) == len(common), "each is as short as can be"
+    for stretch in stretches:
+        assert len({b"".join(piece for _, piece in cell) for cell in stretch.cells}) == 1
+
+
+def test_a_large_text_is_cut_for_tiktoken_only_where_it_would_split_anyway() -> None:
+    text = "The quick brown fox, isn't it?\nAnd so on 123456.\n\n" * 1_000
+    parts = list(_parts(text))
+    assert "".join(parts) == text
+    assert len(parts) > 4
+    assert all(part.endswith("\n") and after[0] in "TA" for part, after in pairwise(parts))
+
+
+@pytest.mark.usefixtures("starter_gguf")
+def test_who_reads_no_further_is_not_told_about_it() -> None:
+    process = start("tokens", "word " * 20_000, "--only-models")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    process.wait(30)
 
 
 @pytest.mark.usefixtures("starter_gguf")
