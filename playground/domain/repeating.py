@@ -80,10 +80,10 @@ def compare_runs(
         cut_short: The first was stopped by a person or an accident: what comes behind its end is no difference.
     """
     start = len(request.reply_ids)
-    count = _common(before, now, cut_short=cut_short)
+    count, there = _common(before, now, cut_short=cut_short)
     old = before[count] if count < len(before) else None
-    new = now[count] if count < len(now) else None
-    drift = _drift(before[: count + 1], now[: count + 1])
+    new = now[there] if there < len(now) else None
+    drift = _drift(before[: count + 1], now[: there + 1])
     if old is None and (new is None or cut_short):
         return ReplayReport(
             verdict=Verdict.EQUAL,
@@ -111,21 +111,27 @@ def compare_runs(
     )
 
 
-def _common(before: Sequence[Token], now: Sequence[Token], *, cut_short: bool) -> int:
-    """How many tokens at the beginning are the same. A server may cut the same text into other pieces."""
-    if any(token.id is None for token in (*before, *now)):
-        text = b"".join(token.piece for token in now)
-        whole = b"".join(token.piece for token in before)
-        if whole == text or (cut_short and text.startswith(whole)):
-            return max(len(before), len(now))
-        done = 0
-        for count, token in enumerate(before):
-            if text[done : done + len(token.piece)] != token.piece:
-                return min(count, len(now))
-            done += len(token.piece)
-        return min(len(before), len(now))
-    pairs = enumerate(zip(before, now, strict=False))
-    return next((count for count, (old, new) in pairs if old.id != new.id), min(len(before), len(now)))
+def _common(before: Sequence[Token], now: Sequence[Token], *, cut_short: bool) -> tuple[int, int]:
+    """Index of the first token that differs, in each of the runs. A server may cut the same text into other pieces."""
+    if all(token.id is not None for token in (*before, *now)):
+        pairs = enumerate(zip(before, now, strict=False))
+        count = next((count for count, (old, new) in pairs if old.id != new.id), min(len(before), len(now)))
+        return count, count
+    old, new = (b"".join(token.piece for token in tokens) for tokens in (before, now))
+    if old == new or (cut_short and new.startswith(old)):
+        return len(before), len(now)
+    size = next((at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), None)
+    size = min(len(old), len(new)) if size is None else size
+    return _at(before, size), _at(now, size)
+
+
+def _at(tokens: Sequence[Token], size: int) -> int:
+    """Index of the token with the byte at `size`."""
+    for index, token in enumerate(tokens):
+        size -= len(token.piece)
+        if size < 0:
+            return index
+    return len(tokens)
 
 
 def _figures(token: Token | None) -> dict[int | bytes, float]:
