@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import select
@@ -97,6 +98,9 @@ def _is_utf8(environment: Mapping[str, str]) -> bool:
 
 def _ask_for_kitty(handle: int) -> bool | None:
     """Ask the terminal itself; None when it does not answer."""
+    with contextlib.suppress(OSError):  # not the terminal that sends us signals
+        if os.tcgetpgrp(handle) != os.getpgrp():
+            return None  # in the background, where a change of its settings would stop the program
     try:
         before = termios.tcgetattr(handle)
     except termios.error:
