@@ -23,6 +23,7 @@ MARKS: Final = "●▲■◆○△□◇"
 _DOTS: Final = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bit of each dot in a braille character, by row and column (U+2800 and up)."""
 _BLANK: Final = 0x2800
+_EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 
 
 class Curve(NamedTuple):
@@ -33,10 +34,11 @@ class Curve(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """What is drawn."""
+    """What is drawn: curves, or bars where nothing was varied that an x axis could show."""
 
     title: str
     x_label: str
+    """Empty for bars: each curve has one point then."""
     y_label: str
     curves: tuple[Curve, ...]
 
@@ -61,23 +63,19 @@ class Axis(NamedTuple):
 
 
 def chart_of(found: Sequence[Group], measure: str) -> Chart | None:
-    """A measure over the first parameter that is varied, else over the presets' places in a row.
+    """A measure over the first parameter that is varied: a curve a model, preset and value of the other parameters.
 
-    A curve for each model, preset and combination of the other parameters; several prompts give their mean. None when
-    there are no values.
+    Without such a parameter a bar for each of them. Several prompts give their mean. None when there are no values.
     """
     varied = list(dict.fromkeys(name for group in found for name in group.values))
     x_name = varied[0] if varied else ""
-    presets = list(dict.fromkeys(group.preset for group in found))
     several = {name: len({getattr(group, name) for group in found}) > 1 for name in ("model", "preset")}
     gathered: dict[str, dict[float, list[float | None]]] = defaultdict(lambda: defaultdict(list))
     for group in found:
-        rest = {name: value for name, value in group.values.items() if name != x_name}
         parts = [_short(group.model)] if several["model"] else []
-        parts += [group.preset] if several["preset"] and x_name else []
-        parts += [f"{name} {value:g}" for name, value in rest.items()]
-        x = group.values[x_name] if x_name else float(presets.index(group.preset) + 1)
-        gathered[", ".join(parts) or group.preset][x].append(getattr(group, measure))
+        parts += [group.preset] if several["preset"] else []
+        parts += [f"{name} {value:g}" for name, value in group.values.items() if name != x_name]
+        gathered[", ".join(parts) or group.preset][group.values.get(x_name, 0.0)].append(getattr(group, measure))
     curves = []
     for name, by_x in gathered.items():
         points = [(x, y) for x, values in sorted(by_x.items()) if (y := mean(values)) is not None]
@@ -85,9 +83,8 @@ def chart_of(found: Sequence[Group], measure: str) -> Chart | None:
             curves.append(Curve(display_line(name), tuple(points)))
     if not curves:
         return None
-    x_label = x_name or "preset: " + ", ".join(f"{at} {name}" for at, name in enumerate(presets, 1))
-    title = f"{MEASURES[measure]} over {x_name or 'presets'}"
-    return Chart(title, display_line(x_label), MEASURES[measure], tuple(curves))
+    title = f"{MEASURES[measure]} over {x_name}" if x_name else MEASURES[measure]
+    return Chart(title, x_name, MEASURES[measure], tuple(curves))
 
 
 def axis_for(values: Sequence[float], room: int) -> Axis:
@@ -117,6 +114,8 @@ def axes(chart: Chart, columns: int, rows: int) -> tuple[Axis, Axis]:
 def draw(chart: Chart, width: int, height: int) -> list[list[Piece]]:
     """The chart as lines of a terminal, each at most `width` columns; `height` lines belong to the curves."""
     width, height = max(width, 30), max(height, 4)
+    if not chart.x_label:
+        return _bars(chart, width)
     x_axis, y_axis = axes(chart, max(2, width // 12), max(2, height // 3))
     labels = [f"{tick:g}" for tick in y_axis.ticks]
     left = max(map(len, labels))
@@ -138,6 +137,25 @@ def draw(chart: Chart, width: int, height: int) -> list[list[Piece]]:
             [Piece(f"{'':>{left}}  "), Piece(f"{_mark(at)} {curve.name}"[: width - left - 2], at)]
             for at, curve in enumerate(chart.curves)
         ]
+    return lines
+
+
+def bar_axis(chart: Chart) -> Axis:
+    """From 0 to the longest bar: a bar that begins elsewhere lies about its length."""
+    return axis_for([0.0, *(y for curve in chart.curves for _, y in curve.points)], 5)
+
+
+def _bars(chart: Chart, width: int) -> list[list[Piece]]:
+    """A bar a line, in eighths of a character."""
+    axis = bar_axis(chart)
+    names = [curve.name[: width // 3] for curve in chart.curves]
+    left = max(map(len, names))
+    lines = [[Piece(chart.title[:width])]]
+    for number, (name, curve) in enumerate(zip(names, chart.curves, strict=True)):
+        value = curve.points[0][1]
+        eighths = max(0, round(axis.share(value) * (width - left - 10) * 8))
+        bar = "█" * (eighths // 8) + (_EIGHTHS[eighths % 8] if eighths % 8 else "")
+        lines.append([Piece(f"{name:<{left}} "), Piece(bar, number), Piece(f" {value:.4g}")])
     return lines
 
 
