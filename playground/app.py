@@ -62,6 +62,9 @@ class PlaygroundApp(App[None]):
             priority=True,
         ),
         Binding("ctrl+q", "quit", "Quit", id="app.quit", tooltip="Leave", priority=True),
+        Binding(
+            "alt+x", "picture", "Picture", id="app.picture", tooltip="Keep the screen as an SVG file", priority=True
+        ),
     ]
 
     def __init__(
@@ -182,6 +185,17 @@ class PlaygroundApp(App[None]):
         else:
             self.push_screen(HelpScreen(sections(), self._keys))
 
+    async def action_picture(self) -> None:
+        """Write what is on the screen to a file."""
+        from playground.services.pictures import save_picture
+
+        try:
+            path = await asyncio.to_thread(save_picture, self.export_screenshot())
+        except ConfigError as error:
+            self.notify(display_text(error.hint), title=display_text(error.message), severity="error", markup=False)
+        else:
+            self.notify(display_text(str(path)), title="The screen is kept as", timeout=8, markup=False)
+
     async def action_quit(self) -> None:
         """Leave; replies are ended and kept, then the model's process goes."""
         await self._main.leave()
@@ -203,6 +217,7 @@ def sections() -> list[Section]:
     from playground.screens.model_picker import ModelPicker
     from playground.screens.preset_picker import PresetPicker
     from playground.screens.prompt_view import PromptScreen
+    from playground.screens.pull_dialog import PullDialog
     from playground.screens.race_dialog import RaceDialog
     from playground.screens.score_dialog import ScoreDialog
     from playground.screens.score_screen import ScoreScreen
@@ -240,6 +255,7 @@ def sections() -> list[Section]:
         Section("Figures of the session", own_bindings(FiguresScreen)),
         Section("Questions", own_bindings(ChoiceDialog)),
         Section("Choosing a model", own_bindings(ModelPicker)),
+        Section("Fetching a model", own_bindings(PullDialog)),
         Section("Choosing a preset", own_bindings(PresetPicker)),
         Section("Exact prompt", own_bindings(PromptScreen)),
         Section("Choosing a text to score", own_bindings(ScoreDialog)),
