@@ -107,6 +107,8 @@ class HistoryBrowser(ModalScreen[None]):
         self._wanted: Query | None = None
         """What to look for next, when a look is under way."""
         self._looking = False
+        self.listed = False
+        """True once there was an answer."""
         self._keep_row = False
         """True when the same list is read again."""
         self._resting: Timer | None = None
@@ -182,7 +184,7 @@ class HistoryBrowser(ModalScreen[None]):
         nothing = _NOT_FOUND if self._filters.narrow else _NOT_DELETED if query.deleted else _NOTHING
         same = self.rows.entry is not None and bool(found)
         at = self.rows.cursor if same and self._keep_row else 0
-        self._keep_row = False
+        self._keep_row, self.listed = False, True
         self.rows.show(found, more=len(found) == query.limit, nothing=nothing, at=at)
 
     def _show_title(self, count: int) -> None:
