@@ -69,6 +69,7 @@ def compare_runs(
     ended: Sequence[str] = ("", ""),
     *,
     cut_short: bool = False,
+    same_model: bool = False,
 ) -> ReplayReport:
     """Two runs of the same request, token by token.
 
@@ -78,6 +79,7 @@ def compare_runs(
         request: What both were asked.
         ended: Why each of them ended, in words.
         cut_short: The first was stopped by a person or an accident: what comes behind its end is no difference.
+        same_model: It is known that both were computed by the same file.
     """
     start = len(request.reply_ids)
     count, there = _common(before, now, cut_short=cut_short)
@@ -94,12 +96,12 @@ def compare_runs(
             sentences=[_all_equal(count, drift)],
         )
     gap = _gap(old, new)
-    verdict = _verdict(gap, _drift([old] if old else [], [new] if new else []), request, count + start)
+    verdict = _verdict(gap, _drift([old] if old else [], [new] if new else []), request, count + start, same_model)
     place = start + count
     sentences = [
         f"Token {place + 1:,} differs: it was {_named(old, ended[0])}, and is {_named(new, ended[1])}.",
         f"{count:,} {'token' if count == 1 else 'tokens'} before it came again.",
-        _explained(verdict, gap, drift),
+        _explained(verdict, gap, drift, same_model=same_model),
     ]
     return ReplayReport(
         verdict=verdict,
@@ -170,10 +172,12 @@ def _gap(old: Token | None, new: Token | None) -> float | None:
     return min(gaps, default=None)
 
 
-def _verdict(gap: float | None, drift: float | None, request: GenerationRequest, place: int) -> Verdict:
-    """`drift` is that of the place alone."""
+def _verdict(
+    gap: float | None, drift: float | None, request: GenerationRequest, place: int, same_model: bool
+) -> Verdict:
+    """`drift` is that of the place alone. Of the same file it may be larger: quantised models make much of little."""
     same = drift is not None and drift <= _SAME
-    if gap is not None and same and gap <= max(NEAR, 2 * (drift or 0.0)):
+    if gap is not None and (same or (same_model and drift is not None)) and gap <= max(NEAR, 2 * (drift or 0.0)):
         return Verdict.NEAR_TIE
     params = next((params for at, params in reversed(request.changes) if at <= place), request.params)
     if same and params.temperature > 0:
@@ -197,13 +201,13 @@ def _all_equal(count: int, drift: float | None) -> str:
     return f"The runs are equal: all {count:,} tokens came again{joint}{figures}"
 
 
-def _explained(verdict: Verdict, gap: float | None, drift: float | None) -> str:
+def _explained(verdict: Verdict, gap: float | None, drift: float | None, *, same_model: bool) -> str:
     differ = f"The runs' log-probabilities differ by {drift:.1e} at most up to here" if drift is not None else ""
     match verdict:
         case Verdict.NEAR_TIE:
             return (
                 f"It is a near tie: the two tokens' log-probabilities are {gap:.1e} apart. {differ}: another batch, "
-                "number of threads or device changes the last bits, and here they decide."
+                "number of threads or device changes so much, and here it decides."
             )
         case Verdict.EDGE:
             return (
@@ -212,4 +216,6 @@ def _explained(verdict: Verdict, gap: float | None, drift: float | None) -> str:
             )
     if not differ:
         return "What the model thought of it is not known of both runs, so nothing can be said about why."
-    return f"{differ}, which is more than last bits: it was computed in another way, or by another model."
+    why = "it was computed in batches of another shape, or on another device"
+    other = "" if same_model else ", or by another model"
+    return f"{differ}, which is more than last bits: {why}{other}."

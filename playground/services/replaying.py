@@ -42,6 +42,10 @@ class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
     """True when a person or an accident ended it."""
     notes: list[str] = []
     """What stands in the way of an exact repetition."""
+    cached: int = 0
+    """Tokens of the prompt that were not computed for this reply, but came from replies before it."""
+    earlier: list[GenerationRequest] = []
+    """Those replies: run first, they leave the same cache behind."""
 
     @property
     def hosted(self) -> bool:
@@ -89,7 +93,23 @@ def plan_replay(tree: StoredTree, entry: Entry, find: Callable[[str], ModelRef])
         ended=_ended(turn),
         cut_short=turn.finished is None or turn.finished.reason is StopReason.CANCELLED,
         notes=notes + _notes(turn, setting),
+        cached=(turn.started.cached_tokens or 0) if turn.started is not None and not model.endpoint else 0,
+        earlier=_earlier(tree, turn),
     )
+
+
+def _earlier(tree: StoredTree, turn: StoredTurn) -> list[GenerationRequest]:
+    """What was asked on the way to a reply, in order, as far as it was kept."""
+    turns = {other.id: (other, tokens) for other, tokens in tree.turns}
+    found: list[GenerationRequest] = []
+    at = turn.parent
+    while at is not None and at in turns:
+        other, tokens = turns.pop(at)
+        if other.prompt is not None and tokens[other.continued_at :]:
+            found.append(_request(tree, other, tokens, tree.settings.get(other.id, Setting())))
+        at = other.parent
+    numbered = enumerate(reversed(found), 2)
+    return [msgspec.structs.replace(request, stream=number) for number, request in numbered]
 
 
 def _notes(turn: StoredTurn, setting: Setting) -> list[str]:
@@ -182,8 +202,38 @@ async def replay(
         PlaygroundError: the model cannot be opened, or the run broke before its first token.
     """
     await check_model(plan)
+    report = await _open_and_run(plan, [], pool, loading, progress)
+    if report.difference is None or not plan.cached or not plan.earlier:
+        return report
+    # A prompt that is computed at once has other last bits, and more, than one that was written token by token.
+    again = await _open_and_run(plan, plan.earlier, pool, loading, progress)
+    replies = "the earlier reply" if len(plan.earlier) == 1 else f"the {len(plan.earlier)} earlier replies"
+    first = report.difference.index + 1
+    if again.difference is not None and again.difference.index + 1 <= first:
+        why = (
+            f"{plan.cached:,} tokens of its prompt came from the cache then; running {replies} first did not bring the "
+            "same figures back."
+        )
+        return msgspec.structs.replace(report, sentences=[*report.sentences, why])
+    why = (
+        f"For this {replies} ran first, so that {plan.cached:,} tokens of the prompt came from the cache, as they did "
+        f"then. With the whole prompt computed at once, token {first:,} differs: the batch's shape changes figures."
+    )
+    return msgspec.structs.replace(again, sentences=[*again.sentences, why])
+
+
+async def _open_and_run(
+    plan: ReplayPlan,
+    first: list[GenerationRequest],
+    pool: ModelPool,
+    loading: Callable[[float], None],
+    progress: Callable[[int, int], None],
+) -> ReplayReport:
+    """Open the model, run some requests whose outcome does not matter, and then the one that does."""
     backend = await pool.open(plan.model, loading, options=plan.setting.load)
     try:
+        for request in first:
+            await backend.generate(request, lambda _event: None)
         return await run_again(plan, backend, progress)
     finally:
         await asyncio.shield(pool.close(backend))
@@ -210,6 +260,8 @@ async def run_again(
     if problems and not tokens:
         raise as_error(problems[0])
     ends = (plan.ended, *ended, "it broke")[:2]
-    report = compare_runs(plan.before, tokens, plan.request, ends, cut_short=plan.cut_short)
+    report = compare_runs(
+        plan.before, tokens, plan.request, ends, cut_short=plan.cut_short, same_model=bool(plan.setting.model_hash)
+    )
     extra = [f"The run broke: {problem}" for problem in problems] + plan.notes
     return msgspec.structs.replace(report, sentences=[*report.sentences, *extra])

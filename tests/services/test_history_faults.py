@@ -15,9 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from playground.backends.local import LocalBackend
 from playground.domain.errors import HistoryUnusable
+from playground.domain.events import Event
 from playground.domain.history import Query, Setting, StoredTree
 from playground.domain.messages import Role
+from playground.domain.models import LoadOptions
+from playground.domain.sampling import SamplingParams
 from playground.domain.session import Session
 from playground.domain.tokens import join_text
 from playground.services import history_schema
@@ -73,6 +77,12 @@ def cut_copy(path: Path, cut: Path, log: bytes) -> None:
         Path(f"{cut}{name}").unlink(missing_ok=True)
     shutil.copy(path, cut)
     log_of(cut).write_bytes(log)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of the file, whose log is in it since it was closed."""
+    assert not log_of(path).exists()
+    return path.stat().st_size
 
 
 def problem(history: History) -> str:
@@ -405,3 +415,27 @@ async def test_what_is_purged_is_gone_and_what_another_program_shows_stays(tmp_p
         for table in ("trees", "turns", "tokens", "runs", "search"):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
     beside.close()
+
+
+async def test_a_real_token_with_ten_candidates_takes_at_most_400_bytes(starter_gguf: Path, tmp_path: Path) -> None:
+    """Of the whole file, written a few tokens at a time as a slow model writes them."""
+    session, path = Session(SamplingParams(seed=3, max_tokens=120, ignore_eos=True)), tmp_path / "history.sqlite3"
+    await (await opened(path)).close()
+    empty = size_of(path)
+    events: list[Event] = []
+    backend = await LocalBackend.load(str(starter_gguf), LoadOptions(context=512), tmp_path)
+    try:
+        await backend.generate(session.send("Tell me a story."), events.append)
+    finally:
+        await backend.close()
+    history, recorder = await opened(path), Recorder()
+    for number, event in enumerate(events):
+        session.apply(event)
+        if number % 7 == 0:
+            assert await keep(history, recorder, session)
+    assert await keep(history, recorder, session)
+    await history.close()
+    assert size_of(path) - empty <= 120 * 400
+    tree = kept_tree(path, recorder.uid)
+    assert tree is not None
+    assert [len(token.top) >= 10 for token in tree.turns[1][1]] == [True] * 120

@@ -122,6 +122,26 @@ async def test_changes_in_mid_stream_are_made_again_at_their_tokens(starter_gguf
     assert reply.marks[0].at <= other.difference.index
 
 
+async def test_a_later_reply_is_repeated_with_the_cache_it_had(starter_gguf: Path, tmp_path: Path) -> None:
+    session = Session(replace(BENT, max_tokens=20, temperature=1.0))
+    runner = Runner(session)
+    runner.backend = backend = await LocalBackend.load(str(starter_gguf), OPTIONS, tmp_path)
+    try:
+        for text in ("Tell me about a lighthouse.", "Go on.", "And then?"):
+            runner.start(session.send(text))
+            await runner.settle()
+            runner.drain()
+    finally:
+        await backend.close()
+    tree, entry = kept(tmp_path, session, Setting(model_ref=str(starter_gguf), load=OPTIONS))
+    pool = ModelPool(Settings())
+    plan = plan_replay(tree, entry, pool.find)
+    assert len(plan.earlier) == 2
+    assert plan.cached > 20
+    report = await replay(plan, pool)
+    assert report.verdict is Verdict.EQUAL, report.sentences
+
+
 async def test_a_model_that_is_gone_or_another_one_is_a_sentence(starter_gguf: Path, tmp_path: Path) -> None:
     model = tmp_path / "model.gguf"
     shutil.copy(starter_gguf, model)
@@ -161,12 +181,10 @@ def token(index: int, *figures: tuple[int, float], chosen: int = 0) -> Token:
     return Token(index, one.id, one.piece, one.logprob, 0.5, chosen + 1, 1.0, top)
 
 
-def compared(
-    before: list[Token], now: list[Token], temperature: float = 0.0, *, cut_short: bool = False
-) -> ReplayReport:
+def compared(before: list[Token], now: list[Token], temperature: float = 0.0, **known: bool) -> ReplayReport:
     params = SamplingParams(temperature=temperature)
     request = GenerationRequest(stream=1, prompt=RawPrompt("x"), params=params)
-    return compare_runs(before, now, request, ("end of text", "length limit"), cut_short=cut_short)
+    return compare_runs(before, now, request, ("end of text", "length limit"), **known)
 
 
 def test_a_near_tie_is_explained_with_its_figures() -> None:
@@ -189,6 +207,16 @@ def test_a_draw_on_the_edge_is_told_from_another_computation() -> None:
     greedy = compared(before, [token(0, (2, -0.5), (1, -1.0))])
     assert greedy.verdict is Verdict.DIFFERENT
     assert "more than last bits" in greedy.sentences[-1]
+    assert "another model" in greedy.sentences[-1]
+
+
+def test_of_the_same_file_a_tie_is_one_within_what_the_runs_differ_by() -> None:
+    before, now = [token(0, (1, -1.0), (2, -1.1))], [token(0, (2, -0.9), (1, -1.05))]
+    assert compared(before, now).verdict is Verdict.DIFFERENT
+    report = compared(before, now, same_model=True)
+    assert report.verdict is Verdict.NEAR_TIE
+    assert report.gap == pytest.approx(0.1)
+    assert report.drift == pytest.approx(0.2)
 
 
 def test_an_end_that_came_earlier_is_a_difference_unless_somebody_stopped_it() -> None:
