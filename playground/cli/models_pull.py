@@ -9,7 +9,6 @@ import sys
 import click
 import msgspec
 
-from playground.backends.hosted_texts import brief_duration
 from playground.cli.models_output import Line, fits
 from playground.cli.run_output import INTERRUPTED, say, write_json
 from playground.domain.display import display_line
@@ -20,7 +19,7 @@ from playground.services.hub_address import find_hub
 from playground.services.hub_names import Reference, choices, offered, parse_reference
 from playground.services.model_facts import USUAL_CONTEXT, memory_at, read_facts
 from playground.services.model_hub import HubClient
-from playground.services.model_pull import Offer, Progress, Pulled, Puller, look_up
+from playground.services.model_pull import Offer, Progress, Pulled, Puller, look_up, pace_text
 from playground.services.sizes import size_text
 
 
@@ -89,10 +88,7 @@ class _Pull:
         self._latest = progress
         share = progress.done_bytes / max(1, progress.total_bytes)
         part = f" ({progress.part} of {progress.parts})" if progress.parts > 1 else ""
-        speed, left_s = progress.bytes_per_s, progress.left_s
-        pace = f"  {size_text(speed)}/s  {brief_duration(left_s)} left" if speed and left_s is not None else ""
-        of = f"{size_text(progress.done_bytes)} of {size_text(progress.total_bytes)}"
-        self._line.show(f"{share:4.0%}  {of}{pace}  {display_line(progress.file)}{part}")
+        self._line.show(f"{share:4.0%}  {pace_text(progress)}  {display_line(progress.file)}{part}")
 
     def _tell(self, offer: Offer, pulled: Pulled) -> None:
         if self._as_json:

@@ -30,6 +30,7 @@ class ModelPicker(ModalScreen[ModelRef | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Close", id="models.leave", tooltip="Keep the present model"),
         Binding("down", "focus_list", "List", show=False, id="models.list", tooltip="Go to the list"),
+        Binding("f5", "pull", "Fetch", id="models.pull", tooltip="Fetch a model from the Hugging Face hub"),
     ]
     DEFAULT_CSS = """
     ModelPicker {
@@ -58,7 +59,7 @@ class ModelPicker(ModalScreen[ModelRef | None]):
         """A field for a name or path over the list."""
         with Vertical() as box:
             box.border_title = Content(self._title)
-            box.border_subtitle = Content("enter takes it · esc keeps the present one")
+            box.border_subtitle = Content("enter takes it · f5 fetches one from the hub · esc keeps the present one")
             yield Input(placeholder="part of a name, the path of a .gguf file, or ENDPOINT/MODEL", id="model-name")
             yield DataTable(cursor_type="row", id="model-list")
             yield Static("", id="model-path", markup=False)
@@ -97,7 +98,7 @@ class ModelPicker(ModalScreen[ModelRef | None]):
         other = len(self._found) - usable
         text = f"{usable} model{'s' * (usable != 1)}" + (f", {other} that cannot be loaded" if other else "")
         if not self._found:
-            text = "No model was found: type a path, or pip install 'llm-playground-tui[starter]' for a small one"
+            text = "No model was found: F5 fetches a small one, or type a path"
         self.query_one("#model-note", Static).update(Content(display_text(" ".join([f"{text}.", *notes]))))
 
     @on(Input.Changed)
@@ -166,6 +167,16 @@ class ModelPicker(ModalScreen[ModelRef | None]):
     def action_focus_list(self) -> None:
         """From the field into the list."""
         self.query_one(DataTable).focus()
+
+    def action_pull(self) -> None:
+        """Fetch another one, which is taken when it is there."""
+        from playground.screens.pull_dialog import PullDialog
+
+        def fetched(ref: ModelRef | None) -> None:
+            if ref is not None:
+                self.dismiss(ref)
+
+        self.app.push_screen(PullDialog(), fetched)
 
     def action_leave(self) -> None:
         """Keep the present model."""

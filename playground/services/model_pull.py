@@ -12,6 +12,7 @@ from typing import Final, ParamSpec, TypeVar
 
 import msgspec
 
+from playground.backends.hosted_texts import brief_duration
 from playground.domain.errors import BadReply, HostedError, RequestRefused, RunFailed, ServerUnreachable
 from playground.services.hub_names import Choice, HubFile, Reference, check_name, choices, choose
 from playground.services.model_folders import own_folder
@@ -47,6 +48,13 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     def left_s(self) -> float | None:
         """Seconds to go at this speed; None when there is none yet."""
         return (self.total_bytes - self.done_bytes) / self.bytes_per_s if self.bytes_per_s else None
+
+
+def pace_text(progress: Progress) -> str:
+    """How much is there, how fast it comes, how long it will take, e.g. "45.1 MB of 105 MB  12.3 MB/s  5 s left"."""
+    speed, left_s = progress.bytes_per_s, progress.left_s
+    pace = f"  {size_text(speed)}/s  {brief_duration(left_s)} left" if speed and left_s is not None else ""
+    return f"{size_text(progress.done_bytes)} of {size_text(progress.total_bytes)}{pace}"
 
 
 class Offer(msgspec.Struct, frozen=True):

@@ -37,14 +37,12 @@ SUGGESTIONS: Final = (
     Suggestion(
         "Qwen/Qwen3-0.6B-GGUF:Q8_0", "Qwen3 0.6B", 639_000_000, "Apache 2.0", "many languages; thinks before it answers"
     ),
-    Suggestion(
-        "ggml-org/gemma-3-1b-it-GGUF:Q4_K_M", "Gemma 3 1B", 806_000_000, "Gemma terms of use", "a vocabulary of 262k"
-    ),
+    Suggestion("ggml-org/gemma-3-1b-it-GGUF:Q4_K_M", "Gemma 3 1B", 806_000_000, "Gemma terms", "a vocabulary of 262k"),
     Suggestion(
         "bartowski/Llama-3.2-1B-Instruct-GGUF:Q4_K_M",
         "Llama 3.2 1B",
         808_000_000,
-        "Llama 3.2 Community Licence",
+        "Llama 3.2 Community",
         "a good all-rounder of its size",
     ),
     Suggestion(
