@@ -67,7 +67,8 @@ _MOST_SAMPLES: Final = 1000
     type=click.IntRange(1, 64),
     default=8,
     show_default=True,
-    help="Requests at a time, in one batch of a local model and at each endpoint.",
+    help="Requests at a time, in one batch of a local model and at each endpoint. What else is in a batch changes the "
+    "last bits: 1 gives the same replies each time.",
 )
 @click.option("--logprobs", is_flag=True, help="Keep the log-probability of every token.")
 @click.option("--output", "-o", metavar="DIR", type=click.Path(path_type=Path, file_okay=False), default=None)
@@ -119,7 +120,8 @@ async def _sweep(given: dict[str, Any]) -> int:
         return await _dry_run(settings, plan, output, given["streams"])
     with CellFile(folder) as file:
         sweep = plan or file.plan
-        assert sweep is not None, "a file of a sweep begins with a plan"
+        if sweep is None:
+            raise BadInput(f"{file.path} is empty.", "Begin anew with the command that made it.")
         if file.damaged:
             say(f"{file.damaged} lines of {file.path} cannot be read; their cells run again.")
         return await _with_file(settings, sweep, file, output, given)

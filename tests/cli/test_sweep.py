@@ -144,6 +144,9 @@ def _read_all(master: int) -> bytes:
         (("-p", "x", "--range", "temperature=0:9:1"), "outside 0 to 5"),
         (("-p", "x", "--preset", "nosuch"), "no preset 'nosuch'"),
         (("-p", " "), "A prompt is empty."),
+        (("-p", "\udcff"), "not UTF-8 text"),
+        (("-p", "x", "--set", "stop=\udcff"), "not UTF-8 text"),
+        (("-p", "x", "--samples", "1000", "--range", "temperature=0:1:0.01"), "101,000 requests"),
         (("--prompts", "/nosuch"), "/nosuch cannot be read"),
         (("--resume", "/nosuch"), "There is no sweep in /nosuch."),
         (("--resume", "/nosuch", "-p", "x"), "--resume goes on with the plan of the file."),
@@ -163,6 +166,13 @@ def test_a_line_of_a_prompt_file_that_cannot_be_read_is_named(tmp_path: Path) ->
     assert done.status == 2
     assert "bad.jsonl, line 2 cannot be read" in done.error
     assert "messages" in done.error
+
+
+def test_an_empty_file_cannot_be_gone_on_with(tmp_path: Path) -> None:
+    (tmp_path / "cells.jsonl").touch()
+    done = run("sweep", "--resume", str(tmp_path))
+    assert done.status == 2
+    assert "is empty" in done.error
 
 
 def test_help_has_examples() -> None:
