@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from playground.cli.run_output import say, write_json
+from playground.cli.run_output import say
 
 if TYPE_CHECKING:
     from playground.services.model_facts import Memory, ModelFacts
@@ -70,7 +70,7 @@ def list_command(context: int | None, as_json: bool) -> None:
 @_JSON
 def info_command(name: str, with_hash: bool, as_json: bool) -> None:
     """Tell everything the header of a model says, and the memory it would take at a few contexts."""
-    from playground.cli.models_output import Line, write_facts
+    from playground.cli.models_output import Line, write_facts, write_json
     from playground.engine.memory import available_bytes
     from playground.services.model_facts import contexts_to_show, file_sha256, memory_at, read_facts
     from playground.services.models import resolve_model
@@ -128,6 +128,7 @@ def remove_command(name: str, yes: bool, as_json: bool) -> None:
     A model in a folder of yours is removed when you confirm it. One that belongs to Ollama, LM Studio or another
     program is never touched: how that program removes it is said.
     """
+    from playground.cli.models_output import write_json
     from playground.domain.errors import BadInput
     from playground.services.model_removal import plan_removal, remove
     from playground.services.sizes import size_text

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 import click
 import msgspec
 
-from playground.cli.run_output import write_json
+from playground.cli import run_output
 from playground.domain.display import display_line
 from playground.domain.models import ModelFile
 from playground.engine.memory import gib
@@ -21,6 +21,11 @@ from playground.services.suggestions import SUGGESTIONS
 
 _UNKNOWN: Final = "–"
 _REDRAW_S: Final = 0.1
+
+
+def write_json(value: dict[str, Any]) -> None:
+    """One JSON object on a line. Bytes of file names that are no UTF-8 are written as their codes."""
+    run_output.write_json(_encodable(value))
 
 
 class ListOutput:
@@ -155,6 +160,17 @@ class Line:
         if self._out is not None:
             self._out.write("\r\x1b[K")
             self._out.flush()
+
+
+def _encodable(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode()
+        case dict():
+            return {_encodable(key): _encodable(one) for key, one in value.items()}
+        case list() | tuple():
+            return [_encodable(one) for one in value]
+    return value
 
 
 def _row(name: str, *cells: str) -> str:

@@ -9,8 +9,8 @@ import sys
 import click
 import msgspec
 
-from playground.cli.models_output import Line, fits
-from playground.cli.run_output import INTERRUPTED, say, write_json
+from playground.cli.models_output import Line, fits, write_json
+from playground.cli.run_output import INTERRUPTED, say
 from playground.domain.display import display_line
 from playground.domain.errors import ModelFileError
 from playground.domain.models import LoadOptions

@@ -87,6 +87,7 @@ def test_a_model_that_cannot_be_used_is_listed_with_the_reason(tmp_path: Path, t
     folder.mkdir()
     (folder / "cut.gguf").write_bytes(tiny_models("chat").read_bytes()[:2000])
     (folder / "evil\x1b[31m.gguf").write_bytes(b"GGUF")
+    (folder / "odd\udcff.gguf").write_bytes(b"GGUF")
     save_setting(settings_path(), "models.folders", [str(folder)])
     done = run("models", "list")
     assert done.status == 0
