@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -248,27 +247,16 @@ def _exported(numbers: Sequence[int], form: str) -> str:
 
 
 def _query(*, words: tuple[str, ...], since: str, until: str, cost: float | None, **rest: Any) -> Query:
+    from playground.cli.history_output import moment
     from playground.domain.history import Query
 
     return Query(
         text=" ".join(words),
-        since=_moment(since).timestamp() if since else None,
-        until=(_moment(until, end=True)).timestamp() if until else None,
+        since=moment(since).timestamp() if since else None,
+        until=moment(until, end=True).timestamp() if until else None,
         least_cost=cost,
         **rest,
     )
-
-
-def _moment(text: str, *, end: bool = False) -> datetime:
-    """A date, a date with a time, or days ago; `end` means the end of a day where there is no time."""
-    try:
-        if text.endswith("d") and text[:-1].isdigit():
-            return datetime.now().astimezone() - timedelta(days=int(text[:-1]))
-        moment = datetime.fromisoformat(text).astimezone()
-        whole_day = end and len(text) <= len("2026-01-31")
-        return moment + timedelta(days=1) if whole_day else moment
-    except (ValueError, OverflowError) as error:
-        raise BadInput(f"{text[:40]!r} is no date.", "Write it as 2026-01-31, 2026-01-31T18:00, or 7d.") from error
 
 
 def _read(work: Callable[[HistoryReader], T]) -> T:

@@ -6,12 +6,13 @@ import itertools
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
 
 from playground.domain.display import display_line, display_text
+from playground.domain.errors import BadInput
 from playground.domain.history import Entry
 from playground.domain.messages import Role
 from playground.services.history_export import Branch, facts, remarks
@@ -105,3 +106,15 @@ def _sums(rows: Sequence[Spending]) -> str:
     known = "–" if unknown == replies else f"${cost:.4f}"
     more = f" and {unknown} of unknown cost" if 0 < unknown < replies else ""
     return f"{replies:>6} {'reply  ' if replies == 1 else 'replies'}  {tokens:>9,} tokens  {known:>10}{more}"
+
+
+def moment(text: str, *, end: bool = False) -> datetime:
+    """A date, a date with a time, or days ago; `end` means the end of a day where there is no time."""
+    try:
+        if text.endswith("d") and text[:-1].isdigit():
+            return datetime.now().astimezone() - timedelta(days=int(text[:-1]))
+        moment = datetime.fromisoformat(text).astimezone()
+        whole_day = end and len(text) <= len("2026-01-31")
+        return moment + timedelta(days=1) if whole_day else moment
+    except (ValueError, OverflowError) as error:
+        raise BadInput(f"{text[:40]!r} is no date.", "Write it as 2026-01-31, 2026-01-31T18:00, or 7d.") from error

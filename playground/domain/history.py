@@ -16,6 +16,9 @@ from playground.domain.sampling import SamplingParams
 from playground.domain.tokens import Token
 from playground.domain.transcript import Begun, Mark, Turn
 
+BEGINNING: Final = 300
+"""Characters of prompt and reply that the list of entries shows."""
+
 
 class StoredTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A turn without its tokens. Fields as in `Turn`."""

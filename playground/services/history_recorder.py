@@ -8,12 +8,11 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 
-from playground.domain.history import ReplyText, Setting, StoredTurn, TokensChange, TreeChange, TreeInfo
+from playground.domain.history import BEGINNING, ReplyText, Setting, StoredTurn, TokensChange, TreeChange, TreeInfo
 from playground.domain.messages import Role
 from playground.domain.session import Session
 from playground.domain.tokens import Token, join_text
 from playground.domain.transcript import Turn
-from playground.services.history_store import BEGINNING
 
 
 @dataclass(slots=True)

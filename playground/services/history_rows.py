@@ -10,6 +10,7 @@ import msgspec
 
 from playground.domain.errors import HistoryUnusable
 from playground.domain.history import Setting, StoredTree, StoredTurn, TreeInfo
+from playground.domain.messages import ChatPrompt
 from playground.domain.tokens import Token
 
 _LEVEL: Final = 1  # of zlib; higher levels save 5 % and take twice as long
@@ -101,3 +102,12 @@ def read_tree(connection: sqlite3.Connection, uid: str) -> StoredTree | None:
         )
     except BROKEN as error:
         raise HistoryUnusable("This conversation is damaged in the file.", "The others can still be read.") from error
+
+
+def asked(turn: StoredTurn) -> str:
+    """What a reply answers: the last message of a conversation, or all of a raw prompt."""
+    if turn.prompt is None:
+        return ""
+    if isinstance(turn.prompt, ChatPrompt):
+        return turn.prompt.messages[-1].content if turn.prompt.messages else ""
+    return turn.prompt.text

@@ -10,16 +10,23 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from playground.domain.errors import HistoryUnusable
-from playground.domain.history import Entry, ReplyText, Setting, StoredTree, StoredTurn, TokensChange, TreeChange
-from playground.domain.messages import ChatPrompt, Role
-from playground.services.history_rows import BROKEN, pack, unpack_tokens, whole_text
+from playground.domain.history import (
+    BEGINNING,
+    Entry,
+    ReplyText,
+    Setting,
+    StoredTree,
+    StoredTurn,
+    TokensChange,
+    TreeChange,
+)
+from playground.domain.messages import Role
+from playground.services.history_rows import BROKEN, asked, pack, unpack_tokens, whole_text
 from playground.services.history_schema import VERSION, check_version, connect, transaction, unusable
 from playground.services.toml_files import one_line
 
 T = TypeVar("T")
 
-BEGINNING: Final = 300
-"""Characters of prompt and reply that the list of entries shows."""
 _SEARCHED: Final = 1_000_000
 """Characters of a prompt or reply that can be searched for."""
 _STRETCH: Final = 64
@@ -247,7 +254,7 @@ class HistoryStore:
 
     def _put_run(self, tree: int, turn: StoredTurn, reply: ReplyText, setting: Setting | None) -> None:
         """The line of a reply in the list, and its words for the search."""
-        prompt, text = whole_text(_asked(turn)), whole_text(reply.text)
+        prompt, text = whole_text(asked(turn)), whole_text(reply.text)
         usage = turn.finished.usage if turn.finished is not None else None
         timings = turn.finished.timings if turn.finished is not None else None
         stop = "failed" if turn.problem is not None else str(turn.finished.reason) if turn.finished is not None else ""
@@ -284,12 +291,3 @@ class HistoryStore:
             self._execute(
                 "UPDATE search SET prompt = ?, reply = ? WHERE rowid = ?", prompt[:_SEARCHED], text[:_SEARCHED], *known
             )
-
-
-def _asked(turn: StoredTurn) -> str:
-    """What a reply answers: the last message of a conversation, or all of a raw prompt."""
-    if turn.prompt is None:
-        return ""
-    if isinstance(turn.prompt, ChatPrompt):
-        return turn.prompt.messages[-1].content if turn.prompt.messages else ""
-    return turn.prompt.text
