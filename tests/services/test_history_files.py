@@ -291,7 +291,7 @@ def test_colours_are_those_of_the_theme() -> None:
 
 
 def test_a_browser_runs_nothing_and_has_the_candidates(tmp_path: Path) -> None:
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome"))), None)
     if browser is None:
         pytest.skip("there is no chromium on this machine")
     file = tmp_path / "page.html"
