@@ -9,6 +9,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from msgspec.structs import replace
+
 from playground.backends.base import Backend
 from playground.domain.errors import (
     BudgetReached,
@@ -19,7 +21,7 @@ from playground.domain.errors import (
     Problem,
     as_error,
 )
-from playground.domain.events import Event, Failed, FellBack, Finished, StopReason, TokenGenerated
+from playground.domain.events import Event, Failed, FellBack, Finished, Started, StopReason, TokenGenerated
 from playground.domain.experiments import Cell, CellResult, Sweep
 from playground.domain.messages import GenerationRequest
 from playground.domain.models import ModelCard
@@ -39,6 +41,8 @@ class Collector:
 
     def __init__(self, on_token: Callable[[], None]) -> None:
         self._on_token = on_token
+        self._sent_at = time.monotonic()
+        self._queued_ms = 0.0
         self.tokens: list[int | str] = []
         self.logprobs: list[float | None] = []
         self.logprob_sum = 0.0
@@ -64,12 +68,23 @@ class Collector:
                 self.chunks |= token.chunk
                 self.tokens.append(token.id if token.id is not None else token.piece.decode(errors="replace"))
                 self.logprobs.append(token.logprob)
+        elif isinstance(event, Started):
+            self._queued_ms = (time.monotonic() - self._sent_at) * 1000
         elif isinstance(event, FellBack):
             self.card = event.card
         elif isinstance(event, Finished):
             self.finished = event
         elif isinstance(event, Failed):
             self.problem = event.problem
+
+    def leave_out_the_queue(self) -> None:
+        """Count the reply's times from where work on it began: it waited for a place, not for the model."""
+        if self.finished is not None:
+            times = self.finished.timings
+            ttft, total = (
+                None if one is None else max(0.0, one - self._queued_ms) for one in (times.ttft_ms, times.total_ms)
+            )
+            self.finished = replace(self.finished, timings=replace(times, ttft_ms=ttft, total_ms=total))
 
     def result(self, sweep: Sweep, cell: Cell) -> CellResult:
         """What came of the cell."""
@@ -86,8 +101,6 @@ class Collector:
         )
         if done is None:
             return common
-        from msgspec.structs import replace
-
         scored = self.logprob_count > 0
         return replace(
             common,
@@ -189,9 +202,14 @@ class ModelRun:
         """Why the cells that are left were not run; None when nothing was given up."""
 
     async def run(self, at_once: int) -> None:
-        """Run every cell, this many at once."""
+        """Run every cell, this many at once.
+
+        A local model, loaded with as many places, is given as many again to keep: the next one takes a place in the
+        very step in which it becomes free, and not after a way through the pipe and back.
+        """
+        sent = at_once * 2 if self._backend.card.local else at_once
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(min(at_once, len(self._queue))):
+            for _ in range(min(sent, len(self._queue))):
                 tasks.create_task(self._work())
 
     async def stop(self) -> None:
@@ -245,6 +263,8 @@ class ModelRun:
         finally:
             self._running.discard(stream)
             del self._expected[stream]
+        if card.local:
+            collector.leave_out_the_queue()
         await self._settle(cell, collector, collector.card or card)
 
     async def _settle(self, cell: Cell, collector: Collector, card: ModelCard) -> None:

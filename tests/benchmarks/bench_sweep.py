@@ -34,7 +34,7 @@ from playground.services.model_pool import ModelPool
 from playground.services.models import starter_model
 from playground.services.settings import Settings
 
-PAIRS: Final = 7
+PAIRS: Final = 9
 SAMPLES: Final = 64
 AT_ONCE: Final = 8
 TOKENS: Final = 32
