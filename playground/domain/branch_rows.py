@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection
 from typing import Final, NamedTuple
 
-from playground.domain.branches import Branch, Likelihood, Parting, begun, likelihood, parting_of, spoken
+from playground.domain.branches import Branch, Likelihood, Parting, begun, likelihood, parting_of, spoken, whole_reply
 from playground.domain.display import display_line, visible_piece
 from playground.domain.messages import Role
 from playground.domain.transcript import Begun, Transcript, Turn
@@ -43,7 +43,12 @@ class BranchRow(NamedTuple):
     how: Begun
     continued_at: int | None
     """Token at which a reply that had ended was let go on; None for one that was not."""
+    forked: bool
+    """Hangs on another version of the same reply, from which it took its beginning over."""
+    whole: Likelihood
+    """Of its first reply, from that one's first token on."""
     likelihood: Likelihood
+    """Of all that is its own, from the fork on."""
     ending: str
     model: str
 
@@ -51,7 +56,7 @@ class BranchRow(NamedTuple):
 def row_of(tree: Transcript, branch: Branch, active: Collection[Turn] = ()) -> BranchRow:
     """What is to be said of a branch; `active` are the replies that are being written."""
     turn, reply = branch.turn, branch.last_reply
-    parting = parting_of(tree, turn)
+    parting = parting_of(branch)
     put = len(parting.became) if parting is not None else 0
     said = [
         (one.role, _line(text, keep_space=bool(put) and one is turn)) for one, text in spoken(branch, SHOWN, skip=put)
@@ -63,6 +68,8 @@ def row_of(tree: Transcript, branch: Branch, active: Collection[Turn] = ()) -> B
         said=tuple(said),
         how=begun(tree, turn),
         continued_at=_continued_at(reply) if reply is not None else None,
+        forked=parting is not None,
+        whole=whole_reply(branch),
         likelihood=likelihood(branch),
         ending=_ending(reply, active) if reply is not None else "",
         model=display_line(reply.model.replace("\\", "/").rsplit("/", 1)[-1]) if reply is not None else "",

@@ -7,17 +7,18 @@ What a branch came from, its origin:
 - an edited message: the message as it was before;
 - another reply to the same message: the first reply to it.
 
-What was deleted is passed over: then it is the nearest one above that is left.
+What was deleted is passed over, see `partings`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from playground.domain.messages import Role
+from playground.domain.partings import Place, places
 from playground.domain.tokens import Token, join_text
 from playground.domain.transcript import Begun, Transcript, Turn
 
@@ -34,16 +35,15 @@ class Branch:
     """Which turn of the conversation the first one is, counted from 1."""
     last: bool = True
     """The last of those with the same parent."""
+    source: Turn | None = None
+    """The version its first turn hangs on; None for one that hangs on none."""
+    begins_at: int = 0
+    """Index of the first token of its own in the first turn."""
 
     @property
     def turn(self) -> Turn:
         """The turn with which it begins."""
         return self.line[0]
-
-    @property
-    def begins_at(self) -> int:
-        """Index of the first token of its own in the first turn."""
-        return self.turn.forked_at or 0
 
     @property
     def last_reply(self) -> Turn | None:
@@ -63,7 +63,7 @@ class Parting(NamedTuple):
 
 
 class Likelihood(NamedTuple):
-    """How likely the model found a branch's own tokens, from the fork on. Those put there by hand count like all."""
+    """How likely the model found some tokens. Those put there by hand count like all, the end token too."""
 
     tokens: int
     measured: int
@@ -83,25 +83,46 @@ class Likelihood(NamedTuple):
 
 
 def source(tree: Transcript, turn: Turn) -> Turn | None:
-    """The version in the tree that a fork or an edited message was made from; None for what is neither."""
-    found, at = tree.find(turn.forked_from), turn.forked_at
-    left: Turn | None = None
-    while found is not None:
-        if found.id in tree.turns:
-            left = found
-            if at is None or found.forked_at is None or at > found.forked_at:
-                break
+    """The version in the tree that a fork or an edited message hangs on; None for what hangs on none."""
+    if turn.forked_at is None:
+        return _message_before(tree, turn)
+    place = places(tree, turn.parent).get(turn.id)
+    return place.source if place is not None else None
+
+
+def begins_at(tree: Transcript, turn: Turn) -> int:
+    """Index of the first token of its own, where it parts from the version it hangs on."""
+    place = places(tree, turn.parent).get(turn.id) if turn.forked_at is not None else None
+    return place.at if place is not None else 0
+
+
+def _message_before(tree: Transcript, turn: Turn) -> Turn | None:
+    found = tree.find(turn.forked_from)
+    while found is not None and found.id not in tree.turns:
         found = tree.find(found.forked_from)
-    return left
+    return found
+
+
+def origins(tree: Transcript, parent: int | None) -> dict[int, Turn]:
+    """By id, the version that each turn behind one came from, see above; without those that came from none."""
+    hanging = places(tree, parent)
+    found: dict[int, Turn] = {turn_id: place.source for turn_id, place in hanging.items()}
+    first: dict[Role, Turn] = {}
+    for turn in tree.children(parent):
+        if turn.id in found:
+            continue
+        before = _message_before(tree, turn) if turn.forked_at is None else None
+        if before is None and parent is not None:
+            before = first.get(turn.role)
+        first.setdefault(turn.role, turn)
+        if before is not None:
+            found[turn.id] = before
+    return found
 
 
 def origin(tree: Transcript, turn: Turn) -> Turn | None:
     """The version a turn came from, see above; None for the first one and for the beginning of a conversation."""
-    made_from = source(tree, turn)
-    if made_from is not None or turn.parent is None:
-        return made_from
-    first = tree.siblings(turn)[0]
-    return first if first is not turn else None
+    return origins(tree, turn.parent).get(turn.id)
 
 
 def way_up(tree: Transcript, start: Turn) -> tuple[Turn, Turn] | None:
@@ -116,10 +137,11 @@ def way_up(tree: Transcript, start: Turn) -> tuple[Turn, Turn] | None:
 def way_down(tree: Transcript, start: Turn) -> Turn | None:
     """The newest turn that came from the branch ending with `start`, of those that part from it the furthest down."""
     for turn in reversed(tree.path(start.id)):
-        newest = next((other for other in reversed(tree.siblings(turn)) if origin(tree, other) is turn), None)
+        came_from = origins(tree, turn.parent)
+        newest = next((other for other in reversed(tree.siblings(turn)) if came_from.get(other.id) is turn), None)
         if newest is not None:
             return newest
-        if origin(tree, turn) is not None:
+        if turn.id in came_from:
             return None
     return None
 
@@ -132,23 +154,26 @@ def begun(tree: Transcript, turn: Turn) -> Begun:
         return Begun.PREFILL if 0 in turn.by_hand else turn.begun or Begun.REPLY
     if turn.begun is not None:
         return turn.begun
-    parting = parting_of(tree, turn)
-    if parting is None or turn.forked_at not in turn.by_hand:
+    # How it began stays as it was: it goes by what it was made from, be that deleted.
+    parting = _parting(tree.find(turn.forked_from), turn, turn.forked_at or 0)
+    if turn.forked_at not in turn.by_hand:
         return Begun.AGAIN
     offered = {(candidate.id, candidate.piece) for candidate in parting.was.top} if parting.was is not None else set()
     first, *more = parting.became
     return Begun.CANDIDATE if not more and (first.id, first.piece) in offered else Begun.FORCED
 
 
-def parting_of(tree: Transcript, turn: Turn) -> Parting | None:
-    """What a fork put in place of what stands in its origin; None for what is no fork."""
-    at = turn.forked_at
-    if at is None:
+def parting_of(branch: Branch) -> Parting | None:
+    """What a fork put in place of what stands in the version it hangs on; None for what hangs on none."""
+    if branch.source is None or branch.turn.forked_at is None:
         return None
+    return _parting(branch.source, branch.turn, branch.begins_at)
+
+
+def _parting(old: Turn | None, turn: Turn, at: int) -> Parting:
     end = at + 1
     while at in turn.by_hand and end in turn.by_hand:
         end += 1
-    old = source(tree, turn) or tree.find(turn.forked_from)
     was = _token_behind(old, sum(len(token.piece) for token in turn.tokens[:at])) if old is not None else None
     ended = old is not None and (was is None or bool(was.special))
     return Parting(was if was is not None and not was.special else None, ended, turn.tokens[at:end])
@@ -164,10 +189,20 @@ def _token_behind(turn: Turn, size: int) -> Token | None:
 
 
 def likelihood(branch: Branch) -> Likelihood:
-    """How likely the model found the branch's own tokens. Costs its length."""
-    own = [token.logprob for turn, start in _own(branch) for token in turn.tokens[start:]]
-    known = [logprob for logprob in own if logprob is not None]
-    return Likelihood(len(own), len(known), math.fsum(known))
+    """How likely the model found the branch's own tokens, from the fork on. Costs its length."""
+    return _likelihood(token for turn, start in _own(branch) for token in turn.tokens[start:])
+
+
+def whole_reply(branch: Branch) -> Likelihood:
+    """How likely it found the whole of the branch's first reply, which those beside it can be compared with."""
+    reply = next((turn for turn in branch.line if turn.role is Role.ASSISTANT), None)
+    return _likelihood(reply.tokens if reply is not None else ())
+
+
+def _likelihood(tokens: Iterable[Token]) -> Likelihood:
+    all_of_them = [token.logprob for token in tokens]
+    known = [logprob for logprob in all_of_them if logprob is not None]
+    return Likelihood(len(all_of_them), len(known), math.fsum(known))
 
 
 def spoken(branch: Branch, limit: int, *, skip: int = 0) -> Iterator[tuple[Turn, str]]:
@@ -208,7 +243,7 @@ def _reply_text(turn: Turn, start: int, limit: int) -> str:
 def branches(tree: Transcript) -> list[Branch]:
     """All branches as rows of a tree, each behind its parent: forks by their place in the text, then by age."""
     rows: list[Branch] = []
-    forks: dict[int, list[Turn]] = {}
+    forks: dict[int, list[tuple[Turn, Place]]] = {}
     waiting = _open(tree, None, None, forks)
     while waiting:
         branch = waiting.pop()
@@ -220,18 +255,24 @@ def branches(tree: Transcript) -> list[Branch]:
     return rows
 
 
-def _open(tree: Transcript, parent: Branch | None, behind: int | None, forks: dict[int, list[Turn]]) -> list[Branch]:
+def _open(
+    tree: Transcript, parent: Branch | None, behind: int | None, forks: dict[int, list[tuple[Turn, Place]]]
+) -> list[Branch]:
     """Branches right below one, the last of them first; what took its beginning from another goes into `forks`."""
     plain: list[Turn] = []
+    hanging = places(tree, behind)
     for turn in tree.children(behind):
-        made_from = source(tree, turn) if turn.forked_at is not None else None
-        (plain if made_from is None else forks.setdefault(made_from.id, [])).append(turn)
+        place = hanging.get(turn.id)
+        if place is None:
+            plain.append(turn)
+        else:
+            forks.setdefault(place.source.id, []).append((turn, place))
     if parent is None:
         found = [Branch([turn]) for turn in plain]
     else:
-        off = sorted(forks.pop(parent.turn.id, []), key=lambda fork: (fork.forked_at or 0, fork.id))
+        off = sorted(forks.pop(parent.turn.id, []), key=lambda fork: (fork[1].at, fork[0].id))
         depth, below = parent.depth + 1, parent.number + len(parent.line)
-        found = [Branch([turn], parent, depth, parent.number) for turn in off]
+        found = [Branch([turn], parent, depth, parent.number, True, *place) for turn, place in off]
         found += [Branch([turn], parent, depth, below) for turn in plain]
     for branch in found[:-1]:
         branch.last = False

@@ -55,7 +55,7 @@ class BranchesScreen(ModalScreen[None]):
         & #branches-body { height: 1fr; layout: vertical; }
         & BranchTree { height: 3fr; }
         & #branches-more { height: 2fr; border-top: solid $border-blurred; }
-        & #branch-facts { height: auto; max-height: 3; color: $text-muted; }
+        & #branch-facts { height: auto; max-height: 4; color: $text-muted; }
         & #branch-scroll { height: 1fr; scrollbar-size-vertical: 1; }
         & #branch-text { height: auto; }
         &.-beside {
@@ -63,7 +63,7 @@ class BranchesScreen(ModalScreen[None]):
             & BranchTree { height: 1fr; width: 3fr; }
             & #branches-more { height: 1fr; width: 1fr; min-width: 48; border-top: none; }
             & #branches-more { border-left: solid $border-blurred; padding: 0 0 0 1; }
-            & #branch-facts { max-height: 8; margin: 0 0 1 0; }
+            & #branch-facts { max-height: 12; margin: 0 0 1 0; }
         }
     }
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from playground.domain.branches import way_down, way_up
+from playground.domain.branches import begins_at, way_down, way_up
 from playground.domain.errors import BadInput
 from playground.domain.messages import Role
 from playground.domain.transcript import Deletion, Turn
@@ -45,18 +45,20 @@ class Branching:
 
     def _go_up(self) -> None:
         pane = self._screen.pane
-        found = way_up(pane.session.transcript, _start(pane))
+        tree = pane.session.transcript
+        found = way_up(tree, _start(pane))
         if found is None:
             raise BadInput("This is the root: it came from no other branch.", "Alt+Down leads to the newest from here.")
         turn, source = found
-        self.go_to(pane, source, turn.forked_at or 0)
+        self.go_to(pane, source, begins_at(tree, turn))
 
     def _go_down(self) -> None:
         pane = self._screen.pane
-        turn = way_down(pane.session.transcript, _start(pane))
+        tree = pane.session.transcript
+        turn = way_down(tree, _start(pane))
         if turn is None:
             raise BadInput("Nothing branched off from here.", "Alt+Up leads to where this one came from.")
-        self.go_to(pane, turn, turn.forked_at or 0)
+        self.go_to(pane, turn, begins_at(tree, turn))
 
     def go_to(self, pane: Pane, turn: Turn, at: int) -> None:
         """Show a branch, with the cursor on a token of its turn. Raises BadInput while a reply is being written."""

@@ -9,15 +9,16 @@ from typing import Final
 from textual.content import Content
 
 from playground.domain.branch_rows import IN_WORDS, UNENDED, WRITING, BranchRow, logprob_text
-from playground.domain.branches import Branch, spoken
+from playground.domain.branches import Branch, Likelihood, spoken
 from playground.domain.display import display_line, display_text
 from playground.domain.messages import Role
 from playground.domain.tokens import join_text
-from playground.widgets.bars import UNKNOWN
+from playground.widgets.bars import UNKNOWN, fit
 
 _MOST_TEXT: Final = 6000
 """Characters of a branch that are shown; the transcript shows all of it."""
 _TOKENS_BEFORE: Final = 24
+_MOST_TITLE, _MOST_BECAME = 32, 40
 _Part = tuple[str, str]
 
 
@@ -25,12 +26,12 @@ def facts_of(branch: Branch, row: BranchRow, panes: Sequence[int] = ()) -> Conte
     """All that is known of a branch; `panes` are the numbers of other panes that show it."""
     parts: list[_Part] = []
     if row.title:
-        parts += [(row.title, "bold $accent"), (" · ", "")]
-    if row.became:
-        parts += [(f"{row.was or UNKNOWN} → ", "$foreground"), (row.became, "bold $mark"), (" · ", "")]
+        parts += [(fit(row.title, _MOST_TITLE).rstrip(), "bold $accent"), (" · ", "")]
     facts = [IN_WORDS[row.how], _where(branch, row)]
-    if row.likelihood.tokens:
-        facts += [f"{row.likelihood.tokens:,} token{'s' * (row.likelihood.tokens != 1)}", _likelihood(row)]
+    if row.whole.tokens:
+        facts.append(f"whole reply: {_likelihood(row.whole)}")
+    if row.forked and row.likelihood.tokens:
+        facts.append(f"from the fork: {_likelihood(row.likelihood)}")
     if row.ending:
         facts.append(row.ending if row.ending in (WRITING, UNENDED) else f"ended by: {row.ending}")
     if row.continued_at is not None:
@@ -39,14 +40,18 @@ def facts_of(branch: Branch, row: BranchRow, panes: Sequence[int] = ()) -> Conte
         facts.append(row.model)
     if panes:
         facts.append(f"on screen in pane {', '.join(map(str, sorted(panes)))}")
-    return Content.assemble(*parts, (" · ".join(facts), ""))
+    parts.append((" · ".join(facts), ""))
+    if row.became:
+        became = fit(row.became, _MOST_BECAME).rstrip()
+        parts += [(f" · {row.was or UNKNOWN} → ", "$foreground"), (became, "bold $mark")]
+    return Content.assemble(*parts)
 
 
 def text_of(branch: Branch) -> Content:
     """The text of a branch from the fork on, with a little of what stands before it."""
     turn, at = branch.turn, branch.begins_at
     parts: list[_Part] = []
-    end = at + 1 if at < len(turn.tokens) and turn.forked_at is not None else at
+    end = at + 1 if at < len(turn.tokens) and branch.source is not None else at
     while at in turn.by_hand and end in turn.by_hand:
         end += 1
     if turn.role is Role.ASSISTANT and end > at:
@@ -66,17 +71,20 @@ def text_of(branch: Branch) -> Content:
 
 
 def _where(branch: Branch, row: BranchRow) -> str:
-    last = branch.number + len(branch.line) - 1
-    turns = f"turn {branch.number:,}" if last == branch.number else f"turns {branch.number:,} to {last:,}"
-    return f"{turns}, from token {branch.begins_at + 1:,}" if row.became else turns
+    """Which replies they are; a message alone has none yet."""
+    first = (branch.number + 1) // 2
+    if branch.last_reply is None:
+        return f"message {first:,}"
+    last = (branch.number + branch.line.index(branch.last_reply) + 1) // 2
+    replies = f"reply {first:,}" if last <= first else f"replies {first:,} to {last:,}"
+    return f"{replies}, from token {branch.begins_at + 1:,}" if row.forked else replies
 
 
-def _likelihood(row: BranchRow) -> str:
-    one = row.likelihood
+def _likelihood(one: Likelihood) -> str:
+    tokens = f"{one.tokens:,} token{'s' * (one.tokens != 1)}"
     if one.logprob is None or one.per_token is None:
-        if one.measured:
-            return f"log-probability {UNKNOWN} (known for {one.measured:,} of {one.tokens:,} tokens)"
-        return f"log-probability {UNKNOWN}"
+        known = f" (known for {one.measured:,} of them)" if one.measured else ""
+        return f"{tokens}, log-probability {UNKNOWN}{known}"
     each = math.exp(min(0.0, one.per_token))
-    text = f"log-probability {logprob_text(one.logprob)}, {logprob_text(one.per_token)} a token"
-    return f"{text} (as if each had {each:.0%})"
+    text = f"{tokens}, log-probability {logprob_text(one.logprob)}, {logprob_text(one.per_token)} a token"
+    return f"{text} ({each:.0%} each)"

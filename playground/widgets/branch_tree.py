@@ -19,10 +19,12 @@ from playground.domain.branch_rows import BranchRow
 from playground.domain.branches import Branch
 from playground.domain.messages import Role
 from playground.widgets.bars import UNKNOWN, fit
-from playground.widgets.branch_columns import GAP, cells_of, columns_for
+from playground.widgets.branch_columns import GAP, cells_of, columns_for, groups_of
 
 _MOST_WAS, _MOST_BECAME, _MOST_TITLE = 12, 18, 24
 _HEADING: Final = "branch"
+_HEAD: Final = 2
+"""Rows of titles."""
 
 
 def _key(keys: str, action: str, label: str, tooltip: str, *, id: str) -> Binding:
@@ -107,7 +109,7 @@ class BranchTree(ScrollView, can_focus=True):
         """
         self._branches, self._marks, self._path = branches, marks, path
         self._places = {id(branch): place for place, branch in enumerate(branches)}
-        self.virtual_size = Size(self.size.width, len(branches) + 1)
+        self.virtual_size = Size(self.size.width, len(branches) + _HEAD)
         self.cursor = -1
         self.action_go_to(cursor)
         self.refresh()
@@ -128,7 +130,7 @@ class BranchTree(ScrollView, can_focus=True):
 
     def action_page(self, by: int) -> None:
         """A page on."""
-        self.action_move(by * max(1, self.size.height - 2))
+        self.action_move(by * max(1, self.size.height - _HEAD - 1))
 
     def action_go_to(self, row: int) -> None:
         """To a row; -1 is the last one."""
@@ -138,12 +140,12 @@ class BranchTree(ScrollView, can_focus=True):
             return
         old, self.cursor = self.cursor, row
         self._reveal()
-        for line in (old + 1, row + 1):
+        for line in (old + _HEAD, row + _HEAD):
             self.refresh_line(line)
         self.tell()
 
     def _reveal(self) -> None:
-        top, height = self.scroll_offset.y, self.size.height - 1
+        top, height = self.scroll_offset.y, self.size.height - _HEAD
         if height > 0 and not top <= self.cursor < top + height:
             self.scroll_to(y=self.cursor if self.cursor < top else self.cursor - height + 1, animate=False, force=True)
 
@@ -173,8 +175,8 @@ class BranchTree(ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """To the row under the mouse; a second click chooses it."""
-        row = event.y - self.gutter.top - 1 + self.scroll_offset.y
-        if event.y > self.gutter.top and row < len(self._branches):
+        row = event.y - self.gutter.top - _HEAD + self.scroll_offset.y
+        if event.y >= self.gutter.top + _HEAD and row < len(self._branches):
             self.action_go_to(row)
             if event.chain > 1:
                 self.action_choose()
@@ -186,14 +188,12 @@ class BranchTree(ScrollView, can_focus=True):
         width = self.scrollable_content_region.width
         columns = columns_for(width)
         room = width - sum(column.width + GAP for column in columns) - 3
-        if y == 0:
-            head = self._part("head")
-            segments = [
-                Segment(f"   {fit(_HEADING, room)}", head),
-                *cells_of(columns, [c.title for c in columns], head),
-            ]
+        if y < _HEAD:
+            head, last = self._part("head"), y == _HEAD - 1
+            titles = cells_of(columns, [c.title for c in columns], head) if last else groups_of(columns, head)
+            segments = [Segment(f"   {fit(_HEADING if last else '', room)}", head), *titles]
             return Strip(segments).apply_style(self.rich_style).adjust_cell_length(width, self.rich_style)
-        place = y - 1 + self.scroll_offset.y
+        place = y - _HEAD + self.scroll_offset.y
         if place >= len(self._branches):
             return Strip.blank(width, self.rich_style)
         branch = self._branches[place]

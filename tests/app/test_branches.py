@@ -109,8 +109,11 @@ async def test_a_fork_stands_in_the_tree_with_what_it_was_and_became_and_enter_g
         line = row(player, f"{was} → {became}")
         assert line, player.text
         total = sum(one.logprob or 0.0 for one in second.tokens[2:])
-        assert f"{total:.2f}" in line
-        assert f"{total / len(second.tokens[2:]):.2f}" in line
+        whole = sum(one.logprob or 0.0 for one in second.tokens)
+        for figure in (total, total / len(second.tokens[2:]), whole, whole / len(second.tokens)):
+            assert f" {figure:.2f} " in line
+        assert "log-prob, whole reply" in player.text
+        assert "from fork" in player.text
         assert "candidate" in line
         assert "length limit" in line
         assert "again" in row(player, "●"), "the branch on screen is marked, and the cursor begins there"
@@ -224,7 +227,7 @@ async def test_deleting_the_branch_on_screen_shows_the_nearest_and_undo_brings_i
         await on_row(player, tree, second)
         await player.press("x")
         assert pane.session.transcript.siblings(first) == [first, third], "alone: what forked from it stays"
-        assert "→ ·dee" in player.text
+        assert "·two → ·bee·dee" in player.text, "from where it parts from what is left"
 
 
 @pytest.mark.usefixtures("no_model")
@@ -369,7 +372,7 @@ async def test_a_branch_is_read_without_its_model_and_a_reply_without_figures_ha
         pane.detach("model lost")
         tree = await open_tree(player)
         await on_row(player, tree, first)
-        assert row(player, "One two three four").count("–") == 2
+        assert row(player, "One two three four").count("–") == 2, "of the whole reply; it is no fork"
         await player.until(lambda: "log-probability –" in facts(player), "previewed")
         assert "gone-model" in facts(player)
         await player.press("enter")
@@ -391,7 +394,7 @@ async def test_a_thousand_branches_are_walked_over(size: tuple[int, int]) -> Non
         tree = await open_tree(player)
         assert "1,001 branches" in player.text
         assert "fan-out" in row(player, "→ ·no999")
-        assert row(player, "log-prob").index("log-prob") > tree.size.width * 2 // 5, "there is room for the text"
+        assert row(player, "log-prob").index("log-prob") > tree.size.width * 3 // 10, "there is room for the text"
         await player.press("home")
         assert "› Count." in player.text
         await player.press("right")

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from playground.domain.branches import (
     Branch,
+    begins_at,
     begun,
     branches,
     likelihood,
@@ -17,6 +18,7 @@ from playground.domain.branches import (
     spoken,
     way_down,
     way_up,
+    whole_reply,
 )
 from playground.domain.forking import branch_at, take
 from playground.domain.messages import Role
@@ -88,7 +90,13 @@ def test_alternatives_of_a_fork_stand_beside_it() -> None:
     tree.delete(reply)
     assert origin(tree, star) is sun, "the nearest that is left and shares its beginning"
     assert origin(tree, sun) is None
-    assert [row.depth for row in branches(tree)] == [0, 1, 2, 2, 2]
+    assert origin(tree, early) is sun, "another reply to the same message"
+    assert [(row.turn.id, row.depth) for row in branches(tree)][1:] == [
+        (sun.id, 1),
+        (star.id, 2),
+        (later.id, 2),
+        (early.id, 1),
+    ]
 
 
 def test_forks_of_a_deleted_reply_move_up_and_back_again() -> None:
@@ -97,9 +105,56 @@ def test_forks_of_a_deleted_reply_move_up_and_back_again() -> None:
     fork(tree, reply, 2, 1)
     before = drawn(tree)
     tree.delete(reply)
-    assert drawn(tree) == ["What shines?", "   sun", "   was"]
+    assert drawn(tree) == ["What shines?", "  The moon was", "     sun"], "the later one has more of it"
     tree.undo()
     assert drawn(tree) == before
+
+
+def test_forks_of_a_deleted_reply_never_hang_on_one_that_they_share_nothing_with() -> None:
+    tree, _question, reply = moon()
+    late = branch_at(tree, reply, 3, [word(3, " down")])
+    starts = [branch_at(tree, late, 0, [word(0, text)]) for text in ("A", "One", "That")]
+    again = branch_at(tree, starts[0], 0, [word(0, "Some")])
+    assert {origin(tree, turn) for turn in (*starts, again)} == {reply}
+    deletion = tree.delete(reply)
+    rows = branches(tree)[1:]
+    assert [row.turn for row in rows] == [late, *starts, again]
+    assert {(row.depth, row.begins_at, parting_of(row)) for row in rows} == {(1, 0, None)}
+    assert drawn(tree)[1:] == ["  The moon is down", "  A", "  One", "  That", "  Some"]
+    assert [likelihood(row).tokens for row in rows] == [4, 1, 1, 1, 1], "figures are of the whole reply"
+    assert {turn.id for turn in deletion.turns.values()} == {reply.id}
+    tree.undo()
+    assert {origin(tree, turn) for turn in (*starts, again, late)} == {reply}
+
+
+def test_where_versions_part_does_not_change_when_one_between_them_is_deleted() -> None:
+    tree, _question, reply = moon()
+    sun = fork(tree, reply, 1, 1, " sets", " late")
+    last = branch_at(tree, sun, 3, [word(3, " soon")])
+    before = branch_at(tree, sun, 2, [word(2, " rises")])
+    tree.delete(sun)
+    rows = {row.turn.id: row for row in branches(tree)}
+    assert (rows[last.id].source, rows[last.id].begins_at) == (reply, 1)
+    assert (rows[before.id].source, rows[before.id].begins_at) == (last, 2)
+    parting = parting_of(rows[last.id])
+    assert parting is not None
+    assert parting.was is reply.tokens[1]
+    assert [one.piece for one in parting.became] == [b" sun"]
+    tree.delete(last)
+    tree.delete(reply)
+    assert origin(tree, before) is None
+    assert way_up(tree, before) is None
+    tree.undo()
+    assert (origin(tree, before), begins_at(tree, before)) == (reply, 1)
+
+
+def test_versions_do_not_come_from_one_another() -> None:
+    tree, _question, reply = moon()
+    early, late = fork(tree, reply, 1, 1), fork(tree, reply, 2, 1)
+    tree.delete(reply)
+    assert way_up(tree, early) == (early, late)
+    assert way_up(tree, late) is None
+    assert way_down(tree, late) is early
 
 
 def test_what_a_fork_was_and_became() -> None:
@@ -108,22 +163,22 @@ def test_what_a_fork_was_and_became() -> None:
     forced = branch_at(tree, reply, 1, [word(1, " old"), word(2, " cat")])
     forced.tokens.append(word(3, " sat"))
     behind = branch_at(tree, reply, 4, [word(4, " there")])
-    parting = parting_of(tree, sun)
+    rows = {row.turn.id: row for row in branches(tree)}
+    parting = parting_of(rows[sun.id])
     assert parting is not None
     assert parting.was is reply.tokens[1]
     assert [one.piece for one in parting.became] == [b" sun"]
-    parting = parting_of(tree, forced)
+    parting = parting_of(rows[forced.id])
     assert parting is not None
     assert [one.piece for one in parting.became] == [b" old", b" cat"]
-    parting = parting_of(tree, behind)
+    parting = parting_of(rows[behind.id])
     assert parting is not None
     assert parting.ended
     assert parting.was is None
-    assert parting_of(tree, reply) is None
+    assert parting_of(rows[reply.id]) is None
+    assert begun(tree, sun) is Begun.CANDIDATE
     tree.delete(reply)
-    parting = parting_of(tree, sun)
-    assert parting is not None
-    assert parting.was is reply.tokens[1], "a deleted reply still tells"
+    assert begun(tree, sun) is Begun.CANDIDATE, "a deleted reply still tells"
 
 
 def test_how_a_branch_began() -> None:
@@ -162,12 +217,16 @@ def test_likelihood_is_the_sum_over_a_branchs_own_tokens() -> None:
     tree, _question, reply = moon()
     sun = fork(tree, reply, 1, 1, " sets", " late")
     rows = {row.turn.id: likelihood(row) for row in branches(tree)}
+    whole = {row.turn.id: whole_reply(row) for row in branches(tree)}
+    assert whole[reply.id] == rows[reply.id]
+    assert whole[sun.id].tokens == 4
+    assert whole[sun.id].logprob == pytest.approx(-3.0)
     assert rows[reply.id].logprob == pytest.approx(-2.0)
     assert (rows[sun.id].tokens, rows[sun.id].measured) == (3, 3)
     assert rows[sun.id].logprob == pytest.approx(-1.5 - 0.5 - 0.5)
     assert rows[sun.id].per_token == pytest.approx(-2.5 / 3)
     sun.tokens.append(word(4, " there", logprob=None))
-    unknown = likelihood(Branch([sun]))
+    unknown = likelihood(Branch([sun], begins_at=1))
     assert (unknown.tokens, unknown.measured, unknown.logprob, unknown.per_token) == (4, 3, None, None)
     assert likelihood(Branch([tree.add(Role.ASSISTANT, None)])).logprob is None, (
         "no tokens are not certain, but unknown"
