@@ -18,6 +18,7 @@ from playground.domain.display import display_line, display_text, visible_piece
 from playground.domain.errors import PlaygroundError
 from playground.domain.tokens import Token
 from playground.services.beginnings import Seen
+from playground.widgets.dialog_area import DialogArea
 
 _QUIET_SECONDS: Final = 0.08
 """Pause in typing after which the tokens are looked at."""
@@ -100,7 +101,7 @@ class ForceDialog(ModalScreen[Forced | None]):
             yield Static(Content(self._occasion.help), id="force-help", markup=False)
             if self._occasion.before:
                 yield Static("", id="force-before", markup=False)
-            yield TextArea(self._occasion.text, soft_wrap=True, show_line_numbers=False, compact=True)
+            yield DialogArea(self._occasion.text, soft_wrap=True, show_line_numbers=False, compact=True)
             with VerticalScroll(can_focus=False):
                 yield Static("", id="force-tokens", markup=False)
                 yield Static("", id="force-remarks", markup=False)

@@ -86,6 +86,7 @@ class GrammarDialog(ModalScreen[Constraint | None]):
                 f"Example {number}",
                 id=f"grammar.example_{number}",
                 tooltip="Put an example in place of the text; Ctrl+Z brings that back",
+                priority=True,
             )
             for number in range(1, 4)
         ),

@@ -21,6 +21,7 @@ from playground.domain.score_texts import OWN, ScoreText, own_text
 from playground.services.model_pool import ModelPool
 from playground.services.score_views import View, view_of_file
 from playground.widgets.bars import fit
+from playground.widgets.dialog_area import DialogArea
 
 _HELP: Final = "How likely a model finds each token of a text, and what it expected instead. Nothing is generated."
 _WIDEST: Final = 110
@@ -92,7 +93,7 @@ class ScoreDialog(ModalScreen[Chosen | None]):
             yield OptionList(
                 *(Option(_line(text.name, text.text, room)) for text in self._texts), Option(_line(OWN, "", room))
             )
-            yield TextArea(
+            yield DialogArea(
                 self._pasted,
                 soft_wrap=True,
                 tab_behavior="focus",

@@ -15,6 +15,7 @@ from textual.widgets import Input, Static, TextArea
 
 from playground.domain.display import display_text
 from playground.domain.errors import PlaygroundError
+from playground.widgets.dialog_area import DialogArea, DialogInput
 
 
 class TextDialog(ModalScreen[str | None]):
@@ -71,9 +72,9 @@ class TextDialog(ModalScreen[str | None]):
             box.border_subtitle = Content(f"{'enter' if self._single else 'ctrl+s'} accepts · esc leaves it as it was")
             yield Static(Content(self._help), classes="dialog--help", markup=False)
             if self._single:
-                yield Input(self._text)
+                yield DialogInput(self._text)
             else:
-                yield TextArea(self._text, soft_wrap=True, show_line_numbers=False)
+                yield DialogArea(self._text, soft_wrap=True, show_line_numbers=False)
             yield Static("", classes="dialog--reason", markup=False)
 
     def on_mount(self) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from rich.text import Text
-from textual.widgets import TextArea
+
+from playground.widgets.dialog_area import DialogArea
 
 
-class MarkedArea(TextArea):
+class MarkedArea(DialogArea):
     """A text with line numbers, and one place in it that is marked."""
 
     COMPONENT_CLASSES = {"marked-area--fault"}  # noqa: RUF012 - Textual's interface

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from msgspec import structs
+from textual._xterm_parser import XTermParser
 from textual.widgets import Static
 
 from playground.backends.base import Capabilities
 from playground.domain.messages import Role
 from playground.domain.transcript import Turn
 from playground.screens.grammar_dialog import GrammarDialog, judge
+from playground.screens.grammar_examples import EXAMPLES
 from playground.widgets.marked_area import MarkedArea
 from playground.widgets.rows import ActionRow
 from tests.app.support import FakeBackend, Player, make_app, playing
@@ -26,6 +28,12 @@ async def open_dialog(player: Player) -> GrammarDialog:
     dialog = player.app.screen
     assert isinstance(dialog, GrammarDialog)
     return dialog
+
+
+def from_terminal(player: Player, sequence: str) -> None:
+    """What a terminal without the kitty protocol sends."""
+    for event in (*(parser := XTermParser()).feed(sequence), *parser.feed("")):
+        player.app.post_message(event)
 
 
 def verdict(dialog: GrammarDialog) -> str:
@@ -46,6 +54,21 @@ def reply(player: Player) -> Turn:
     turn = player.pane.session.transcript.last(Role.ASSISTANT)
     assert turn is not None
     return turn
+
+
+@pytest.mark.usefixtures("no_model")
+async def test_keys_with_alt_are_no_letters() -> None:
+    async with playing(make_app()) as player:
+        await player.attach(FakeBackend((b"One",)))
+        dialog = await open_dialog(player)
+        area = dialog.query_one(MarkedArea)
+        for sequence in ("\x1bz", "\x1b9", "a"):
+            from_terminal(player, sequence)
+        await player.until(lambda: area.text, "a letter typed")
+        assert area.text == "a"
+        from_terminal(player, "\x1b2")
+        await player.until(lambda: area.text != "a", "an example put there")
+        assert area.text == EXAMPLES["grammar"][1].text
 
 
 async def test_a_mistake_is_told_and_marked_while_it_is_typed(starter_gguf: Path) -> None:
