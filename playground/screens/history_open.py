@@ -121,7 +121,7 @@ def _follow(keeping: Keeping, pane: Pane, stored: StoredTree) -> None:
     from playground.services.history_recorder import Recorder
 
     recorder, tree = Recorder(stored.uid), pane.session.transcript
-    recorder.knows(pane.session)
+    recorder.knows(pane.session, stored.settings)
     head = tree.head
     gone = [turn for turn in tree.turns.values() if turn.id in stored.deleted]
     if gone:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from playground.domain.display import display_text
 from playground.domain.errors import HistoryUnusable
+from playground.domain.messages import Role
+from playground.screens.circumstances import Circumstances, prompt_ids
 
 if TYPE_CHECKING:
     from playground.domain.history import Setting, TreeChange
-    from playground.domain.transcript import Transcript
+    from playground.domain.transcript import Transcript, Turn
     from playground.screens.kept_tree import KeptTree
     from playground.screens.pane import Pane
     from playground.screens.token_screen import TokenScreen
@@ -40,6 +42,7 @@ class Keeping:
         self._trees: list[KeptTree] = []
         self._opening: asyncio.Task[bool] | None = None
         self._writing: asyncio.Task[None] | None = None
+        self._circumstances = Circumstances()
         self._again = False
         """True when something became new while the last change was being written."""
         self._ended = False
@@ -118,6 +121,7 @@ class Keeping:
         if self._open_now and not self.private and not self._ended:
             if self._writing is not None:
                 self._writing.result()  # what went wrong in it must not go unseen
+            self._learn()
             changes = self._take()
             if changes:
                 self._writing = asyncio.create_task(self._write(changes), name="keep history")
@@ -133,6 +137,25 @@ class Keeping:
             await asyncio.shield(self._writing)
         if self._open_now and not self.private:
             await self._write(self._take())
+
+    def _learn(self) -> None:
+        """Find out about models, one after the other, their hashes while nothing is written; and about prompts."""
+        panes = self._screen.all_panes
+        learning = self._circumstances.next(panes, quiet=not any(pane.session.busy for pane in panes))
+        if learning is not None:
+            self._screen.attempt_later(partial(self._learned, learning), "history model")
+        for pane in panes:
+            tree, reply = self.tree_of(pane), pane.session.transcript.last(Role.ASSISTANT)
+            if tree is not None and reply is not None and not pane.session.busy and tree.wants_prompt(reply):
+                self._screen.attempt_later(partial(self._learn_prompt, tree, pane, reply), "history prompt")
+
+    async def _learn_prompt(self, tree: KeptTree, pane: Pane, reply: Turn) -> None:
+        tree.learn_prompt(reply, await prompt_ids(pane, reply))
+
+    async def _learned(self, learning: Awaitable[Callable[[Setting], Setting]]) -> None:
+        more = await learning
+        for tree in self._trees:
+            tree.learn(more)
 
     async def _write(self, changes: list[TreeChange]) -> None:
         assert self.history is not None, "it is open"
@@ -168,7 +191,7 @@ class Keeping:
         return sorted(panes, key=lambda pane: pane is not self._screen.pane)
 
     def _settings(self) -> Mapping[Pane, Setting]:
-        return {pane: setting_of(pane) for pane in self._screen.all_panes}
+        return {pane: self._circumstances.of(pane) for pane in self._screen.all_panes}
 
     # -- conversations -----------------------------------------------------------------------------------------
 
@@ -230,32 +253,3 @@ def _import() -> None:
     import playground.services.history_store
 
     del playground
-    versions()
-
-
-@cache
-def versions() -> tuple[str, str]:
-    """Those of this program and of llama.cpp's Python package; empty where it is not installed."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    import playground
-
-    try:
-        return playground.__version__, version("llama-cpp-python")
-    except PackageNotFoundError:
-        return playground.__version__, ""
-
-
-def setting_of(pane: Pane) -> Setting:
-    """Under what a pane writes now."""
-    from playground.domain.history import Setting
-
-    card, ref = pane.card, pane.slot.ref
-    app, llama_cpp = versions()
-    return Setting(
-        model_ref=card.id if card is not None else ref.text if ref is not None else "",
-        preset=pane.tuning.name,
-        options=pane.session.options,
-        app_version=app,
-        llama_cpp_version=llama_cpp if card is not None and card.local else "",
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -32,7 +32,9 @@ class KeptTree:
         self.tree: Transcript = session.transcript
         self._session = session
         self._own = dict(own or {})
+        self._before = set(self._own)
         self._private: set[int] = set()
+        self._asked: set[int] = set()
 
     def seen_by(self, session: Session) -> bool:
         """True when a session looks at this tree."""
@@ -61,14 +63,34 @@ class KeptTree:
             self._attribute(pane, settings[pane])
         if not self.seen_by(self._session):  # the last pane went to another tree; all was taken before it went
             return None
-        change = self.recorder.take(self._session, settings[panes[0]] if panes else self._last_setting())
+        setting = settings[panes[0]] if panes else self._last_setting()
+        change = self.recorder.take(self._session, setting, self._own)
         return self._public(change) if change is not None else None
 
     def _attribute(self, pane: Pane, setting: Setting) -> None:
         """A reply was written under what holds in the pane that wrote it."""
         reply = pane.session.active or pane.session.transcript.last(Role.ASSISTANT)
         if reply is not None and (reply is pane.session.active or reply.id not in self._own):
-            self._own[reply.id] = setting
+            self._before.discard(reply.id)
+            known = self._own.get(reply.id, setting)
+            self._own[reply.id] = structs.replace(setting, prompt_ids=known.prompt_ids)
+
+    def learn(self, more: Callable[[Setting], Setting]) -> None:
+        """More is known by now of what replies were written under, those aside that were read from the history."""
+        for turn in self._own.keys() - self._before:
+            self._own[turn] = more(self._own[turn])
+
+    def learn_prompt(self, turn: Turn, ids: tuple[int, ...]) -> None:
+        """The tokens of the prompt of a reply are known."""
+        if turn.id in self._own:
+            self._own[turn.id] = structs.replace(self._own[turn.id], prompt_ids=ids)
+
+    def wants_prompt(self, turn: Turn) -> bool:
+        """True once for each reply that was written here: the tokens of its prompt are to be found out."""
+        wanted = turn.id in self._own and turn.id not in self._asked and turn.id not in self._before
+        if wanted:
+            self._asked.add(turn.id)
+        return wanted
 
     def _last_setting(self) -> Setting:
         reply = self.tree.last(Role.ASSISTANT)
@@ -85,7 +107,7 @@ class KeptTree:
         self._private |= {turn.id for turn in self.tree.turns.values() if turn.writing}
 
     def _public(self, change: TreeChange) -> TreeChange | None:
-        """The change without what is private, and with what each reply was written under; None when nothing is left."""
+        """The change without what is private; None when nothing is left."""
         for turn in change.turns:
             if turn.parent in self._private:  # what is said behind a private turn was sent with it
                 self._private.add(turn.id)
@@ -99,10 +121,10 @@ class KeptTree:
                 turns=[turn for turn in change.turns if turn.id not in hidden],
                 tokens=[tokens for tokens in change.tokens if tokens.turn not in hidden],
                 replies={turn: reply for turn, reply in change.replies.items() if turn not in hidden},
+                settings={turn: setting for turn, setting in change.settings.items() if turn not in hidden},
                 ended=not self.writing,
             )
-        kept = {turn: self._own.get(turn, one) for turn, one in change.settings.items() if turn not in hidden}
-        return structs.replace(change, settings=kept)
+        return change
 
     def _public_info(self, info: TreeInfo) -> TreeInfo:
         head = self.tree.turns.get(info.head or 0)

@@ -6,13 +6,18 @@ A look costs next to nothing where nothing changed, and otherwise what is new, h
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
 
 from playground.domain.history import BEGINNING, ReplyText, Setting, StoredTurn, TokensChange, TreeChange, TreeInfo
 from playground.domain.messages import Role
 from playground.domain.session import Session
 from playground.domain.tokens import Token, join_text
 from playground.domain.transcript import Turn
+
+_NOBODY: Final[Mapping[int, Setting]] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -39,12 +44,13 @@ class Recorder:
     _writer: str = field(default_factory=lambda: uuid.uuid4().hex)
     _begins_at: int = 0
 
-    def take(self, session: Session, setting: Setting) -> TreeChange | None:
+    def take(self, session: Session, setting: Setting, own: Mapping[int, Setting] = _NOBODY) -> TreeChange | None:
         """What is new; None when nothing is.
 
         Args:
             session: One that looks at the tree; its head and parameters are those that come back.
             setting: Under what replies are written in it now.
+            own: By turn, under what it was written where that is something else, or more is known of it by now.
         """
         tree = session.transcript
         turns: list[StoredTurn] = []
@@ -56,7 +62,7 @@ class Recorder:
             look, new = _look(turn), _new_tokens(turn, kept)
             if new is not None:
                 tokens.append(new)
-            told = setting if turn.writing or kept.look is None else kept.setting
+            told = own.get(turn.id, setting if turn.writing or kept.look is None else kept.setting)
             if look == kept.look and new is None and told == kept.setting:
                 continue
             kept.look, kept.count = look, len(turn.tokens)
@@ -88,11 +94,11 @@ class Recorder:
             begins_at=self._begins_at,
         )
 
-    def knows(self, session: Session) -> None:
-        """Everything in this session is kept already, as when it was read from the history."""
+    def knows(self, session: Session, settings: Mapping[int, Setting] = _NOBODY) -> None:
+        """Everything in this session, with these settings, is kept already, as when it was read from the history."""
         for turn in session.transcript.turns.values():
             last = turn.tokens[-1] if turn.tokens else None
-            self._kept[turn.id] = _Kept(_look(turn), len(turn.tokens), last)
+            self._kept[turn.id] = _Kept(_look(turn), len(turn.tokens), last, settings.get(turn.id))
         self._begins_at = max(self._kept, default=0) + 1
 
 

@@ -59,6 +59,17 @@ async def test_the_whole_tree_comes_back_after_a_restart(starter_gguf: Path) -> 
         await player.ask("And at night?")
         before, head = said(player.pane), player.pane.session.transcript.head
         params, text = player.pane.session.params, player.transcript
+        await kept(player, lambda: len(tree_of(entries()[0]).settings) == 3, "replies")
+        await kept(
+            player,
+            lambda: all(one.model_hash and one.prompt_ids for one in tree_of(entries()[0]).settings.values()),
+            "what is found out about the model and the prompts",
+        )
+        settings_before = tree_of(entries()[0]).settings
+        assert all(one.load and one.model_facts and one.llama_cpp_version for one in settings_before.values())
+        assert {len(one.prompt_ids) for one in settings_before.values()} == {
+            turn.started.prompt_tokens for turn in player.pane.session.transcript.turns.values() if turn.started
+        }
         await player.press("ctrl+q")
     async with playing(make_app()) as player:
         await player.ready()
@@ -79,7 +90,9 @@ async def test_the_whole_tree_comes_back_after_a_restart(starter_gguf: Path) -> 
         await player.ask("Go on.")
         await kept(player, lambda: entries()[0].stop, "the reply ended in the file")
         assert {entry.tree for entry in entries()} == {entries()[0].tree}, "it went on under its own name"
-        assert len(tree_of(entries()[0]).turns) == len(before) + 2
+        stored = tree_of(entries()[0])
+        assert len(stored.turns) == len(before) + 2
+        assert settings_before.items() <= stored.settings.items()
 
 
 @pytest.mark.usefixtures("no_model")

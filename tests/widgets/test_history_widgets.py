@@ -1,0 +1,96 @@
+"""What stands in the list of the history at every width, and in the plot of costs."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from rich.cells import cell_len
+from textual.app import App, ComposeResult
+
+from playground.domain.history import Entry
+from playground.widgets.cost_plot import Cost, CostPlot
+from playground.widgets.history_columns import MIN_TEXT, columns_for, said, when
+from playground.widgets.history_list import HistoryList
+from tests.widgets.support import COLOURS
+
+
+def entry(**values: object) -> Entry:
+    """An entry of the list."""
+    first: dict[str, object] = {
+        **{"id": 1, "tree": "a", "turn": 2, "began_at": time.time(), "model": "Toy", "preset": "balanced"},
+        **{"prompt": "Why?", "reply": "So.", "tokens": 3, "cost": 0.0, "stop": "stop", "ttft_ms": 80.0},
+        **{"tokens_per_second": 50.0, "title": "", "starred": False, "deleted": False},
+    }
+    return Entry(**(first | values))  # type: ignore[arg-type]
+
+
+class Shown(App[None]):
+    """One widget by itself."""
+
+    def __init__(self, widget: HistoryList | CostPlot) -> None:
+        super().__init__()
+        self.widget = widget
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return {**COLOURS, "role-assistant": "#808080"}
+
+    def compose(self) -> ComposeResult:
+        yield self.widget
+
+
+@pytest.mark.parametrize("width", range(20, 200, 7))
+def test_columns_fill_the_width_and_leave_room_for_the_prompt(width: int) -> None:
+    columns, rest = columns_for(width)
+    assert sum(column.cells + 2 for column in columns) + rest + 2 <= max(width, 3)
+    assert rest >= MIN_TEXT or not columns
+
+
+@pytest.mark.parametrize("width", [40, 73, 110, 190])
+async def test_every_row_is_as_wide_as_the_list_whatever_stands_in_it(width: int) -> None:
+    rows = HistoryList()
+    wide = entry(prompt="日本語の" * 40, title="a\tb", model="模型" * 20, stop="failed", starred=True)
+    async with Shown(rows).run_test(size=(width, 10)) as pilot:
+        rows.show([wide, entry(id=2, reply="")], more=False)
+        await pilot.pause()
+        for line in range(4):
+            assert cell_len(rows.render_line(line).text) == width
+        assert "★" in rows.render_line(1).text
+
+
+def test_times_are_as_short_as_they_can_be() -> None:
+    now = time.localtime()
+    assert when(entry(began_at=time.time())) == time.strftime("%H:%M", now)
+    assert when(entry(began_at=0.0)).startswith(("1970", "1969"))
+
+
+def test_the_reply_is_shown_only_where_the_prompt_leaves_room() -> None:
+    assert said(entry(title="Name"), 40) == ("Name · ", "Why?", " → So.")
+    assert said(entry(prompt="x" * 40), 40)[2] == ""
+
+
+@pytest.mark.parametrize("width", [30, 60, 140])
+async def test_bars_of_costs_are_in_proportion_and_fit(width: int) -> None:
+    plot = CostPlot()
+    days = [Cost("2026-01-02", 4.0, 2, 20, 1), Cost("2026-01-01", 1.0, 1, 10, 0)]
+    async with Shown(plot).run_test(size=(width, 20)) as pilot:
+        plot.show(days, days)
+        await pilot.pause()
+        lines = [strip.text for strip in pilot.app.screen._compositor.render_strips()]
+        big, small = (next(line for line in lines if name in line and "█" in line) for name in ("2026-01-02", "-01-01"))
+        assert big.count("█") == pytest.approx(4 * small.count("█"), abs=4)
+        assert "$4.00" in big
+        assert "$1.00" in small
+        plot.show([], [])
+        await pilot.pause()
+        assert "Nothing was said yet." in pilot.app.screen._compositor.render_strips()[0].text
+
+
+async def test_where_nothing_cost_money_the_bars_are_tokens() -> None:
+    plot = CostPlot()
+    async with Shown(plot).run_test(size=(80, 20)) as pilot:
+        plot.show([Cost("today", 0.0, 2, 1234, 0)], [Cost("Toy", 0.0, 2, 1234, 0)])
+        await pilot.pause()
+        text = "\n".join(strip.text for strip in pilot.app.screen._compositor.render_strips())
+        assert "1,234 tokens in all, at no cost" in text
+        assert "█" in text
