@@ -16,7 +16,15 @@ from playground.domain.sampling import SamplingParams
 from playground.domain.scoring import Score, ScoreRequest
 from playground.domain.usage import TokenCount
 from playground.domain.watching import WatchedWord
-from playground.domain.what_if import Continuation, Replay, ReplayRequest, WhatIf, WhatIfRequest
+from playground.domain.what_if import (
+    Continuation,
+    Replay,
+    ReplayRequest,
+    WatchedReply,
+    WatchRequest,
+    WhatIf,
+    WhatIfRequest,
+)
 
 EventSink = Callable[[Event], None]
 """Takes events as they come. It must be cheap and must not raise: a deque's `append` is the model of one."""
@@ -161,6 +169,16 @@ class Backend(ABC):
             f"{self.card.short_name} does not tell how likely a word of your choice is.",
             self.capabilities.why_not("watch")
             or "A server sends its best few candidates at most; the whole vocabulary is known to a local model (F5).",
+        )
+
+    async def watch_reply(self, request: WatchRequest, progress: Progress = silent) -> WatchedReply:
+        """Words in the course of a reply that was written without watching them. Cancelling ends the work.
+
+        Raises as `replay` does, and BadInput for a word that no token can stand for.
+        """
+        raise Unsupported(
+            f"{self.card.short_name} does not tell how likely a word of your choice is.",
+            self.capabilities.why_not("watch"),
         )
 
     async def score(self, request: ScoreRequest, progress: Progress = silent) -> Score:

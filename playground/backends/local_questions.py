@@ -16,7 +16,15 @@ from playground.domain.sampling import SamplingParams
 from playground.domain.scoring import Score, ScoreRequest
 from playground.domain.usage import TokenCount
 from playground.domain.watching import WatchedWord
-from playground.domain.what_if import Continuation, Replay, ReplayRequest, WhatIf, WhatIfRequest
+from playground.domain.what_if import (
+    Continuation,
+    Replay,
+    ReplayRequest,
+    WatchedReply,
+    WatchRequest,
+    WhatIf,
+    WhatIfRequest,
+)
 from playground.engine import protocol
 
 _counted: Final = partial(TokenCount, exact=True, method="tokenizer")
@@ -69,6 +77,12 @@ class AskingBackend(Backend):
         """See Backend."""
         answer = await self._ask_long(lambda ticket: protocol.AskReplay(ticket, request), progress)
         assert isinstance(answer, Replay)
+        return answer
+
+    async def watch_reply(self, request: WatchRequest, progress: Progress = silent) -> WatchedReply:
+        """See Backend."""
+        answer = await self._ask_long(lambda ticket: protocol.AskWatch(ticket, request), progress)
+        assert isinstance(answer, WatchedReply)
         return answer
 
     async def tokenize_continuation(self, prompt: Prompt, reply_ids: Sequence[int], text: str) -> Continuation:

@@ -93,7 +93,8 @@ class Curve:
         self._count += 1
         if found is not None:
             self.before[-1] = max(self.before[-1] or 0.0, found.before)
-            self.after[-1] = max(self.after[-1] or 0.0, found.after)
+            if found.after is not None:
+                self.after[-1] = max(self.after[-1] or 0.0, found.after)
 
 
 def _halved(values: Sequence[float | None]) -> list[float | None]:

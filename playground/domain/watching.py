@@ -32,7 +32,7 @@ class Watched(msgspec.Struct, frozen=True, array_like=True, gc=False):
     id: int
     before: float
     """The model's own probability of the token, 0 to 1, over the whole vocabulary."""
-    after: float
-    """Its chance after all samplers, 0 to 1; 0 when a sampler removed it."""
+    after: float | None
+    """Its chance after all samplers, 0 to 1; 0 when a sampler removed it, None where that cannot be known."""
     cut_by: int = -1
     """Index in the token's `stages` of the stage that removed it; -1 when it survived."""

@@ -10,9 +10,22 @@ import msgspec
 from playground.domain.messages import Prompt
 from playground.domain.sampling import SamplingParams
 from playground.domain.tokens import Token
+from playground.domain.watching import Watched, WatchedWord
 
 TEMPERATURES: Final = (0.0, 0.5, 1.0, 1.5)
 """At which the same token is shown side by side."""
+
+Known = tuple[tuple[int, float], ...]
+"""What was recorded at a position: ids of the most likely tokens with their logprobs, as in `Token.top`.
+
+A position that is computed again rounds otherwise: these figures are held to what they were, and what nobody recorded
+has the rest.
+"""
+
+
+def known_of(token: Token) -> Known:
+    """What is known of the model's own distribution where a token stands; empty when nobody told."""
+    return tuple((one.id, one.logprob) for one in token.top if one.id is not None and one.logprob is not None)
 
 
 class WhatIfRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +40,8 @@ class WhatIfRequest(msgspec.Struct, frozen=True, kw_only=True):
     asker: int = 0
     """Whose question it is, such as a pane's number. A newer question of the same asker takes the place of one that
     waits; questions of different askers leave one another alone."""
+    known: Known = ()
+    """What was recorded at this position."""
 
 
 class Column(msgspec.Struct, frozen=True, array_like=True):
@@ -89,6 +104,8 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
     params: SamplingParams
     recorded: tuple[float | None, ...] = ()
     """`prob` of each token as it was recorded; comes back beside the new one."""
+    known: tuple[Known, ...] = ()
+    """What was recorded at each position of the reply, as far as anything was."""
 
 
 class Replayed(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -104,6 +121,8 @@ class Replayed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Its chance under the other parameters; None when a stage's memory decides."""
     stage: str = ""
     """The stage that removes it (`greedy` where another token is likelier), or whose memory decides."""
+    near: bool = False
+    """True for a token that a stage removes by so little that rounding may have done it: it counts as possible."""
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True, tag="replay"):
@@ -121,6 +140,27 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True, tag="replay"):
     """Tokens that went through the model."""
     recomputed: bool = False
     """True when the prompt had to be computed again, because this model's memory cannot be shared."""
+
+
+class WatchRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Words to be followed through a reply that was written without watching them."""
+
+    prompt: Prompt
+    reply_ids: tuple[int, ...]
+    words: tuple[str, ...]
+    """As in `GenerationRequest.watch`."""
+    drawn: tuple[tuple[int, SamplingParams], ...]
+    """The parameters that the tokens were drawn under: (index of the first one, what they were), the first index 0."""
+    known: tuple[Known, ...] = ()
+    """What was recorded at each position of the reply, as far as anything was."""
+
+
+class WatchedReply(msgspec.Struct, frozen=True, kw_only=True, tag="watched_reply"):
+    """Words in the course of a reply, found afterwards."""
+
+    words: tuple[WatchedWord, ...]
+    figures: tuple[tuple[Watched, ...], ...]
+    """For each token of the reply those of all words, in their order."""
 
 
 class Continuation(msgspec.Struct, frozen=True, kw_only=True, tag="continuation"):

@@ -7,16 +7,22 @@ and nothing of it is cut or lost. Each engine step brings one pass on by a piece
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from playground.domain.errors import PlaygroundError, PromptTooLong, RunFailed
+from playground.domain.scoring import Score
+from playground.domain.what_if import Replay, WatchedReply
 from playground.engine.libllama import ABORTED, DECODED, NO_ROOM, Batch, Logits
 from playground.engine.model import LoadedModel
 from playground.engine.sequences import SequencePool, common_prefix
 
 _SHARED_CHUNK: Final = 128
 """Tokens a step while streams decode: a whole batch would make them wait as long as it takes."""
+
+
+Tell = Callable[[Score | Replay | WatchedReply | PlaygroundError], None]
+Progress = Callable[[int, int], None]
 
 
 class Pass(ABC):
@@ -46,6 +52,23 @@ class Pass(ABC):
 
     def advanced(self, done: int, total: int) -> None:  # noqa: B027 - most passes have nobody to tell
         """So many of the tokens to compute are through."""
+
+
+class Told(Pass):
+    """A pass with somebody who waits for its result and wants to know how far it is."""
+
+    def __init__(self, ids: Sequence[int], first: int, tell: Tell, progress: Progress) -> None:
+        super().__init__(ids, first)
+        self.tell = tell
+        self._progress = progress
+
+    def fail(self, error: PlaygroundError) -> None:
+        """See Pass."""
+        self.tell(error)
+
+    def advanced(self, done: int, total: int) -> None:
+        """See Pass."""
+        self._progress(done, total)
 
 
 class Lane:
@@ -83,9 +106,11 @@ class Lane:
         return one in self._queue
 
     def drop(self, unwanted: Pass) -> None:
-        """Forget a pass that is no longer wanted."""
+        """Forget a pass that is no longer wanted, with what was computed for it: see `_leave_no_holes`."""
         if unwanted in self._queue:
-            self._started &= unwanted is not self._queue[0]
+            if self._started and unwanted is self._queue[0]:
+                self._clear()
+                self._started = False
             self._queue.remove(unwanted)
             unwanted.dropped()
 

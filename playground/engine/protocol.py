@@ -19,7 +19,15 @@ from playground.domain.models import LoadOptions, ModelInfo
 from playground.domain.sampling import SamplingParams
 from playground.domain.scoring import Score, ScoreRequest
 from playground.domain.watching import WatchedWord
-from playground.domain.what_if import Continuation, Replay, ReplayRequest, WhatIf, WhatIfRequest
+from playground.domain.what_if import (
+    Continuation,
+    Replay,
+    ReplayRequest,
+    WatchedReply,
+    WatchRequest,
+    WhatIf,
+    WhatIfRequest,
+)
 
 _LENGTH: Final = struct.Struct("<I")
 LARGEST_FRAME: Final = 256 << 20
@@ -103,6 +111,13 @@ class AskScore(msgspec.Struct, frozen=True, tag="ask_score"):
     request: ScoreRequest
 
 
+class AskWatch(msgspec.Struct, frozen=True, tag="ask_watch"):
+    """Follow words through a reply that is there; answered by Advanced, then Found or Refused."""
+
+    ticket: int
+    request: WatchRequest
+
+
 class AskContinuation(msgspec.Struct, frozen=True, tag="ask_continuation"):
     """Ask for the tokens of a text behind a prompt and the beginning of a reply; answered by Found or Refused."""
 
@@ -113,12 +128,12 @@ class AskContinuation(msgspec.Struct, frozen=True, tag="ask_continuation"):
 
 
 class Withdraw(msgspec.Struct, frozen=True, tag="withdraw"):
-    """A replay or a score is no longer wanted. No answer."""
+    """A replay, a score or a watch is no longer wanted. No answer."""
 
     ticket: int
 
 
-Question = AskWhatIf | AskReplay | AskScore | AskContinuation
+Question = AskWhatIf | AskReplay | AskScore | AskWatch | AskContinuation
 Request = Load | Generate | Stop | ShareCores | SetParams | ViewPrompt | CountTokens | NameWords | Question | Withdraw
 
 
@@ -158,11 +173,11 @@ class Found(msgspec.Struct, frozen=True, tag="found"):
     """The answer to a question about a text."""
 
     ticket: int
-    value: WhatIf | Replay | Score | Continuation
+    value: WhatIf | Replay | Score | WatchedReply | Continuation
 
 
 class Advanced(msgspec.Struct, frozen=True, tag="advanced"):
-    """How far a replay or a score is."""
+    """How far a replay, a score or a watch is."""
 
     ticket: int
     done: int

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from playground.domain.errors import BadInput, PlaygroundError
 from playground.domain.messages import Prompt
 from playground.domain.scoring import ScoreRequest
-from playground.domain.what_if import Continuation, ReplayRequest
+from playground.domain.what_if import Continuation, ReplayRequest, WatchRequest
 from playground.engine.continuation import continue_text
 from playground.engine.libllama import SCRATCH
 from playground.engine.model import LoadedModel
-from playground.engine.passes import Lane, Pass
+from playground.engine.passes import Lane, Pass, Progress, Tell
 from playground.engine.prompt import build_prompt
-from playground.engine.score import Progress, ReplayPass, ScorePass, Tell
+from playground.engine.score import ReplayPass, ScorePass
 from playground.engine.sequences import SequencePool
+from playground.engine.watch import WatchPass
 from playground.engine.what_if import WhatIfs
 
 
@@ -26,7 +27,7 @@ class Questions:
         self._lanes = [Lane(model, pool, streams + number, batch) for number in range(SCRATCH)]
         self._quick, self._long = self._lanes
         self._open: dict[int, Pass] = {}
-        """Replays and scores by ticket, until they are answered."""
+        """Replays, scores and watches by ticket, until they are answered."""
         self.what_ifs = WhatIfs(model, self._quick)
 
     @property
@@ -48,13 +49,20 @@ class Questions:
         except PlaygroundError as error:
             tell(error)
 
+    def watch(self, ticket: int, request: WatchRequest, tell: Tell, progress: Progress) -> None:
+        """Follow words through a reply; `tell` gets a WatchedReply or the error."""
+        try:
+            self._begin(ticket, WatchPass(self._model, request, tell, progress))
+        except PlaygroundError as error:
+            tell(error)
+
     def _begin(self, ticket: int, wanted: Pass) -> None:
         self._long.submit(wanted)
         self._open = {number: one for number, one in self._open.items() if self._long.holds(one)}
         self._open[ticket] = wanted
 
     def withdraw(self, ticket: int) -> None:
-        """Forget a replay or a score; nothing happens when it is answered already."""
+        """Forget a replay, a score or a watch; nothing happens when it is answered already."""
         wanted = self._open.pop(ticket, None)
         if wanted is not None:
             self._long.drop(wanted)

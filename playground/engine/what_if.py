@@ -12,13 +12,14 @@ from playground.domain.errors import BadInput, PlaygroundError, Superseded
 from playground.domain.messages import Prompt
 from playground.domain.params import check
 from playground.domain.tokens import Token
-from playground.domain.what_if import Column, Outcome, WhatIf, WhatIfRequest
+from playground.domain.what_if import Column, Known, Outcome, WhatIf, WhatIfRequest
 from playground.engine.bending import Bending, Throw, unsure_stages
 from playground.engine.capture import Distribution
 from playground.engine.columns import columns
 from playground.engine.libllama import Logits
 from playground.engine.model import LoadedModel
 from playground.engine.passes import Lane, Pass
+from playground.engine.pinning import pinned
 from playground.engine.prompt import build_prompt
 from playground.engine.token_record import record_token
 
@@ -71,6 +72,8 @@ class WhatIfs:
         self._bending: tuple[Place, Bending] | None = None
         """The samplers of the place that was asked about last."""
         self._columns: tuple[object, tuple[Column, ...]] = (None, ())
+        self._pinned: tuple[Held, Known, Held] | None = None
+        """The place that was asked about last as it was computed, what is known of it, and both together."""
 
     def ask(self, request: WhatIfRequest, tell: Tell) -> None:
         """Answer now where the position is held, else after the steps it takes to compute it."""
@@ -129,7 +132,7 @@ class WhatIfs:
             if self._bending is not None:
                 self._bending[1].free()
             self._bending = (place, Bending(self._model, held.ids, len(request.reply_ids)))
-        bending = self._bending[1]
+        bending, held = self._bending[1], self._pin(held, request.known)
         outcomes = _outcomes(self._model, bending, request, held)
         token = mixed(outcomes)
         return WhatIf(
@@ -141,6 +144,14 @@ class WhatIfs:
             computed=computed,
             recomputed=held.recomputed,
         )
+
+    def _pin(self, held: Held, known: Known) -> Held:
+        """The position with what was recorded of it."""
+        if not known:
+            return held
+        if self._pinned is None or self._pinned[0] is not held or self._pinned[1] != known:
+            self._pinned = held, known, held._replace(logits=pinned(held.logits, known))
+        return self._pinned[2]
 
     def _table(self, bending: Bending, request: WhatIfRequest, held: Held, token: Token) -> tuple[Column, ...]:
         """The position at each temperature; kept while nothing but the temperature moves."""

@@ -15,7 +15,7 @@ from playground.domain.events import Failed, Finished, Started, TokenGenerated
 from playground.domain.messages import PromptView
 from playground.domain.scoring import Score
 from playground.domain.watching import WatchedWord
-from playground.domain.what_if import Continuation, Replay, WhatIf
+from playground.domain.what_if import Continuation, Replay, WatchedReply, WhatIf
 from playground.engine.engine import Engine
 from playground.engine.model import LoadedModel, open_model
 from playground.engine.protocol import (
@@ -25,6 +25,7 @@ from playground.engine.protocol import (
     AskContinuation,
     AskReplay,
     AskScore,
+    AskWatch,
     AskWhatIf,
     CountTokens,
     Found,
@@ -60,7 +61,7 @@ class Asked(NamedTuple):
     ticket: int
     emit: Callable[[Answer], None]
 
-    def tell(self, answer: WhatIf | Replay | Score | Continuation | PlaygroundError) -> None:
+    def tell(self, answer: WhatIf | Replay | Score | WatchedReply | Continuation | PlaygroundError) -> None:
         """Send the answer."""
         if isinstance(answer, PlaygroundError):
             self.emit(Refused(self.ticket, answer.problem))
@@ -141,7 +142,7 @@ class Worker:
                 self._need().request_stop(request.stream)
             case ShareCores():
                 self._need().model.share_cores(request.workers)
-            case AskWhatIf() | AskReplay() | AskScore() | AskContinuation():
+            case AskWhatIf() | AskReplay() | AskScore() | AskWatch() | AskContinuation():
                 self._ask(request)
             case Withdraw():
                 self._need().questions.withdraw(request.ticket)
@@ -177,6 +178,8 @@ class Worker:
                 questions.replay(ticket, request, asked.tell, asked.advanced)
             case AskScore(ticket, request):
                 questions.score(ticket, request, asked.tell, asked.advanced)
+            case AskWatch(ticket, request):
+                questions.watch(ticket, request, asked.tell, asked.advanced)
             case AskContinuation():
                 asked.tell(questions.continuation(question.prompt, question.reply_ids, question.text))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from playground.domain.messages import RawPrompt
 from playground.domain.params import replace
 from playground.domain.sampling import NEUTRAL, SamplingParams
 from playground.domain.scoring import Score
-from playground.domain.what_if import Replay, ReplayRequest, Verdict
+from playground.domain.what_if import Known, Replay, ReplayRequest, Verdict, WatchedReply, known_of
 from tests.conftest import TinyModels
 from tests.engine.support import GREEDY, ONE_THREAD, Harness, opened, request
 from tests.tiny_models import GENERATING
@@ -23,11 +24,12 @@ WORDS = "the water was about to go down and the people could see it from the sid
 
 
 def ask(harness: Harness, ids: Sequence[int], params: SamplingParams, **changes: Any) -> Score | Replay | Any:
-    answers: list[Score | Replay | PlaygroundError] = []
+    answers: list[Score | Replay | WatchedReply | PlaygroundError] = []
     wanted = ReplayRequest(
         prompt=RawPrompt(changes.pop("prompt", PROMPT)),
         reply_ids=tuple(ids),
         recorded=tuple(changes.pop("recorded", ())),
+        known=tuple(changes.pop("known", ())),
         params=replace(params, **changes),
     )
     harness.engine.questions.replay(1, wanted, answers.append, lambda done, total: None)
@@ -40,6 +42,11 @@ def replay(harness: Harness, ids: Sequence[int], params: SamplingParams, **chang
     answer = ask(harness, ids, params, **changes)
     assert isinstance(answer, Replay), answer
     return answer
+
+
+def known(harness: Harness, stream: int = 1) -> list[Known]:
+    """What was recorded at each token of a reply."""
+    return [known_of(token) for token in harness.tokens(stream)]
 
 
 @pytest.mark.parametrize(
@@ -60,6 +67,35 @@ def test_the_parameters_really_used_repeat_the_recorded_chances(harness: Harness
     assert answer.computed == len(tokens), "the prompt was cached but for its last token"
 
 
+def test_what_was_recorded_holds_however_a_batch_rounds(starter_gguf: Path) -> None:
+    """In a cache that has grown longer llama.cpp sums up otherwise; what was recorded stays what it was."""
+    with opened(starter_gguf) as model:
+        harness = Harness(model)
+        params = SamplingParams(top_k=8, top_p=1.0, min_p=0.05)
+        harness.run(request(1, PROMPT, params, seed=7, max_tokens=60, ignore_eos=True))
+        harness.run(request(2, PROMPT, params, seed=8, max_tokens=560, ignore_eos=True))
+        ids, recorded = harness.ids(1), [token.prob for token in harness.tokens(1)]
+        held = replay(harness, ids, params, known=known(harness), ignore_eos=True)
+        free = replay(harness, ids, params, ignore_eos=True)
+        assert [one.now for one in held.tokens] == pytest.approx(recorded, abs=1e-5)
+        moved = [abs((one.now or 0.0) - (then or 0.0)) for one, then in zip(free.tokens, recorded, strict=True)]
+        assert max(moved) > 1e-4, "without the record it is not the same"
+
+
+def test_a_cut_that_rounding_may_have_made_leaves_a_token_possible(harness: Harness) -> None:
+    harness.run(request(1, PROMPT, NEUTRAL, temperature=1.5, seed=5, max_tokens=40, top=1))
+    answer = replay(harness, harness.ids(1), NEUTRAL, top_k=3, known=known(harness))
+    for one, token in zip(answer.tokens, harness.tokens(1), strict=True):
+        if (token.rank or 0) <= 3:
+            assert one.verdict is Verdict.POSSIBLE
+        if one.near:
+            assert (one.verdict, one.stage) == (Verdict.POSSIBLE, "top_k")
+            assert (one.now or 0.0) > 0.0
+        if (token.rank or 0) > 20:
+            assert one.verdict is Verdict.IMPOSSIBLE, "far away is no question of rounding"
+    assert any(one.near for one in answer.tokens)
+
+
 def test_a_greedy_reply_stays_as_it_was(harness: Harness) -> None:
     harness.run(request(1, PROMPT, max_tokens=30, ignore_eos=True))
     answer = replay(harness, harness.ids(1), GREEDY, ignore_eos=True)
@@ -72,7 +108,7 @@ def test_a_greedy_reply_stays_as_it_was(harness: Harness) -> None:
 
 def test_greedy_leaves_a_sampled_reply_where_it_was_not_the_likeliest(harness: Harness) -> None:
     harness.run(request(1, PROMPT, NEUTRAL, seed=5, max_tokens=30))
-    answer = replay(harness, harness.ids(1), GREEDY)
+    answer = replay(harness, harness.ids(1), GREEDY, known=known(harness))
     ranks = [token.rank for token in harness.tokens(1)]
     first = next(place for place, rank in enumerate(ranks) if rank != 1)
     assert answer.first_open == answer.first_impossible == first
@@ -86,7 +122,7 @@ def test_greedy_leaves_a_sampled_reply_where_it_was_not_the_likeliest(harness: H
 def test_an_impossible_token_names_the_stage_that_cuts_it(harness: Harness) -> None:
     harness.run(request(1, PROMPT, NEUTRAL, temperature=1.5, seed=5, max_tokens=30))
     tokens = harness.tokens(1)
-    answer = replay(harness, harness.ids(1), NEUTRAL, top_k=3)
+    answer = replay(harness, harness.ids(1), NEUTRAL, top_k=3, known=known(harness))
     for one, token in zip(answer.tokens, tokens, strict=True):
         assert (one.verdict is Verdict.IMPOSSIBLE) == ((token.rank or 0) > 3)
         assert one.stage == ("top_k" if one.verdict is Verdict.IMPOSSIBLE else "")
@@ -114,7 +150,7 @@ def test_stages_with_a_memory_get_no_verdict(harness: Harness) -> None:
     assert answer.unsure == ("mirostat_v2",)
     assert {one.verdict for one in answer.tokens} == {Verdict.UNSURE}
     assert {one.now for one in answer.tokens} == {None}
-    cut = replay(harness, harness.ids(1), SamplingParams(adaptive_target=0.3, top_k=1))
+    cut = replay(harness, harness.ids(1), SamplingParams(adaptive_target=0.3, top_k=1), known=known(harness))
     ranks = [token.rank for token in harness.tokens(1)]
     assert [one.verdict for one in cut.tokens] == [
         Verdict.UNSURE if rank == 1 else Verdict.IMPOSSIBLE for rank in ranks

@@ -14,7 +14,7 @@ from playground.domain.events import StopReason
 from playground.domain.messages import RawPrompt
 from playground.domain.sampling import NEUTRAL
 from playground.domain.scoring import Score, ScoreRequest, compare_scores
-from playground.domain.what_if import Replay
+from playground.domain.what_if import Replay, WatchedReply
 from tests.conftest import TinyModels
 from tests.engine.support import ONE_THREAD, Harness, bare_context, bare_logits, chat, log_softmax, opened, request
 from tests.tiny_models import GENERATING
@@ -27,7 +27,7 @@ class Scored:
     """The answer, and how far it was on the way."""
 
     def __init__(self) -> None:
-        self.answers: list[Score | Replay | PlaygroundError] = []
+        self.answers: list[Score | Replay | WatchedReply | PlaygroundError] = []
         self.progress: list[tuple[int, int]] = []
 
     def advanced(self, done: int, total: int) -> None:

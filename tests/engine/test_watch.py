@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import numpy as np
 import pytest
 
+from playground.domain.errors import BadInput
 from playground.domain.events import Started
+from playground.domain.messages import RawPrompt
+from playground.domain.params import replace
 from playground.domain.sampling import NEUTRAL, SamplingParams
 from playground.domain.tokens import Token
+from playground.domain.what_if import WatchedReply, WatchRequest, known_of
 from tests.conftest import TinyModels
 from tests.engine.support import (
     GREEDY,
@@ -103,3 +109,58 @@ def test_words_that_cannot_be_watched(harness: Harness, word: str, sentence: str
 def test_tokens_recorded_before_there_was_a_watch_list_can_be_read() -> None:
     old = msgspec.msgpack.encode([0, 5, b"x", -1.0, 0.5, 1, 2.0])
     assert msgspec.msgpack.decode(old, type=Token).watched == ()
+
+
+def look_back(harness: Harness, stream: int, params: SamplingParams, *words: str, **changes: Any) -> WatchedReply:
+    """Watch words in a reply that is there."""
+    answers: list[object] = []
+    wanted = WatchRequest(
+        prompt=RawPrompt(PROMPT),
+        reply_ids=tuple(harness.ids(stream)),
+        words=words,
+        drawn=changes.get("drawn", ((0, params),)),
+        known=tuple(known_of(token) for token in harness.tokens(stream)),
+    )
+    harness.engine.questions.watch(1, wanted, answers.append, lambda done, total: None)
+    harness.finish()
+    (answer,) = answers
+    assert isinstance(answer, WatchedReply), answer
+    return answer
+
+
+@pytest.mark.parametrize(
+    "params", [SamplingParams(), NEUTRAL, GREEDY, replace(SamplingParams(), repeat_penalty=1.3)], ids=repr
+)
+def test_words_found_afterwards_have_the_figures_they_would_have_had(harness: Harness, params: SamplingParams) -> None:
+    started = watching(harness, 1, params, " the", " zebra", ".")
+    found = look_back(harness, 1, params, " the", " zebra", ".")
+    assert found.words == started.watching
+    for token, figures in zip(harness.tokens(1), found.figures, strict=True):
+        listed = {candidate.id for candidate in token.top}
+        for now, then in zip(figures, token.watched, strict=True):
+            assert now.id == then.id
+            assert now.before == pytest.approx(then.before, rel=1e-4 if now.id in listed else 0.5, abs=1e-7)
+            assert now.after == pytest.approx(then.after, abs=1e-2)
+
+
+def test_each_token_is_seen_under_the_parameters_it_was_drawn_under(harness: Harness) -> None:
+    watching(harness, 1, NEUTRAL, " the")
+    found = look_back(
+        harness, 1, NEUTRAL, " zebra", drawn=((0, NEUTRAL), (8, GREEDY), (12, SamplingParams(mirostat=2)))
+    )
+    after = [figures[0].after for figures in found.figures]
+    assert all(after[:8])
+    assert after[8:12] == [0.0] * 4
+    assert after[12:] == [None] * 4, "what mirostat remembers is not known"
+
+
+def test_behind_what_a_grammar_does_not_allow_nothing_is_known_of_the_samplers(harness: Harness) -> None:
+    watching(harness, 1, NEUTRAL)
+    strict = replace(NEUTRAL, grammar='root ::= "never said"')
+    found = look_back(harness, 1, strict, " the")
+    assert [figures[0].after is None for figures in found.figures] == [False] + [True] * 15
+    assert all(figures[0].before > 0.0 for figures in found.figures)
+    refused: list[object] = []
+    wanted = WatchRequest(prompt=RawPrompt(PROMPT), reply_ids=(5,), words=("#99999999",), drawn=((0, NEUTRAL),))
+    harness.engine.questions.watch(2, wanted, refused.append, lambda done, total: None)
+    assert isinstance(refused[0], BadInput)

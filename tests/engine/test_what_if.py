@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from playground.domain.errors import BadInput, PlaygroundError, Superseded
 from playground.domain.messages import Prompt, RawPrompt
 from playground.domain.params import replace
 from playground.domain.sampling import NEUTRAL, SamplingParams
+from playground.domain.scoring import ScoreRequest
 from playground.domain.tokens import Token
-from playground.domain.what_if import TEMPERATURES, WhatIf, WhatIfRequest
+from playground.domain.what_if import TEMPERATURES, ReplayRequest, WhatIf, WhatIfRequest, known_of
 from tests.conftest import TinyModels
 from tests.engine.support import ONE_THREAD, Harness, bare_context, bare_logits, chat, log_softmax, opened, request
 from tests.tiny_models import GENERATING
@@ -314,3 +317,67 @@ def test_no_room_beside_running_streams_is_said(tiny_models: TinyModels) -> None
         assert isinstance(error, PlaygroundError)
         assert "no room" in error.message
         assert len(harness.ids(1)) == 200
+
+
+def test_a_replay_and_a_score_leave_what_ifs_as_they_were(starter_gguf: Path) -> None:
+    """Loaded as it is by default: nothing that was computed in larger pieces is used for a single position."""
+    with opened(starter_gguf) as model:
+        harness = Harness(model)
+        params = SamplingParams(seed=7, max_tokens=40, ignore_eos=True)
+        harness.run(request(1, PROMPT, params))
+        ids, tokens, questions = harness.ids(1), harness.tokens(1), harness.engine.questions
+
+        def same() -> None:
+            for at in range(1, 40, 3):
+                now = ask(harness, question(PROMPT, ids[:at], params, ids[at])).token
+                assert now.prob == pytest.approx(tokens[at].prob, abs=1e-6)
+                assert now.logprob == pytest.approx(tokens[at].logprob, abs=1e-6)
+
+        def forget(answer: object) -> None:
+            del answer
+
+        replaying = ReplayRequest(prompt=RawPrompt(PROMPT), reply_ids=tuple(ids), params=params)
+        questions.replay(1, replaying, forget, lambda done, total: None)
+        harness.finish()
+        same()
+        questions.score(
+            2, ScoreRequest(prompt=RawPrompt(PROMPT), reply_ids=tuple(ids)), forget, lambda done, total: None
+        )
+        harness.finish()
+        same()
+
+
+def test_a_replay_that_was_given_up_leaves_nothing_behind(starter_gguf: Path) -> None:
+    with opened(starter_gguf) as model:
+        harness = Harness(model)
+        params = SamplingParams(seed=7, max_tokens=200, ignore_eos=True)
+        harness.run(request(1, PROMPT, params))
+        ids, tokens, questions = harness.ids(1), harness.tokens(1), harness.engine.questions
+        replaying = ReplayRequest(prompt=RawPrompt(PROMPT), reply_ids=tuple(ids), params=params)
+        questions.replay(1, replaying, lambda answer: None, lambda done, total: None)
+        harness.engine.step()
+        questions.withdraw(1)
+        assert not harness.engine.busy
+        now = ask(harness, question(PROMPT, ids[:150], params, ids[150])).token
+        assert now.prob == pytest.approx(tokens[150].prob, abs=1e-6)
+
+
+def test_what_was_recorded_stays_whatever_parameters_it_is_seen_under(starter_gguf: Path) -> None:
+    """In a cache that has grown longer llama.cpp sums up otherwise, whoever asks."""
+    with opened(starter_gguf) as model:
+        harness = Harness(model)
+        harness.run(request(1, PROMPT, SamplingParams(seed=7, max_tokens=8, ignore_eos=True)))
+        ids, tokens = harness.ids(1), harness.tokens(1)
+        harness.run(request(2, PROMPT, SamplingParams(seed=8, max_tokens=560, ignore_eos=True)))
+        moved = []
+        for at, token in enumerate(tokens):
+            plain = question(PROMPT, ids[:at], SamplingParams(), ids[at], temperature=1.3)
+            held = ask(harness, structs.replace(plain, known=known_of(token))).token
+            assert held.rank == token.rank
+            assert held.logprob == pytest.approx(token.logprob, abs=1e-5)
+            assert held.entropy == pytest.approx(token.entropy, abs=0.05)
+            for now, then in zip(held.top[:9], token.top[:9], strict=True):
+                assert now.id == then.id
+                assert now.logprob == pytest.approx(then.logprob, abs=1e-5)
+            moved.append(abs((ask(harness, plain).token.logprob or 0.0) - (token.logprob or 0.0)))
+        assert max(moved) > 1e-3, "there was something to hold"
