@@ -51,6 +51,7 @@ class PlaygroundApp(App[None]):
     TITLE = "llm-playground"
     CSS_PATH = "app.tcss"
     COMMANDS: ClassVar[set[Any]] = {_commands}
+    SUSPENDED_SCREEN_CLASS = "-covered"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "help", "Help", id="app.help", tooltip="All keys, and what the figures mean", priority=True),
         Binding(
@@ -194,7 +195,7 @@ class PlaygroundApp(App[None]):
         except ConfigError as error:
             self.notify(display_text(error.hint), title=display_text(error.message), severity="error", markup=False)
         else:
-            self.notify(display_text(str(path)), title="The screen is kept as", timeout=8, markup=False)
+            self.notify(display_text(str(path)), title="The screen is kept as", timeout=6, markup=False)
 
     async def action_quit(self) -> None:
         """Leave; replies are ended and kept, then the model's process goes."""

@@ -174,7 +174,7 @@ class CompareScreen(SendingScreen):
         if text := self.editor.text:
             self.submit(text, time.monotonic())
         else:
-            self.notify("Write a prompt: it goes to all panes at once.", title="The race is set up", timeout=5)
+            self.notify("The race is set up: write a prompt for all panes.", timeout=3)
 
     def action_parting(self) -> None:
         """Bring the places at which the replies part into sight, side by side."""
@@ -201,7 +201,7 @@ class CompareScreen(SendingScreen):
             self.tell(BadInput(refusal, "Send a prompt to both first."))
             return
         which = f"Pane {self.deck.number(self.pane)} and pane {self.deck.number(other)}"
-        self.notify(f"{which}: bright is what only one of them says. Alt+D goes on.", timeout=5)
+        self.notify(f"{which} compared. Alt+D goes on.", timeout=3)
 
     def _next_to_differ_from(self) -> Pane | None:
         """The pane to compare the active one with next, from its right neighbour round; None behind the last."""
@@ -220,11 +220,8 @@ class CompareScreen(SendingScreen):
         for pane in self.all_panes:
             pane.transcript.set_buffered(self.buffered)
             pane.sync()
-        if self.buffered:
-            text = "Replies appear when they are complete; both waiting times stand below them. Alt+U goes back."
-        else:
-            text = "Replies stream again."
-        self.notify(text, timeout=5)
+        complete = "Replies appear when they are complete. Alt+U goes back."
+        self.notify(complete if self.buffered else "Replies stream again.", timeout=3)
 
     def action_thinking(self) -> None:
         """What the model thought."""

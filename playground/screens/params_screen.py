@@ -139,17 +139,23 @@ class ParamsScreen(ModelScreen):
 
     def action_presets(self) -> None:
         """Choose a preset."""
-        self.tuning.choose(self, self.use_preset)
+        self.tuning.choose(self, partial(self.use_preset, told=True))
 
-    def use_preset(self, preset: Preset, pane: Pane | None = None) -> None:
-        """Put a preset in force in a pane, from the next token on if one is being written."""
+    def use_preset(self, preset: Preset, pane: Pane | None = None, *, told: bool = False) -> None:
+        """Put a preset in force in a pane, from the next token on if one is being written.
+
+        Args:
+            preset: The preset.
+            pane: The active one if not given.
+            told: True when what to watch for was read where the preset was chosen.
+        """
         pane = pane or self.pane
         pane.tuning.take(preset, pane.session.params)
         if pane.tuning.pending is not None:
             pane.session.name_change(pane.tuning.pending, f"preset {display_text(preset.name)}")
-        if preset.watch and pane is self.pane:
+        if preset.watch and pane is self.pane and not told:
             title = f"{preset.name}: watch for"
-            self.notify(display_text(preset.watch), title=display_text(title), timeout=12, markup=False)
+            self.notify(display_text(preset.watch), title=display_text(title), timeout=6, markup=False)
 
     def action_save_preset(self) -> None:
         """Save the sliders as a preset."""

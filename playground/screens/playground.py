@@ -21,7 +21,7 @@ from playground.screens.model_screen import WELCOME
 from playground.screens.pane import REFUSALS, Pane
 from playground.screens.pane_figures import status_of
 from playground.screens.token_screen import TokenScreen
-from playground.screens.what_if import WhatIfs, table_of
+from playground.screens.what_if import WhatIfs, essence, table_of
 from playground.services.presets import Preset
 from playground.services.settings import Settings
 from playground.theming import token_palette
@@ -66,6 +66,14 @@ class PlaygroundScreen(TokenScreen):
             tooltip="Show or hide the inspector",
             priority=True,
         ),
+        Binding(
+            "ctrl+o",
+            "sliders",
+            "Sliders",
+            id="view.sliders",
+            tooltip="Go to the temperature, from anywhere; Esc leads back",
+            priority=True,
+        ),
     ]
 
     def __init__(
@@ -77,6 +85,7 @@ class PlaygroundScreen(TokenScreen):
         self._hovered: object = None
         self._last_note = ""
         self._what_ifs = WhatIfs(self._ask_what_if, self._show_token)
+        self._essence = ""
         self.furnished = False
         """True once all panels are there, a moment after the first paint."""
 
@@ -97,6 +106,7 @@ class PlaygroundScreen(TokenScreen):
         """Controls at the left, transcript and inspector over the prompt; then the model loads behind them."""
         # Imported here because all this comes after the first paint.
         from playground.screens.deck import Deck
+        from playground.screens.folding import Folding
         from playground.widgets.controls import Controls
         from playground.widgets.inspector import Inspector
         from playground.widgets.pane_grid import PaneGrid
@@ -106,6 +116,7 @@ class PlaygroundScreen(TokenScreen):
         self.inspector = Inspector(id="inspector")
         self.furnish_sending()
         self.furnish_inside()
+        self.folding: Folding = Folding(self)
         self.deck = Deck(grid, self.pool, self.progress_of, self._pane_changed, self.book)
         with self.app.batch_update():
             await self.query_one("#body").mount(self.controls, before=0)
@@ -219,27 +230,36 @@ class PlaygroundScreen(TokenScreen):
         remark = self.replaying.remark(pane, turn, token)
         if not pinned or turn is None or token is None:
             self._what_ifs.look(pane, None, None)
+            self._essence = ""
             self.inspector.show(token, n_vocab, "pinned" if pinned else "latest", remark=remark)
             return
         self._what_ifs.look(pane, turn, token)
         view = self._what_ifs.view(token)
         note, recorded = ("what if", token) if view.what_if else ("pinned", None)
+        self._say_essence(essence(token, view) if self.folding.in_controls and not self.inspector.display else "")
         self.inspector.show(view.token, n_vocab, note, recorded=recorded, remark=remark, table=view.table)
+
+    def _say_essence(self, text: str) -> None:
+        """Where the sliders stand in the inspector's place, the legend says what becomes of the token."""
+        if text or self._essence:
+            self.pane.transcript.say_why(text)
+        self._essence = text
 
     def _ask_what_if(self) -> None:
         self.attempt_later(self._what_ifs.ask, "what if")
 
-    def _keys(self) -> tuple[str, ...]:
+    def _keys(self) -> key_order.Keys:
         """What one is likely to want now, the likeliest first."""
         pane = self.pane
-        if pane.session.busy:
-            return key_order.BUSY
-        if pane.runner.backend is None and not pane.opening:
+        if pane.runner.backend is None and not pane.opening and not pane.session.busy:
             return key_order.LOST if pane.slot.ref is not None else key_order.EMPTY
+        busy, listed = pane.session.busy, bool(self.inspector.display)
+        if keys := key_order.of_focus(self.focused, busy=busy, stepping=pane.stepping, listed=listed):
+            return keys
+        if busy:
+            return key_order.BUSY
         if pane.stepping:
             return key_order.STEPPING
-        if pane.transcript.view.has_focus and pane.transcript.view.cursor is not None:
-            return key_order.TOKENS
         if self.deck.several:
             return key_order.SEVERAL
         return key_order.ANSWERED if pane.session.transcript.head is not None else key_order.EMPTY
@@ -266,7 +286,7 @@ class PlaygroundScreen(TokenScreen):
     def _show_note(self, note: str) -> None:
         """What the model's template could not take; once, not with every message."""
         if note and note != self._last_note:
-            self.notify(display_text(note), title="About the prompt", timeout=8, markup=False)
+            self.notify(display_text(note), title="About the prompt", timeout=6, markup=False)
         self._last_note = note
 
     def show_params(self) -> None:
@@ -280,8 +300,9 @@ class PlaygroundScreen(TokenScreen):
         self._show_token()
 
     async def action_stop(self) -> None:
-        """Esc also leaves the view of what would have been otherwise, once nothing is written any more."""
-        if any(target.session.busy for target in self.targets) or not self.replaying.leave():
+        """Esc leaves the controls and what would have been otherwise, once nothing is written any more."""
+        busy = any(target.session.busy for target in self.targets)
+        if busy or not (self.folding.back() or self.replaying.leave()):
             await super().action_stop()
 
     def action_otherwise(self, what: str) -> None:
@@ -294,11 +315,13 @@ class PlaygroundScreen(TokenScreen):
 
     def on_token_view_selected(self) -> None:
         """The cursor is on another token."""
+        if self.pane.transcript.view.cursor is not None:
+            self.folding.token_pinned()
         self._show_details()
 
     def on_token_view_activated(self) -> None:
         """From a token to its candidates."""
-        self.inspector.query_one("CandidateList").focus()
+        self.folding.to_candidates()
 
     def on_candidate_list_picked(self, event: CandidateList.Picked) -> None:
         """Another candidate is to stand in place of the token that was chosen, or at the end of what is stepped."""
@@ -316,14 +339,12 @@ class PlaygroundScreen(TokenScreen):
 
     def action_toggle_controls(self) -> None:
         """Show or hide the controls."""
-        self._toggle("controls")
+        self.folding.toggle_controls()
 
     def action_toggle_inspector(self) -> None:
         """Show or hide the inspector."""
-        self._toggle("inspector")
+        self.folding.toggle_inspector()
 
-    def _toggle(self, which: str) -> None:
-        panel = self.query_one(f"#{which}")
-        shown = bool(panel.display)
-        self.set_class(shown, f"-no-{which}")
-        self.set_class(not shown, f"-with-{which}")
+    def action_sliders(self) -> None:
+        """To the temperature."""
+        self.folding.to_sliders()

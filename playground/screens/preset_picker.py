@@ -136,7 +136,7 @@ class PresetPicker(ModalScreen[Preset | None]):
                     f"… and {len(left_out) - _MOST_LEFT_OUT} more; llm-playground presets import lists them all"
                 )
             text = "\n".join(display_line(line) for line in lines)
-            self.notify(text, title="Imported", timeout=15, markup=False)
+            self.notify(text, title="Imported", timeout=6, markup=False)
 
         self._ask("Import a preset", "", _IMPORT_HELP, named)
 
@@ -154,7 +154,7 @@ class PresetPicker(ModalScreen[Preset | None]):
                 self._tell(error)
                 return
             also = f"\n{form} has no {', '.join(left_out)}." if left_out else ""
-            self.notify(display_text(f"{file}{also}"), title="Exported", timeout=8, markup=False)
+            self.notify(display_text(f"{file}{also}"), title="Exported", timeout=6, markup=False)
 
         self._ask(f"Export {preset.name}", f"{preset.name}.toml", _EXPORT_HELP, named)
 
@@ -176,7 +176,7 @@ class PresetPicker(ModalScreen[Preset | None]):
             self._tell(error)
             return
         self._renew(preset.name)
-        self.notify(f"{display_line(preset.name)} is deleted; u puts it back.", timeout=5, markup=False)
+        self.notify(f"{display_line(preset.name)} is deleted; u puts it back.", timeout=3, markup=False)
 
     def action_undo(self) -> None:
         """Put back what was deleted last."""

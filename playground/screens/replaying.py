@@ -140,7 +140,7 @@ class Replaying:
             self._told = True
             cost = " This model's memory cannot be cut: the prompt was computed again." if result.recomputed else ""
             text = f"{summary(result)}{cost} {_KEYS}"
-            self._screen.notify(text, title="With the sliders as they stand", timeout=8, markup=False)
+            self._screen.notify(text, title="With the sliders as they stand", timeout=6, markup=False)
 
     def go(self, what: str) -> None:
         """Put the cursor on the next token that could differ ("open") or could not come ("impossible")."""

@@ -144,7 +144,7 @@ class Stepping:
             )
         screen.show_editing()
         screen.draw_soon()
-        screen.notify(f"{text} Alt+S lets the reply run on.", title="Token by token", timeout=5, markup=False)
+        screen.notify(f"{text} Alt+S lets the reply run on.", title="Token by token", timeout=4, markup=False)
 
     def end(self, pane: Pane) -> None:
         """Leave it in a pane in which nothing is written; a reply that waits for a token stays as it is."""

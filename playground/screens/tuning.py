@@ -90,7 +90,7 @@ class Tuning:
                 screen.notify(display_text(str(error)), severity="error", markup=False)
                 return
             self.pending = self.preset.apply(params)
-            screen.notify(display_text(self.preset.path), title="Saved", markup=False)
+            screen.notify(display_text(self.preset.path), title="Saved", timeout=3, markup=False)
 
         def check(name: str) -> None:
             if not name.strip() or "\n" in name.strip():

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from msgspec import structs
 
 from playground.backends.base import Backend
+from playground.domain.display import visible_piece
 from playground.domain.errors import PlaygroundError, Superseded
 from playground.domain.sampling import SamplingParams
 from playground.domain.tokens import Token
@@ -15,6 +16,7 @@ from playground.domain.transcript import Turn
 from playground.domain.what_if import WhatIf, WhatIfRequest
 from playground.domain.what_if_words import ids_of, params_at, remarks, shaping
 from playground.screens.pane import Pane
+from playground.widgets.bars import percent
 from playground.widgets.temperature_table import SideBySide
 
 
@@ -151,6 +153,15 @@ class WhatIfs:
         if shaping(answer.params) == shaping(drawn_under):
             return View(recorded, False, table)
         return View(structs.replace(answer.token, time_ms=recorded.time_ms), True, table)
+
+
+def essence(recorded: Token, view: View) -> str:
+    """What becomes of a token, in a line: its chance as it was drawn and now; empty when it is what it was."""
+    if not view.what_if:
+        return view.table.words[0] if view.table.refused and view.table.words else ""
+    was, now = percent(recorded.prob).strip(), percent(view.token.prob).strip()
+    rank = f", rank {view.token.rank:,}" if view.token.rank is not None else ""
+    return f"{visible_piece(recorded.piece)} {was} → {now}{rank}"
 
 
 def table_of(answer: WhatIf, computed: int) -> SideBySide:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
@@ -16,9 +16,20 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from playground.domain.biases import bias_of
+from playground.domain.display import visible_piece
 from playground.domain.tokens import Candidate, Token
 from playground.widgets.bars import fit, stage_label
-from playground.widgets.candidate_row import ROW_PARTS, Row, candidate_row, chosen_index, columns
+from playground.widgets.candidate_keys import CANDIDATE_KEYS
+from playground.widgets.candidate_row import (
+    BANNING_STAGE,
+    ROW_PARTS,
+    SIGNS,
+    Row,
+    candidate_row,
+    chosen_index,
+    columns,
+    digit_of,
+)
 
 HEADER = 1
 EMPTY: tuple[Candidate, ...] = ()
@@ -27,44 +38,11 @@ EMPTY: tuple[Candidate, ...] = ()
 class CandidateList(ScrollView, can_focus=True):
     """A row a candidate: the model's own probability as a bar, and what the samplers made of it.
 
-    A candidate that a sampler removed names the stage that did it. Signs in front: ▸ was chosen, ✗ is banned,
-    ↑ and ↓ are bent.
+    A candidate that a sampler removed names the stage that did it. In front: the digit that takes it, ▸ was chosen,
+    ✗ is banned, ↑ and ↓ are bent. The cursor stays on its candidate when the rows change places.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "move(-1)", "Up", show=False, id="candidates.up", tooltip="Candidate above"),
-        Binding("down", "move(1)", "Down", show=False, id="candidates.down", tooltip="Candidate below"),
-        Binding("pageup", "page(-1)", "Page up", show=False, id="candidates.page_up", tooltip="A page up"),
-        Binding("pagedown", "page(1)", "Page down", show=False, id="candidates.page_down", tooltip="A page down"),
-        Binding("home", "move(-1000)", "First", show=False, id="candidates.first", tooltip="The likeliest candidate"),
-        Binding("end", "move(1000)", "Last", show=False, id="candidates.last", tooltip="The last candidate"),
-        Binding("enter", "pick", "Take", id="candidates.take", tooltip="Fork the text here with this candidate"),
-        *(
-            Binding(
-                str(number % 10),
-                f"screen.take({number})",
-                f"Take {number}",
-                show=False,
-                id=f"candidates.take_{number}",
-                tooltip=f"Take candidate {number}, counted from the top",
-            )
-            for number in range(1, 11)
-        ),
-        Binding("space", "screen.draw", "Draw", id="candidates.draw", tooltip="Token by token: draw the next one"),
-        Binding("backspace", "screen.take_back", "Back", id="candidates.back", tooltip="Token by token: take one back"),
-        Binding("b", "bend(None)", "Ban", id="candidates.ban", tooltip="Ban this candidate, or allow it again"),
-        Binding("plus,equals_sign", "bend(1)", "Likelier", id="candidates.likelier", tooltip="Add 1 to its logit"),
-        Binding("minus", "bend(-1)", "Less likely", id="candidates.less", tooltip="Take 1 from its logit"),
-        Binding(
-            "v",
-            "screen.temperatures",
-            "Temperatures",
-            show=False,
-            id="candidates.temperatures",
-            tooltip="The token at several temperatures, or the funnel",
-        ),
-        Binding("w", "follow", "Watch", id="candidates.watch", tooltip="Follow its probability at every step"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*CANDIDATE_KEYS]
     ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"candidates--{part}" for part in ("header", "cursor", *ROW_PARTS)}
     DEFAULT_CSS = """
@@ -74,6 +52,7 @@ class CandidateList(ScrollView, can_focus=True):
         overflow-x: hidden;
         scrollbar-size-vertical: 1;
         & > .candidates--header { color: $text-muted; }
+        & > .candidates--digit { color: $text-muted; }
         & > .candidates--piece { color: $foreground; }
         & > .candidates--chosen { color: $mark; text-style: bold; }
         & > .candidates--mark { color: $mark; text-style: bold; }
@@ -88,45 +67,38 @@ class CandidateList(ScrollView, can_focus=True):
     cursor: reactive[int] = reactive(-1)
     """Index of the candidate under the keyboard cursor; -1 for none."""
 
-    class Picked(Message):
-        """The person wants this candidate instead (a click, or Enter)."""
+    class _Message(Message):
+        """Something about the list."""
 
-        def __init__(self, candidates: CandidateList, index: int) -> None:
+        def __init__(self, candidates: CandidateList) -> None:
             super().__init__()
             self.candidates = candidates
+
+        @property
+        def control(self) -> CandidateList:
+            """The list."""
+            return self.candidates
+
+    class _AtRow(_Message):
+        """Something about a row."""
+
+        def __init__(self, candidates: CandidateList, index: int) -> None:
+            super().__init__(candidates)
             self.index = index
             """Index into the token's `top`."""
 
-        @property
-        def control(self) -> CandidateList:
-            """The list."""
-            return self.candidates
+    class Picked(_AtRow):
+        """The person wants this candidate instead (a click, or Enter)."""
 
-    class Highlighted(Message):
+    class Highlighted(_AtRow):
         """The keyboard cursor moved to this candidate."""
 
-        def __init__(self, candidates: CandidateList, index: int) -> None:
-            super().__init__()
-            self.candidates = candidates
-            self.index = index
-
-        @property
-        def control(self) -> CandidateList:
-            """The list."""
-            return self.candidates
-
-    class _Wish(Message):
+    class _Wish(_Message):
         """Something is to be done about a candidate."""
 
         def __init__(self, candidates: CandidateList, candidate: Candidate) -> None:
-            super().__init__()
-            self.candidates = candidates
+            super().__init__(candidates)
             self.candidate = candidate
-
-        @property
-        def control(self) -> CandidateList:
-            """The list."""
-            return self.candidates
 
     class BiasRequested(_Wish):
         """The person wants this candidate likelier or less likely, or banned."""
@@ -143,6 +115,8 @@ class CandidateList(ScrollView, can_focus=True):
         super().__init__(id=id, classes=classes)
         self._token: Token | None = None
         self._chosen = -1
+        self._under: Candidate | None = None
+        """What the person put the cursor on; kept while another distribution lacks it."""
         self._bias: Mapping[str, float] = {}
         self._strips: dict[int, Strip] = {}
         self._parts: dict[str, Style] = {}
@@ -157,19 +131,32 @@ class CandidateList(ScrollView, can_focus=True):
         if token is self._token:
             return
         before = [self._key(index) for index in range(len(self.candidates))]
+        same_place = token is not None and self._token is not None and token.index == self._token.index
         self._token = token
         self._chosen = -1 if token is None else chosen_index(token)
         count = len(self.candidates)
-        if self.cursor >= count:
-            self.cursor = count - 1
-        elif self.has_focus:
-            self.on_focus()
+        if same_place and self._under is not None:
+            self._follow()
+        else:
+            self.cursor = min(self.cursor, count - 1)
+            self._under = self.candidates[self.cursor] if self.cursor >= 0 else None
+            if self.has_focus:
+                self.on_focus()
         for index in range(max(len(before), count)):
             if index >= len(before) or index >= count or before[index] != self._key(index):
                 self._repaint(index)
         if bool(before) != bool(count):
             self.refresh_line(0)
         self._fit_height()
+
+    def _place_of(self, wanted: Candidate, before: int) -> int:
+        """Where a candidate stands now; -1 when it is not there. Most rows stay where they were."""
+        count = len(self.candidates)
+        for index in ([before] if 0 <= before < count else []) + list(range(count)):
+            other = self.candidates[index]
+            if other.piece == wanted.piece if wanted.id is None else other.id == wanted.id:
+                return index
+        return -1
 
     def show_bias(self, bias: Mapping[str, float]) -> None:
         """Mark candidates that are banned, or bent, from now on; this is not always what the token was drawn with.
@@ -181,6 +168,13 @@ class CandidateList(ScrollView, can_focus=True):
             self._bias = bias
             self._strips.clear()
             self.refresh()
+
+    def _follow(self) -> None:
+        """Bring the cursor to where its candidate is now; another one must not get its keys."""
+        under = self._under
+        if under is not None:
+            self.cursor = self._place_of(under, self.cursor)
+            self._under = under
 
     def _key(self, index: int) -> tuple[Candidate, bool, str]:
         """Everything a row is drawn from, cursor and bias aside."""
@@ -235,13 +229,23 @@ class CandidateList(ScrollView, can_focus=True):
         if not self.candidates:
             text = "" if self._token is None else "No candidates are known for this token."
             return Strip([Segment(fit(text, width), style)])
+        if 0 <= self.cursor < len(self.candidates) and (told := self._why_cut(self.cursor)):
+            return Strip([Segment(fit(told, width), self._styles_of_parts()["bent"])])
         cols = columns(width)
-        text = "  " + fit("token", cols.piece) + fit("model", cols.raw_bar) + " " * cols.raw
+        text = " " * SIGNS + fit("token", cols.piece) + fit("model", cols.raw_bar + cols.raw)
         if cols.after_bar:
             text += fit(" sampled", cols.after_bar + cols.after)
         elif cols.after:
             text += "sampled".rjust(cols.after)
         return Strip([Segment(fit(text, width), style)])
+
+    def _why_cut(self, index: int) -> str:
+        """Which stage removed a candidate, in words; empty when none did."""
+        cut = self._cut(self.candidates[index])
+        if not cut:
+            return ""
+        piece = visible_piece(self.candidates[index].piece)
+        return f"{piece} is banned" if cut == BANNING_STAGE else f"{cut} removed {piece}"
 
     def _row(self, index: int, width: int) -> Strip:
         candidate, chosen, cut = self._key(index)
@@ -250,7 +254,7 @@ class CandidateList(ScrollView, can_focus=True):
             under = Style(bgcolor=self.get_component_rich_style("candidates--cursor").bgcolor)
             parts = {name: style + under for name, style in parts.items()}
         bias = bias_of(self._bias, candidate) if self._bias else 0.0
-        return candidate_row(Row(candidate, chosen, cut, bias), width, parts)
+        return candidate_row(Row(candidate, chosen, cut, bias, digit_of(index)), width, parts)
 
     def _styles_of_parts(self) -> dict[str, Style]:
         if not self._parts:
@@ -261,6 +265,8 @@ class CandidateList(ScrollView, can_focus=True):
         """Move the highlight and keep it in view, below the header."""
         for index in (old, new):
             self._repaint(index)
+        self._under = self.candidates[new] if 0 <= new < len(self.candidates) else None
+        self.refresh_line(0)
         if new < 0:
             return
         visible = max(1, self.scrollable_content_region.height - HEADER)
@@ -270,12 +276,13 @@ class CandidateList(ScrollView, can_focus=True):
 
     def on_focus(self) -> None:
         """Begin at the chosen candidate."""
-        if self.cursor < 0 and self.candidates:
+        if self.cursor < 0 and self._under is None and self.candidates:
             self.cursor = max(0, self._chosen)
 
     def on_blur(self) -> None:
         """A cursor that keys do not move would only distract."""
         self.cursor = -1
+        self._under = None
 
     def action_move(self, rows: int) -> None:
         """Move the cursor by some rows."""

@@ -21,6 +21,8 @@ COMPACT_BELOW = 22
 """Rows below which the less important figures give way to candidates."""
 _LIST_ROWS = 7
 """Rows that the list of candidates keeps beside everything else, its header included."""
+_LOOKS = ("candidates", "funnel", "temperatures")
+"""What a low inspector shows below the figures, one after the other; the candidates are always there."""
 _LEAST_COMPARED = 3
 """Candidates a table of temperatures is worth its place for."""
 HELP = "Nothing to inspect yet.\nSend a prompt, then walk through its tokens."
@@ -63,6 +65,8 @@ class Inspector(VerticalScroll, can_focus=False):
         self._compact = False
         self._table_wanted: bool | None = None
         """None: where there is room for it."""
+        self._look = 0
+        """Where there is little room: what stands below the candidates, a place in `_LOOKS`."""
         self.add_class("-empty")
 
     @property
@@ -123,9 +127,15 @@ class Inspector(VerticalScroll, can_focus=False):
         self._refresh_parts()
 
     def action_temperatures(self) -> None:
-        """Show the table of temperatures, in the funnel's place where both have no room, or hide it."""
-        table = self.query_one(TemperatureTable)
-        self._table_wanted = not table.display
+        """Show the table of temperatures, in the funnel's place where both have no room, or hide it.
+
+        Where there is little room at all, go on from candidates alone to those with the funnel, to those with the
+        table, if there is one.
+        """
+        if self._compact:
+            self._look = (self._look + 1) % (len(_LOOKS) if self._shown.table is not None else len(_LOOKS) - 1)
+        else:
+            self._table_wanted = not self.query_one(TemperatureTable).display
         self._refresh_parts()
 
     def _refresh_parts(self) -> None:
@@ -147,9 +157,10 @@ class Inspector(VerticalScroll, can_focus=False):
     def _arrange(self, width: int) -> None:
         """Give the table of temperatures what room there is; the list of candidates comes first."""
         table, funnel, shown = self.query_one(TemperatureTable), self.query_one(Funnel), self._shown
+        look = _LOOKS[self._look] if self._compact else ""
         if shown.table is None or shown.token is None:
             table.display = False
-            funnel.display = shown.token is not None
+            funnel.display = shown.token is not None and look in ("", "funnel")
             return
         fixed = (4 if self._compact else 7) + bool(shown.remark)
         listed = min(_LIST_ROWS, max(4, len(shown.token.top) + 1))
@@ -158,12 +169,13 @@ class Inspector(VerticalScroll, can_focus=False):
         room = self.size.height - fixed - listed - 1 - words
         rows = min(MOST_ROWS, room - stages - FRAME)
         fits = rows >= _LEAST_COMPARED or (shown.table.refused and room >= stages)
-        alone = self._table_wanted is True and not fits
+        fits = fits and not look
+        alone = look == "temperatures" or (not look and self._table_wanted is True and not fits)
         if alone:
             rows = max(_LEAST_COMPARED, min(MOST_ROWS, room - FRAME))
         table.show(shown.table, max(0, rows))
         table.display = alone or (fits and self._table_wanted is not False)
-        funnel.display = not alone
+        funnel.display = not alone if not look else look == "funnel"
 
 
 class Shown(NamedTuple):
@@ -182,7 +194,7 @@ def _head(token: Token, note: str, width: int) -> Content:
     """What the token is, in two rows."""
     room = max(4, width - len(note) - 1)
     piece = "not chosen yet" if _is_open(token) else display_text(token.special) or visible_piece(token.piece)
-    place = f"#{token.index}  id {UNKNOWN if token.id is None else token.id}"
+    place = f"#{token.index + 1:,}  id {UNKNOWN if token.id is None else token.id}"
     spelled = "special" if token.special else token.piece.hex(" ") or "no bytes"
     text, came = (place if _is_open(token) else f"{place}  {spelled}"), _came(token, width)
     return Content.assemble(

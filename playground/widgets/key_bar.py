@@ -20,10 +20,21 @@ class Entry(NamedTuple):
     """One key with its label, and the cells it takes."""
 
     key: str
+    """Empty for what a click cannot press."""
     shown: str
     label: str
     start: int
     end: int
+
+
+class Hint(NamedTuple):
+    """Keys that are no single binding, such as digits, or a binding that means something special just now."""
+
+    label: str
+    shown: str = ""
+    """The keys; not for a binding."""
+    id: str = ""
+    """The binding."""
 
 
 class KeyBar(Widget):
@@ -43,12 +54,12 @@ class KeyBar(Widget):
     }
     """
 
-    def __init__(self, order: Sequence[str] = (), *, id: str | None = None) -> None:
+    def __init__(self, order: Sequence[str | Hint] = (), *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._order = tuple(order)
         self._entries: list[Entry] = []
 
-    def show(self, order: Sequence[str]) -> None:
+    def show(self, order: Sequence[str | Hint]) -> None:
         """Show the bindings with these ids, the first one always, the last ones only where there is room."""
         if tuple(order) != self._order:
             self._order = tuple(order)
@@ -68,24 +79,28 @@ class KeyBar(Widget):
     def _lay_out(self) -> None:
         entries: list[Entry] = []
         at = 0
-        for binding in self._bindings_in_order():
-            shown = self.app.get_key_display(binding)
-            end = at + cell_len(shown) + 1 + cell_len(binding.description)
+        for key, shown, label in self._in_order():
+            end = at + cell_len(shown) + 1 + cell_len(label)
             if end <= self.size.width:
-                entries.append(Entry(binding.key, shown, binding.description, at, end))
+                entries.append(Entry(key, shown, label, at, end))
                 at = end + GAP
         if entries != self._entries:
             self._entries = entries
             self.refresh()
 
-    def _bindings_in_order(self) -> Iterator[Binding]:
+    def _in_order(self) -> Iterator[tuple[str, str, str]]:
+        """Keys as they are pressed and as they are shown, with their labels."""
         by_id: dict[str, Binding] = {}
         for active in self.screen.active_bindings.values():
             if active.binding.id and active.enabled:
                 by_id.setdefault(active.binding.id, active.binding)
         for name in self._order:
-            if name in by_id:
-                yield by_id[name]
+            hint = name if isinstance(name, Hint) else Hint("", id=name)
+            if not hint.id:
+                yield "", hint.shown, hint.label
+            elif hint.id in by_id:
+                binding = by_id[hint.id]
+                yield binding.key, self.app.get_key_display(binding), hint.label or binding.description
 
     def render_line(self, y: int) -> Strip:
         """The only row."""
@@ -98,5 +113,5 @@ class KeyBar(Widget):
     def on_click(self, event: events.Click) -> None:
         """Press the key under the mouse."""
         for entry in self._entries:
-            if entry.start <= event.x - self.gutter.left < entry.end:
+            if entry.key and entry.start <= event.x - self.gutter.left < entry.end:
                 self.app.simulate_key(entry.key)

@@ -47,7 +47,7 @@ class ParamSlider(Explained, can_focus=True):
         ),
         Binding("home", "go(0)", "Lowest", show=False, id="slider.lowest", tooltip="The lowest value"),
         Binding("end", "go(1)", "Highest", show=False, id="slider.highest", tooltip="The highest value"),
-        Binding("r", "reset", "Reset", show=False, id="slider.reset", tooltip="Back to the preset's value"),
+        Binding("r,backspace", "reset", "Reset", show=False, id="slider.reset", tooltip="Back to the preset's value"),
     ]
     ALLOW_SELECT = False
     RESTYLE = False

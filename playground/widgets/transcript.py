@@ -181,9 +181,12 @@ class TranscriptPane(Vertical):
         return [(shown.turn, shown.tokens) for shown in self._branch.turns]
 
     def say_why(self, text: str) -> None:
-        """Say something about the token under the cursor, in place of the legend, while the cursor is there."""
+        """Say something about the token under the cursor, in place of the legend, while the cursor is there.
+
+        An empty text brings the legend back.
+        """
         if self.view.cursor is not None:
-            self._why = (self.view.store.refs[self.view.cursor], text)
+            self._why = (self.view.store.refs[self.view.cursor], text) if text else None
             self._explain()
 
     def on_resize(self) -> None:

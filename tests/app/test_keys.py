@@ -17,6 +17,7 @@ from playground.widgets.candidates import CandidateList
 from playground.widgets.controls import Controls
 from playground.widgets.key_bar import KeyBar
 from playground.widgets.slider import ParamSlider
+from playground.widgets.token_view import TokenView
 from tests.app.support import FakeBackend, make_app, playing
 
 pytestmark = pytest.mark.usefixtures("no_model")
@@ -80,7 +81,7 @@ async def test_the_help_lists_every_binding_with_the_key_it_really_has() -> None
 async def test_a_key_of_ones_own_takes_the_place_of_the_old_one() -> None:
     folder = user_config_dir()
     folder.mkdir(parents=True)
-    (folder / "settings.toml").write_text('[keymap]\n"chat.colour" = "f12"\n"prompt.send" = "ctrl+o"\n')
+    (folder / "settings.toml").write_text('[keymap]\n"chat.colour" = "f12"\n"prompt.send" = "f11"\n')
     async with playing(make_app()) as player:
         await player.attach(FakeBackend([b"Hi"]))
         await player.press("f12")
@@ -89,7 +90,7 @@ async def test_a_key_of_ones_own_takes_the_place_of_the_old_one() -> None:
         assert player.pane.transcript.mode == "entropy"
         await player.press("a", "enter", "b")
         assert player.screen.editor.text == "a\nb"
-        await player.run("ctrl+o")
+        await player.run("f11")
         assert "You\na\nb" in player.transcript
         assert "f12 Colour" in player.text
 
@@ -203,3 +204,77 @@ async def test_a_candidate_is_reached_from_its_token() -> None:
         await player.ask("Hi")
         await player.press("ctrl+t", "enter", "down")
         assert player.screen.query_one(CandidateList).cursor == 1
+
+
+async def test_the_foot_follows_the_focus() -> None:
+    async with playing(make_app()) as player:
+        foot = player.screen.query_one(KeyBar)
+        await player.attach(FakeBackend([b"one", b" two"]))
+        await player.ask("Hi")
+        await player.press("ctrl+t")
+        await player.until(lambda: "Force a text" in foot.render_line(0).text, "tokens")
+        await player.press("enter")
+        await player.until(lambda: "+ Likelier" in foot.render_line(0).text, "candidates")
+        await player.press("ctrl+o")
+        await player.until(lambda: "0-9 ⏎ Exact" in foot.render_line(0).text, "sliders")
+        await player.press("escape")
+        await player.until(lambda: player.focus_is(CandidateList), "back to where one was")
+
+
+async def test_the_keys_of_tokens_are_at_the_foot_while_a_reply_is_written() -> None:
+    async with playing(make_app()) as player:
+        model = FakeBackend([b"one", b" two", b" three"], hold_after=2)
+        await player.attach(model)
+        await player.say("Hi")
+        await player.tokens(2)
+        await player.press("ctrl+t")
+        await player.until(lambda: "esc Stop  ⏎ Candidates  1-0 Take" in player.text, "both")
+        model.let_go.set()
+        await player.answered()
+
+
+async def test_the_sliders_are_reached_from_anywhere_and_left_again() -> None:
+    async with playing(make_app(), size=(80, 24)) as player:
+        await player.attach(FakeBackend([b"one", b" two"]))
+        await player.ask("Hi")
+        await player.press("ctrl+t", "ctrl+o")
+        await player.until(lambda: player.focus_is(ParamSlider), "there")
+        assert player.app.focused is not None
+        assert player.app.focused.name == "temperature"
+        await player.press("right", "backspace", "escape")
+        await player.until(lambda: player.focus_is(TokenView), "back on the token")
+        assert not player.screen.controls.display, "they came for a moment"
+        assert player.screen.inspector.display
+        await player.press("f2")
+        await player.until(lambda: player.focus_is(ParamSlider), "F2 brings the focus")
+        await player.press("f2")
+        await player.until(lambda: player.focus_is(TokenView), "and takes it back")
+
+
+async def test_with_two_panes_a_token_brings_the_inspector_where_there_is_room() -> None:
+    async with playing(make_app()) as player:
+        await player.attach(FakeBackend([b"one", b" two"]))
+        await player.add_pane(FakeBackend([b"one", b" two"]))
+        await player.ask_all("Hi")
+        assert not player.screen.inspector.display
+        await player.press("ctrl+t")
+        await player.until(lambda: "pinned" in player.text, "it came")
+        await player.press("f3", "left", "right")
+        await player.until(lambda: "F3 shows what else could stand here." in player.notices, "said")
+        assert not player.screen.inspector.display, "who hid it wants it hidden"
+        await player.press("left")
+        assert player.notices.count("F3 shows") == 1
+        await player.press("enter")
+        await player.until(lambda: player.focus_is(CandidateList), "the list")
+        assert player.screen.inspector.display
+
+
+async def test_a_notice_is_painted_once_when_a_dialog_opens() -> None:
+    async with playing(make_app()) as player:
+        player.screen.notify("Once is enough.", timeout=60)
+        await player.until(lambda: "Once is enough." in player.text, "seen")
+        await player.press("f6")
+        await player.until(lambda: isinstance(player.app.screen, PresetPicker), "dialog")
+        await player.until(lambda: player.text.count("Once is") == 1, "in the dialog, and not below")
+        await player.press("escape")
+        await player.until(lambda: "Once is enough." in player.text, "still there")

@@ -95,6 +95,18 @@ async def test_a_slider_is_answered_without_waiting_for_its_parameters_to_be_in_
         assert next(stage for stage in shown.stages if stage.name == "top_k").candidates == slider.value
 
 
+async def test_where_sliders_hide_the_inspector_the_legend_says_what_becomes_of_the_token(starter_gguf: Path) -> None:
+    async with playing(make_app("max_tokens=6", "seed=3"), size=(80, 24)) as player:
+        await player.ready()
+        await player.ask("Tell me a story.")
+        await player.press("ctrl+t", "left", "ctrl+o")
+        await player.until(lambda: player.focus_is(ParamSlider), "there")
+        await player.press("right", "right")
+        await player.until(lambda: " → " in player.text and ", rank " in player.text, "what becomes of it")
+        await player.press("escape")
+        await player.until(lambda: "what if" in player.text and "probability" in player.text, "inspector and legend")
+
+
 @pytest.mark.parametrize("preset", ["balanced", "creative"])
 async def test_a_what_if_at_the_parameters_used_gives_the_figures_recorded(starter_gguf: Path, preset: str) -> None:
     """To the bit for what was decoded by itself, in later turns too; the first token came with its prompt."""
@@ -150,6 +162,9 @@ async def test_on_a_small_screen_a_key_shows_the_temperatures_in_the_funnels_pla
         await player.ask("Tell me a story.")
         await player.press("ctrl+t", "left")
         inspector = player.screen.inspector
+        await player.until(lambda: "0  " in player.text and "sampled" in player.text, "ten candidates")
+        assert "vocabulary" not in player.text
+        await player.press("v")
         await player.until(lambda: "vocabulary" in player.text, "the funnel")
         assert table(player) == []
         await player.press("v")
@@ -158,7 +173,8 @@ async def test_on_a_small_screen_a_key_shows_the_temperatures_in_the_funnels_pla
         assert len(rows) >= 5
         assert inspector.query_one(CandidateList).size.height >= 7
         await player.press("v")
-        await player.until(lambda: "vocabulary" in player.text, "the funnel again")
+        await player.until(lambda: table(player) == [], "candidates alone again")
+        assert inspector.query_one(CandidateList).size.height >= 11
 
 
 async def test_xtc_and_mirostat_say_what_cannot_be_known(starter_gguf: Path) -> None:
