@@ -175,7 +175,7 @@ async def _offer_model(screen: TokenScreen, pane: Pane, stored: StoredTree) -> N
     ref = await _find(screen, wanted)
     if ref is None:
         text = f"{name} is not on this machine any more. It can be read, and goes on with the pane's own model."
-        screen.notify(display_text(text), title="Opened for reading", timeout=8, markup=False)
+        screen.notify(display_text(text), title="Opened for reading", timeout=6, markup=False)
         return
     own = display_line(pane.name)
     answers = [

@@ -240,11 +240,11 @@ class Keeping:
         self._screen.show_editing()
 
     def _say(self, text: str) -> None:
-        self._screen.notify(text, timeout=5)
+        self._screen.notify(text, timeout=3)
 
     def _tell(self, error: HistoryUnusable) -> None:
         text, title = display_text(error.hint), display_text(error.message)
-        self._screen.notify(text, title=title, severity="warning", timeout=15, markup=False)
+        self._screen.notify(text, title=title, severity="warning", timeout=10, markup=False)
 
 
 def _import() -> None:
