@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from playground.domain.biases import bias_key, with_ban, with_step
+from playground.domain.biases import BAN, amount_text, bias_key, token_name, with_ban, with_step
 from playground.domain.display import display_text, visible_piece
 from playground.domain.errors import BadInput, PlaygroundError, Unsupported
 from playground.domain.sampling import SamplingParams
@@ -53,9 +53,23 @@ class Bending:
                 params = _wanted(pane)
                 self._check_takes(pane, "logit_bias")
                 self._learn(pane, token, bias_key(params.logit_bias, token))
-                pane.tuning.change(pane.session.params, {"logit_bias": change(params.logit_bias)})
+                bias = change(params.logit_bias)
+                pane.tuning.change(pane.session.params, {"logit_bias": bias})
+                if pane is screen.pane:
+                    self._tell_first(token, params.logit_bias, bias)
         except PlaygroundError as error:
             screen.tell(error)
+
+    def _tell_first(self, token: Candidate | Token, before: Mapping[str, float], after: Mapping[str, float]) -> None:
+        """Say of a token that is bent for the first time, or banned, how long that holds."""
+        key = bias_key(after, token)
+        if key in after and (key not in before or BAN in (after[key], before[key])):
+            name, ends = token_name(key, self._names_of(self._screen.pane)), "b allows it again"
+            if after[key] != BAN:
+                name, ends = f"{name} {amount_text(after[key])}", "- and + take it back"
+            else:
+                name += " is banned"
+            self._screen.notify(f"{name} in this and all further replies; {ends}.", timeout=4, markup=False)
 
     def _panes(self) -> list[Pane]:
         """The active pane; with linked sliders also those of the same model, for ids mean nothing to another one."""

@@ -11,7 +11,7 @@ from playground.domain.forking import take
 from playground.domain.messages import Role
 from playground.domain.tokens import Token, join_text
 from playground.domain.transcript import Begun, Turn
-from playground.screens.going_on import go_on_from
+from playground.screens.going_on import go_on_from, quiet
 from playground.screens.pane import Pane
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class FanOut:
 
         pane = self._screen.pane
         turn, at = self._place(pane)
-        token = turn.tokens[at]
+        token = self._shown(turn, at)
         able = [index for index, candidate in enumerate(token.top) if not candidate.special]
         if len(able) < 2:
             known = "No other candidate is" if len(token.top) < 2 else "Only one candidate that goes on is"
@@ -51,7 +51,7 @@ class FanOut:
         before = join_text([other.piece for other in turn.tokens[max(0, at - _BEFORE) : at]])
         chosen = await self._screen.app.push_screen_wait(FanOutDialog(token, before, able))
         if chosen is not None and pane in self._screen.all_panes:
-            await self._go(pane, turn, at, chosen)
+            await self._go(pane, turn, at, [_taken(token, choice) for choice in chosen])
 
     def _place(self, pane: Pane) -> tuple[Turn, int]:
         """The token under the cursor, else the last one. Raises BadInput, Unsupported."""
@@ -65,19 +65,24 @@ class FanOut:
             raise BadInput("There is no token yet whose candidates could go on.", "Send a prompt first.")
         return turn, ref[1] if isinstance(ref, tuple) else len(turn.tokens) - 1
 
-    async def _go(self, first: Pane, turn: Turn, at: int, chosen: Sequence[int]) -> None:
+    def _shown(self, turn: Turn, at: int) -> Token:
+        """The token as the inspector shows it: a what-if has candidates, and cuts, of its own."""
+        recorded, shown = turn.tokens[at], self._screen.inspector.token
+        same = shown is not None and (shown.index, shown.id, shown.piece) == (at, recorded.id, recorded.piece)
+        return shown if same and shown is not None else recorded
+
+    async def _go(self, first: Pane, turn: Turn, at: int, chosen: Sequence[Token]) -> None:
         screen = self._screen
         chosen = await self._fitting(first, chosen)
         if not chosen:
             return
-        await first.end_reply()
+        await quiet(first)
         screen.stepping.end(first)
         panes = [first]
         for _ in chosen[1:]:
             panes.append(await screen.open_pane_like(first, behind=panes[-1]))
         await asyncio.gather(*(pane.settled.wait() for pane in panes))  # closing one ends its wait as well
-        tokens = [_taken(turn.tokens[at], choice) for choice in chosen]
-        there = [(pane, token) for pane, token in zip(panes, tokens, strict=True) if pane in screen.all_panes]
+        there = [(pane, token) for pane, token in zip(panes, chosen, strict=True) if pane in screen.all_panes]
         # Nothing is waited for between them, so that their requests reach the model together.
         told: dict[str, PlaygroundError] = {}
         for outcome in await asyncio.gather(
@@ -98,7 +103,7 @@ class FanOut:
         reply = await go_on_from(pane, turn, at, [token])
         reply.begun = Begun.FAN_OUT
 
-    async def _fitting(self, first: Pane, chosen: Sequence[int]) -> Sequence[int]:
+    async def _fitting(self, first: Pane, chosen: Sequence[Token]) -> Sequence[Token]:
         """As many of them as there is room for, after the person was asked; empty for leaving it."""
         from playground.screens.choice_dialog import Answer, Question
 

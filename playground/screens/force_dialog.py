@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+import math
+from collections.abc import Sequence
 from typing import ClassVar, Final, NamedTuple
 
 from textual import on, work
@@ -14,18 +16,18 @@ from textual.screen import ModalScreen
 from textual.timer import Timer
 from textual.widgets import Static, TextArea
 
-from playground.domain.display import display_line, display_text, visible_piece
+from playground.domain.display import display_line, display_text
 from playground.domain.errors import PlaygroundError
 from playground.domain.tokens import Token
-from playground.services.beginnings import Seen
+from playground.services.beginnings import Seen, Typing
+from playground.widgets.bars import UNKNOWN, percent, probability
 from playground.widgets.dialog_area import DialogArea
+from playground.widgets.token_rows import token_rows
 
 _QUIET_SECONDS: Final = 0.08
 """Pause in typing after which the tokens are looked at."""
-_MOST_SHOWN: Final = 200
-"""Tokens that are drawn; of a long paste the end would be out of sight anyhow."""
-_SHADES: Final = ("on $primary 35%", "on $foreground 18%")
-"""Two grounds in turn, so that one sees where tokens begin."""
+_REST_SECONDS: Final = 0.3
+"""Rest after which the model is asked how likely it finds them."""
 _BEFORE: Final = 200
 """Characters of the text before that are shown, as far as there is room."""
 
@@ -53,7 +55,7 @@ class ForceDialog(ModalScreen[Forced | None]):
 
     Args:
         occasion: what the text is for.
-        look: tells the tokens of a text; raises a PlaygroundError for one that cannot be taken.
+        typing: tells the tokens of a text and how likely they are; raises a PlaygroundError for what cannot be taken.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -72,25 +74,29 @@ class ForceDialog(ModalScreen[Forced | None]):
     ForceDialog {
         align: center middle;
         & > Vertical {
-            width: 80%; max-width: 100; height: auto; max-height: 90%;
+            width: 90%; max-width: 100; height: auto; max-height: 90%;
             border: round $border; background: $surface; padding: 0 1;
         }
         & Static { height: auto; }
         & TextArea, & TextArea:focus {
-            height: auto; min-height: 1; max-height: 8; border: none; margin: 1 0; padding: 0; background: $panel;
+            height: auto; min-height: 1; max-height: 6; border: none; padding: 0; background: $panel;
         }
         & #force-before { color: $text-muted; height: 1; }
         & #force-help { color: $text-muted; }
-        & VerticalScroll { height: auto; max-height: 10; scrollbar-size-vertical: 1; }
-        & #force-remarks { color: $warning; }
+        & VerticalScroll { height: auto; max-height: 6; margin: 1 0 0 0; scrollbar-size-vertical: 1; }
+        & #force-likely { color: $text-muted; }
+        & #force-remarks { margin: 1 0 0 0; display: none; color: $warning; }
         & #force-remarks.-refused { color: $error; }
+        & #force-remarks.-said { display: block; }
     }
     """
 
-    def __init__(self, occasion: Occasion, look: Callable[[str], Awaitable[Seen]]) -> None:
+    def __init__(self, occasion: Occasion, typing: Typing) -> None:
         super().__init__()
         self._occasion = occasion
-        self._look = look
+        self._typing = typing
+        self._weighed: Sequence[Token] = ()
+        """The tokens looked at last, with figures; empty while these are not known."""
         self._timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
@@ -102,9 +108,10 @@ class ForceDialog(ModalScreen[Forced | None]):
             if self._occasion.before:
                 yield Static("", id="force-before", markup=False)
             yield DialogArea(self._occasion.text, soft_wrap=True, show_line_numbers=False, compact=True)
+            yield Static("", id="force-remarks", markup=False)
             with VerticalScroll(can_focus=False):
                 yield Static("", id="force-tokens", markup=False)
-                yield Static("", id="force-remarks", markup=False)
+            yield Static("", id="force-likely", markup=False)
 
     def on_mount(self) -> None:
         """Begin at the end of what is there."""
@@ -135,15 +142,38 @@ class ForceDialog(ModalScreen[Forced | None]):
             self._refuse("")
             return
         try:
-            self._show_seen(await self._look(text))
+            seen = await self._typing.look(text)
         except PlaygroundError as error:
             self._refuse(str(error))
+            return
+        self._weighed = ()
+        self._show_seen(seen)
+        await asyncio.sleep(_REST_SECONDS)  # another key ends this
+        await self._weigh(seen)
+
+    async def _weigh(self, seen: Seen) -> None:
+        """Show how likely the model finds the tokens, where it can be asked."""
+        try:
+            found = await self._typing.weigh(seen.tokens)
+        except PlaygroundError as error:
+            self.query_one("#force-likely", Static).update(
+                Content(f"How likely: {UNKNOWN} ({display_line(str(error))})")
+            )
+            return
+        if found is not None:
+            self._weighed = found
+            self._show_seen(seen)
 
     def _refuse(self, why: str) -> None:
-        self.query_one("#force-tokens", Static).update(Content(""))
+        for name in ("#force-tokens", "#force-likely"):
+            self.query_one(name, Static).update(Content(""))
+        self._remark(why, refused=True)
+
+    def _remark(self, text: str, *, refused: bool = False) -> None:
         remarks = self.query_one("#force-remarks", Static)
-        remarks.set_class(bool(why), "-refused")
-        remarks.update(Content(display_text(why)))
+        remarks.set_class(refused, "-refused")
+        remarks.set_class(bool(text), "-said")
+        remarks.update(Content(display_text(text)))
 
     def _show_seen(self, seen: Seen) -> None:
         shown = Content("")
@@ -153,12 +183,15 @@ class ForceDialog(ModalScreen[Forced | None]):
             rows: list[tuple[str, Sequence[bytes]]] = [(label, [token.piece for token in seen.tokens])]
             if seen.whole:
                 rows += [("given", seen.given), ("in one go", seen.whole)]
-            width = max(len(name) for name, _ in rows)
-            shown = Content("\n").join(_row(f"{name:<{width}}  ", pieces) for name, pieces in rows)
+            width, room = max(len(name) for name, _ in rows), self.query_one(VerticalScroll).size.width - 1
+            logprobs = [token.logprob for token in self._weighed]
+            shown = Content("\n").join(
+                token_rows(f"{name:<{width}}  ", pieces, room, () if row else logprobs)
+                for row, (name, pieces) in enumerate(rows)
+            )
         self.query_one("#force-tokens", Static).update(shown)
-        remarks = self.query_one("#force-remarks", Static)
-        remarks.remove_class("-refused")
-        remarks.update(Content(display_text("\n".join(seen.remarks))))
+        self.query_one("#force-likely", Static).update(Content(_likely(self._weighed)))
+        self._remark("\n".join(seen.remarks))
 
     def action_newline(self) -> None:
         """Start a new line."""
@@ -174,20 +207,24 @@ class ForceDialog(ModalScreen[Forced | None]):
     async def _accept(self) -> None:
         text = self.query_one(TextArea).text
         try:
-            seen = await self._look(text)
+            seen = await self._typing.look(text)
+            await self._typing.check(seen.tokens)
         except PlaygroundError as error:
             self._refuse(str(error))
             return
-        self.dismiss(Forced(text, seen.tokens))
+        known = [token.id for token in self._weighed] == [token.id for token in seen.tokens]
+        self.dismiss(Forced(text, self._weighed if known else seen.tokens))
 
     def action_leave(self) -> None:
         """Leave everything as it was."""
         self.dismiss(None)
 
 
-def _row(label: str, pieces: Sequence[bytes]) -> Content:
-    """Tokens side by side, so that one sees where each begins and what of it is white space."""
-    tokens = [(visible_piece(piece), _SHADES[index % 2]) for index, piece in enumerate(pieces[:_MOST_SHOWN])]
-    more = len(pieces) - _MOST_SHOWN
-    rest = f" … and {more:,} more" if more > 0 else ""
-    return Content.assemble((label, "$foreground 60%"), *tokens, (rest, "$foreground 60%"))
+def _likely(tokens: Sequence[Token]) -> str:
+    """How likely the model finds all of them, one behind the other; empty while that is not known."""
+    known = [token.logprob for token in tokens if token.logprob is not None]
+    if not tokens or len(known) < len(tokens):
+        return ""
+    total = math.fsum(known)
+    what = "it" if len(tokens) == 1 else "all of it"
+    return f"How likely the model finds {what}: {percent(probability(total), 0)}, log-probability {total:,.2f}"

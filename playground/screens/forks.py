@@ -12,6 +12,7 @@ from playground.domain.display import visible_piece
 from playground.domain.errors import BadInput
 from playground.domain.forking import put_figures, take
 from playground.domain.messages import Prompt, Role
+from playground.domain.recorded import drawn_instead
 from playground.domain.tokens import Token, join_text
 from playground.domain.transcript import Turn
 from playground.screens.going_on import go_on_from, is_foreign, prompt_of
@@ -87,7 +88,10 @@ class Forks:
             if pane.card is not None and pane.card.local:
                 await pane.runner.began.wait()  # what the cursor asks of the model can wait for the first token
             pane.catch_up()  # a frame may be longer than a token
-        self._point_at(pane, reply)
+        if pane.stepping:
+            pane.transcript.view.follow_end()  # to the next place, which waits for a token
+        else:
+            self._point_at(pane, reply)
         await self._learn(pane, reply)
 
     @staticmethod
@@ -112,7 +116,8 @@ class Forks:
         if reply.problem is not None:
             return
         top = pane.session.params.top
-        if put_figures(reply, first, await figures_of(backend, reply.prompt, given, first, top)):
+        recorded = drawn_instead(pane.session.transcript, reply, first)
+        if put_figures(reply, first, await figures_of(backend, reply.prompt, given, first, top, recorded)):
             pane.perplexity = Perplexity()  # it took them for unknown
             pane.transcript.set_mode(pane.transcript.mode)
             self._screen.draw_soon()
@@ -161,8 +166,8 @@ class Forks:
         from playground.screens.force_dialog import ForceDialog
         from playground.services.beginnings import Typing
 
-        typing = Typing(pane.need_model(), prompt, before)
-        forced = await self._screen.app.push_screen_wait(ForceDialog(occasion, typing.look))
+        typing = Typing(pane.need_model(), prompt, before, pane.tuning.pending or pane.session.params)
+        forced = await self._screen.app.push_screen_wait(ForceDialog(occasion, typing))
         if forced is not None:
             self._unused = forced.text  # until it is where it belongs
         return forced

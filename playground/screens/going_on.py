@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec import structs
+
 from playground.domain.errors import BadInput
 from playground.domain.events import StopReason
 from playground.domain.forking import branch_at, text_of
@@ -12,7 +14,7 @@ from playground.domain.stepping import note_change
 from playground.domain.tokens import Token
 from playground.domain.transcript import Turn
 from playground.screens.pane import Pane
-from playground.services.beginnings import as_own, check_goes_on, knows, split
+from playground.services.beginnings import as_own, check_fits, check_goes_on, knows, split
 
 
 def continue_reply(pane: Pane) -> None:
@@ -40,7 +42,7 @@ async def go_on_from(pane: Pane, turn: Turn, at: int, tokens: Sequence[Token], *
     The prompt is the one that the reply was written to, shortened or not. What another model wrote goes by its
     text; `own` says that `tokens` are this model's all the same. A reply that is being written is stopped first.
 
-    Raises BadInput without a model, and for a model that cannot go on from there.
+    Raises BadInput without a model, for a model that cannot go on from there, and for what a grammar forbids.
     """
     backend, prompt = pane.need_model(), prompt_of(pane, turn)
     check_goes_on(backend, prompt)
@@ -52,7 +54,8 @@ async def go_on_from(pane: Pane, turn: Turn, at: int, tokens: Sequence[Token], *
         tokens = await split(backend, prompt, kept, text_of(tokens))
     if not backend.capabilities.fork:
         text_of([*kept, *tokens])  # raises for half a character, which no server takes
-    await _quiet(pane)
+    await check_fits(backend, prompt, [*kept, *tokens], pane.session.params, id(tokens))
+    await quiet(pane)
     reply = branch_at(pane.session.transcript, turn, at, tokens, beginning)
     reply.notes += [note] if note else []
     note_change(pane.session, reply)
@@ -71,10 +74,15 @@ def is_foreign(pane: Pane, turn: Turn, tokens: Sequence[Token]) -> bool:
     return bool(tokens) and (turn.model != pane.session.model or backend is None or not knows(backend, tokens))
 
 
-async def _quiet(pane: Pane) -> None:
-    """Stop until nothing is written any more: two wishes may come at once. Raises BadInput when that fails."""
+async def quiet(pane: Pane) -> None:
+    """Stop for a fork until nothing is written any more: two wishes may come at once. Raises BadInput when that fails.
+
+    A reply that ends for this says so.
+    """
     stream = 0
     while pane.session.busy and pane.session.stream != stream:
-        stream = pane.session.stream
+        stream, written = pane.session.stream, pane.session.active
         await pane.end_reply()
+        if written is not None and written.finished is not None and written.stop_reason is StopReason.CANCELLED:
+            written.finished = structs.replace(written.finished, detail="a fork went on")
     pane.session.check_idle()

@@ -13,6 +13,8 @@ from rich.style import Style
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 UNKNOWN = "–"
 """Drawn where nobody measured; never a zero."""
+TOO_SMALL = "<"
+"""Before a percentage that is too small to be told."""
 
 
 def bar(fraction: float, width: int) -> str:
@@ -99,7 +101,7 @@ def percent(probability: float | None, width: int = 6) -> str:
     elif share >= 0.0095:
         text = f"{share:.2f}%"
     else:
-        text = "0%" if share <= 0 else "<.01%"
+        text = "0%" if share <= 0 else f"{TOO_SMALL}.01%"
     return text.rjust(width)
 
 

@@ -128,7 +128,8 @@ class PaneTabs(Widget, can_focus=True):
 
 def _texts(rows: Sequence[CompareRow], width: int) -> list[str]:
     """The texts of the tabs: with model and state in words, shortened as far as they must be."""
-    names = [display_line(row.model) or UNKNOWN for row in rows]
+    # Where panes follow candidates, these tell them apart, and mostly the model is everybody's.
+    names = [f"{f'↳{row.follows} ' if row.follows else ''}{display_line(row.model) or UNKNOWN}" for row in rows]
     longest = max(map(cell_len, names), default=0)
     states = [f" {GLYPHS[row.state]}{row.state if row.state.busy else ''}" for row in rows]
     glyphs = [f" {GLYPHS[row.state]}" for row in rows]

@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 from playground.domain.display import display_line, visible_piece
 from playground.domain.scoring import ScoreDifference
 from playground.domain.tokens import Token
-from playground.widgets.bars import fit, percent, probability
+from playground.widgets.bars import TOO_SMALL, UNKNOWN, fit, percent, probability
 from playground.widgets.score_colours import bits, signed
 
 _BEFORE: Final = 15
@@ -120,6 +120,10 @@ def place_of_surprise(token: Token) -> Place:
 
 def place_of_difference(one: ScoreDifference, first: Token, second: Token) -> Place:
     """A token about which two models differ: its ranks and probabilities under both."""
-    shares = " → ".join(percent(probability(token.logprob), 1) for token in (first, second))
+    figures = [percent(probability(token.logprob), 1) for token in (first, second)]
+    if any(figure.startswith(TOO_SMALL) for figure in figures):  # then they say nothing about what lies between them
+        figures = [UNKNOWN if token.logprob is None else f"{token.logprob:.2f}" for token in (first, second)]
+        figures[0] = f"log-prob {figures[0]}"
+    shares = " → ".join(figures)
     ranks = f"  rank {first.rank:,} → {second.rank:,}" if one.rank else ""
     return Place(one.index, signed(bits(one.logprob)), _name(first), shares, ranks)

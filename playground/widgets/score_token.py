@@ -17,7 +17,7 @@ from textual.widgets import Static
 from playground.domain.display import display_line, visible_piece
 from playground.domain.scoring import ScoreDifference
 from playground.domain.tokens import Candidate, Token
-from playground.widgets.bars import UNKNOWN, bar, fit, percent, probability
+from playground.widgets.bars import TOO_SMALL, UNKNOWN, bar, fit, percent, probability
 from playground.widgets.score_colours import bits, signed
 
 FIRST_TOKEN: Final = "Nothing stands before this token, so it has no probability."
@@ -175,7 +175,10 @@ def _both(token: Token, second: Token, difference: ScoreDifference | None, low: 
     kl = UNKNOWN if difference is None or difference.kl_kept is None else f"≥ {difference.kl_kept:.4f}"
     both = (token, second)
     heads = _line("", "first".rjust(_FIGURE), "second".rjust(_FIGURE), style="$foreground 60%")
-    probabilities = _line("probability", *(percent(probability(which.logprob), _FIGURE) for which in both))
+    shares = [percent(probability(which.logprob), _FIGURE) for which in both]
+    probabilities = _line("probability", *shares)
+    if low and any(share.strip().startswith(TOO_SMALL) for share in shares):
+        probabilities = _line("log-prob", *(f"{_number(which.logprob):>{_FIGURE}}" for which in both))
     ranks = _line("rank", *(f"{_rank(which.rank):>{_FIGURE}}" for which in both))
     between = _line("difference", f"{change:>{_FIGURE}}", f" bits · KL {kl}")
     if low:

@@ -150,8 +150,11 @@ def end_note(turn: Turn, *, buffered: bool = False) -> str:
     if finished.detail:
         reason += f": {display_line(finished.detail)}"
     about = "≈" if usage.estimate else ""
+    new = usage.completion_tokens
+    # A fork counts what it took over like all others who count a reply's tokens, and says what this run wrote.
+    forked = 0 < turn.continued_at == len(turn.tokens) - new
     facts = [
-        f"{about}{usage.completion_tokens:,} tokens"
+        (f"{len(turn.tokens):,} tokens, {new:,} of them new" if forked else f"{about}{new:,} tokens")
         + (f", {usage.thinking_tokens:,} of them thinking" if usage.thinking_tokens else ""),
         f"TTFT {_milliseconds(timings.ttft_ms)}",
         f"{UNKNOWN if timings.tokens_per_second is None else f'{timings.tokens_per_second:.0f}'} tok/s",

@@ -154,8 +154,12 @@ async def test_a_forced_text_has_its_true_figures_and_is_seen_as_put_there(start
         await player.ask("Why is the sky blue?")
         old = await go_to(player, 3)
         dialog = await type_text(player, "f", " green because of algae")
-        await player.until(lambda: "·green·because·of·algae" in said(dialog).replace("tokens", ""), "tokens shown")
+        await player.until(lambda: "·green│·because│·of│·algae│" in said(dialog), "tokens shown")
+        await player.until(lambda: said(dialog).count("%") == 4, "how likely each is")
+        likely = str(dialog.query_one("#force-likely", Static).content)
         await player.run("enter")
+        put_there = reply_of(player.pane).tokens[3:7]
+        assert f"log-probability {sum(token.logprob or 0.0 for token in put_there):.2f}" in likely
         new = reply_of(player.pane)
         assert new.content.startswith(old.content[: len("The sky is")] + " green because of algae")
         put = sorted(new.by_hand)
@@ -174,6 +178,37 @@ async def test_a_forced_text_has_its_true_figures_and_is_seen_as_put_there(start
             assert mine.prob is None, "no sampler had a part in it"
         assert player.transcript.count("✎") == 1
         assert "▏" in player.transcript
+
+
+async def test_what_the_grammar_forbids_is_told_before_and_leaves_no_branch(starter_gguf: Path) -> None:
+    async with playing(make_app("max_tokens=4", 'grammar=root ::= "The " [a-z ]+', *GREEDILY)) as player:
+        await player.ready()
+        await player.ask("Why is the sky blue?")
+        await go_to(player, 1)
+        dialog = await type_text(player, "f", " NO")
+        await player.press("enter")
+        await player.until(lambda: "The grammar in force does not let this stand here." in said(dialog), "refused")
+        assert dialog.query_one(TextArea).text == " NO"
+        assert len(replies(player)) == 1
+        dialog.query_one(TextArea).load_text(" moon ")
+        await player.until(lambda: "It ends in a space." in said(dialog), "warned")
+        dialog.query_one(TextArea).load_text(" moon")
+        await player.run("enter")
+        assert reply_of(player.pane).content.startswith("The moon")
+
+
+async def test_a_reply_that_a_fork_has_ended_says_so(starter_gguf: Path) -> None:
+    async with playing(make_app("max_tokens=300", *GREEDILY)) as player:
+        await player.ready()
+        await player.say("Tell me a long story.")
+        await player.tokens(4)
+        first = await go_to(player, 2)
+        await player.press(digit_of_another(first, 2))
+        await player.until(lambda: len(replies(player)) == 2 and player.pane.session.busy, "forked")
+        assert first.finished is not None
+        assert first.finished.reason.sentence == "stopped"
+        assert first.finished.detail == "a fork went on"
+        await player.stop_all()
 
 
 async def test_a_text_that_would_be_split_otherwise_at_the_seam_says_so_and_shows_both(starter_gguf: Path) -> None:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from msgspec import structs
+from textual.widgets import TextArea
 
 from playground.domain.messages import Role
 from playground.domain.transcript import Turn
+from playground.screens.force_dialog import ForceDialog
 from playground.screens.pane import Pane
 from playground.widgets.candidates import CandidateList
 from playground.widgets.prompt_editor import PromptEditor
@@ -98,6 +100,25 @@ async def test_a_candidate_put_there_by_hand_has_its_true_figures(starter_gguf: 
         await player.press("space")
         await waits(player, 3)
         assert reply_of(player.pane).by_hand == {0, 1}
+
+
+async def test_behind_a_forced_text_the_next_place_waits(starter_gguf: Path) -> None:
+    async with playing(make_app("temperature=0", "max_tokens=8")) as player:
+        await player.ready()
+        await begin(player)
+        await player.say(SEA)
+        await waits(player, 0)
+        await player.press("space")
+        await waits(player, 1)
+        await player.press("f")
+        await player.until(lambda: isinstance(player.app.screen, ForceDialog), "asked")
+        player.app.screen.query_one(TextArea).load_text(" deep sea")
+        await player.press("enter")
+        await waits(player, 3)
+        assert player.pane.transcript.view.cursor is None
+        await player.press("1")
+        await waits(player, 4)
+        assert reply_of(player.pane).content.find(" deep sea") > 0
 
 
 async def test_a_slider_reshapes_the_candidates_for_the_next_token(starter_gguf: Path) -> None:

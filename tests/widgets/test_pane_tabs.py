@@ -70,3 +70,13 @@ async def test_a_state_that_changes_shows_at_once_and_other_figures_paint_nothin
         tabs.show([dataclasses.replace(row, state=PaneState.FAILED) for row in ROWS], 1)
         assert painted
         assert app.row(tabs).count("✗") == len(ROWS)
+
+
+async def test_a_candidate_that_is_followed_stands_before_the_model() -> None:
+    app = Stand(PaneTabs)
+    async with app.run_test(size=(40, 2)) as pilot:
+        tabs = app.query_one(PaneTabs)
+        tabs.show([dataclasses.replace(row, follows=f"·w{row.number}") for row in ROWS[:3]], 2)
+        await pilot.pause()
+        row = app.row(tabs)
+        assert [f"{number} ↳·w{number}" in row for number in (1, 2, 3)] == [True] * 3
