@@ -220,7 +220,7 @@ class CompareScreen(SendingScreen):
         for pane in self.all_panes:
             pane.transcript.set_buffered(self.buffered)
             pane.sync()
-        complete = "Replies appear when they are complete. Alt+U goes back."
+        complete = "Replies come complete, with both waiting times. Alt+U goes back."
         self.notify(complete if self.buffered else "Replies stream again.", timeout=3)
 
     def action_thinking(self) -> None:
