@@ -102,3 +102,9 @@ async def test_the_first_token_says_why_it_has_no_probability() -> None:
         panel.show(scored(1, 1e-9), scored(1, 0.5))
         await pilot.pause()
         assert "·there" not in screen_text(app)
+
+
+def test_two_probabilities_too_small_for_a_percentage_are_told_as_log_probabilities() -> None:
+    first, second = (Token(0, 1, b" x", logprob, None, 900, 2.0) for logprob in (-10.5, -14.25))
+    place = place_of_difference(ScoreDifference(0, 1, b" x", -3.75, 0, None, None), first, second)
+    assert place.more == "log-prob -10.50 → -14.25"
