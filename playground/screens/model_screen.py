@@ -131,7 +131,7 @@ class ModelScreen(ConversationScreen):
         pane.sync()
         if pane.card is not None and pane.card.note and pane is self.pane:
             title = display_text(pane.card.short_name)
-            self.notify(display_text(pane.card.note), title=title, timeout=5, markup=False)
+            self.notify(display_text(pane.card.note), title=title, timeout=4, markup=False)
         waiting, pane.waiting = pane.waiting, None
         if waiting is not None:
             self.send_late(pane, *waiting)

@@ -141,6 +141,7 @@ def assert_same(now: Token, recorded: Token, tolerance: float) -> None:
 async def test_a_question_while_the_reply_is_written_disturbs_nothing(starter_gguf: Path) -> None:
     async with playing(make_app("max_tokens=40", "seed=3", "ignore_eos=true")) as player:
         await player.ready()
+        player.app.clear_notifications()
         await player.ask("Tell me a story.")
         alone = [one.id for one in player.pane.session.transcript.path()[-1].tokens]
         player.pane.session.new_conversation()
