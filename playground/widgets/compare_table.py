@@ -202,8 +202,8 @@ class CompareTable(Widget, can_focus=True):
         return self.get_component_rich_style(f"compare-table--{name}", partial=True)
 
     def _look(self, y: int, place: int, best: bool) -> Style:
-        if y == 0:
-            return self._part("head")
+        if y == 0:  # whole, because its colour is made to suit what is behind it
+            return self.get_component_rich_style("compare-table--head")
         state = self._rows[y - 1].state
         if place == len(_COLUMNS) - 1 and (state.busy or state is PaneState.FAILED):
             return self._part("busy" if state.busy else "failed")
