@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from typing import Final, NamedTuple
 
+from msgspec import structs
+
+from playground.domain.display import visible_piece
 from playground.domain.errors import BadInput
 from playground.domain.tokens import Candidate, Token
 from playground.domain.watching import Watched, WatchedWord
@@ -147,7 +150,16 @@ class Shown(NamedTuple):
     at: int | None = None
     """Index of the token under the cursor; None: the newest."""
     note: str = ""
-    """What there is to say: why there are no figures, or that there will be others."""
+    """What there is to say: why there are no figures, how far they are, or how they were found."""
+    writing: bool = False
+    """True while the reply grows: the curves leave room for what comes."""
+
+
+def names_of(shown: Shown) -> list[str]:
+    """The words on one line each, by the text that stands for each in the reply."""
+    if not shown.watching:
+        return [visible_piece(word.encode("utf-8", "replace")) for word in shown.words]
+    return [visible_piece(word.piece) + ("…" if word.tokens > 1 else "") for word in shown.watching]
 
 
 class Peak:
@@ -174,11 +186,21 @@ class Peak:
 
 
 def figure(probability: float | None) -> str:
-    """A probability (0 to 1) as a percentage, below a hundredth of a percent as a power of ten; – when unknown."""
+    """A probability (0 to 1) as a percentage, with two decimals below one percent; – when unknown."""
     if probability is None:
         return "–"
     if 0.0 < probability < 1e-4:
-        return f"{probability:.0e}"
+        return "<0.01%"
     if probability >= 0.9995:
         return "100%"
-    return f"{probability:.1%}" if probability >= 9.5e-4 else f"{probability:.2%}" if probability else "0%"
+    return f"{probability:.1%}" if probability >= 0.00995 else f"{probability:.2%}" if probability else "0%"
+
+
+def with_figures(tokens: Sequence[Token], figures: Sequence[tuple[Watched, ...]]) -> list[Token]:
+    """Tokens with words that were found afterwards; what was watched while they were drawn keeps its figures."""
+    return [_with(token, found) for token, found in zip(tokens, figures, strict=True)]
+
+
+def _with(token: Token, found: tuple[Watched, ...]) -> Token:
+    recorded = {one.id: one for one in token.watched}
+    return structs.replace(token, watched=tuple(recorded.get(one.id, one) for one in found))

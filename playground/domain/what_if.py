@@ -149,8 +149,9 @@ class WatchRequest(msgspec.Struct, frozen=True, kw_only=True):
     reply_ids: tuple[int, ...]
     words: tuple[str, ...]
     """As in `GenerationRequest.watch`."""
-    drawn: tuple[tuple[int, SamplingParams], ...]
-    """The parameters that the tokens were drawn under: (index of the first one, what they were), the first index 0."""
+    drawn: tuple[tuple[int, SamplingParams | None], ...]
+    """The parameters that the tokens were drawn under: (index of the first one, what they were), the first index 0.
+    None where they are not known: nothing is told of the samplers then."""
     known: tuple[Known, ...] = ()
     """What was recorded at each position of the reply, as far as anything was."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from typing import Final
 
 from msgspec import structs
 
-from playground.domain.sampling import SamplingParams
+from playground.domain.sampling import SamplingParams, changed_fields
 from playground.domain.tokens import Candidate, Token
 from playground.domain.transcript import Transcript, Turn
 from playground.domain.what_if import Outcome, Replay, Replayed, Verdict, WhatIf
@@ -75,12 +76,26 @@ def _coin(outcomes: Sequence[Outcome]) -> str:
     return f"{text} This token: {_share(acts.token.prob)} if it acts, {_share(rests.token.prob)} if it rests."
 
 
-def verdict_words(told: Replayed) -> str:
-    """A token of a replayed reply in a line, with its chance then and now."""
+def verdict_words(told: Replayed, now: float | None = None) -> str:
+    """A token of a replayed reply in a line, with its chance then and now.
+
+    Args:
+        told: The token.
+        now: Its chance as a what-if of this token alone has it, where there is one; it goes before the replay's.
+    """
+    if now is not None and told.now is not None:
+        other = (now > 0.0) != (told.now > 0.0)
+        verdict = Verdict.POSSIBLE if other else told.verdict
+        told = structs.replace(told, now=now, near=told.near or other, verdict=verdict)
     change = f"{_share(told.then)} → {_share(told.now)}"
+    if told.verdict is Verdict.POSSIBLE and told.then == told.now:
+        return f"could change: {_share(told.then)} as it was"
     match told.verdict:
         case Verdict.CERTAIN:
             return f"would stay: {change}"
+        case Verdict.POSSIBLE if told.near:
+            stage = f" of {_label(told.stage)}" if told.stage else ""
+            return f"within rounding{stage}: {_share(told.then)} → ≈{_share(told.now)}"
         case Verdict.POSSIBLE:
             return f"could change: {change}"
         case Verdict.IMPOSSIBLE if told.stage in _TAKES_THE_BEST:
@@ -99,33 +114,51 @@ def counts(replay: Replay) -> dict[Verdict, int]:
     return {verdict: count for verdict, count in found.items() if count}
 
 
-COUNTED: Final = {
-    Verdict.CERTAIN: "would stay",
-    Verdict.POSSIBLE: "could change",
-    Verdict.IMPOSSIBLE: "could not come",
-    Verdict.UNSURE: "not known",
-}
-"""What stands behind the number of tokens of each verdict."""
 BRIEFLY: Final = {
     Verdict.CERTAIN: "stay",
-    Verdict.POSSIBLE: "could change",
+    Verdict.POSSIBLE: "may change",
     Verdict.IMPOSSIBLE: "impossible",
     Verdict.UNSURE: "unsure",
 }
-"""The same for a line with little room."""
-
-
-def summary(replay: Replay) -> str:
-    """A replay in a sentence or two; tokens are counted from 1."""
-    numbers = ", ".join(f"{count:,} {COUNTED[verdict]}" for verdict, count in counts(replay).items())
-    if replay.first_open is None:
-        return f"{numbers}. The reply would be the same."
-    return f"{numbers}; first difference possible at token {replay.first_open + 1:,}."
+"""What stands behind the number of tokens of each verdict."""
 
 
 def short_summary(replay: Replay) -> str:
     """Where it could first differ, for a line with little room."""
     return "the same" if replay.first_open is None else f"first at token {replay.first_open + 1:,}"
+
+
+def ratio_words(log_ratio: float | None) -> str:
+    """How much likelier a whole reply is than it was: ×0.03, ×10⁻⁵⁷; empty when it is not known."""
+    if log_ratio is None:
+        return ""
+    if log_ratio == -math.inf:
+        return "could not come"
+    power = log_ratio / math.log(10)
+    if abs(power) >= 3.0:
+        return f"×10{str(round(power)).translate(_RAISED)}"
+    ratio = 10**power
+    return f"×{ratio:.2g}" if ratio < 10 else f"×{ratio:.0f}"
+
+
+_RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def as_a_whole(log_ratio: float | None) -> str:
+    """The same in a sentence; empty when it is not known."""
+    words = ratio_words(log_ratio)
+    if not words or log_ratio == -math.inf:
+        return "This reply could not come." if words else ""
+    return f"This reply is {words} as likely as it was." if log_ratio else "This reply is as likely as it was."
+
+
+def setting_words(old: SamplingParams | None, new: SamplingParams) -> str:
+    """What another slider stands at, such as "temperature 1.2"; empty when none does."""
+    changes = changed_fields(shaping(old), shaping(new)) if old is not None else {}
+    for name, (_, value) in changes.items():
+        more = ", …" if len(changes) > 1 else ""
+        return f"{_label(name)} {value:g}{more}" if isinstance(value, int | float) else f"another {_label(name)}{more}"
+    return ""
 
 
 def next_place(replay: Replay, wanted: Collection[Verdict], after: int) -> int | None:

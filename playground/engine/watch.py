@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from playground.domain.errors import BadInput, PlaygroundError
 from playground.domain.params import check
-from playground.domain.sampling import SamplingParams
+from playground.domain.sampling import NEUTRAL, SamplingParams
 from playground.domain.watching import Watched, WatchedWord
 from playground.domain.what_if import WatchedReply, WatchRequest
 from playground.engine.bending import Bending, Throw, unsure_stages
@@ -73,7 +73,8 @@ class WatchPass(Told):
     """
 
     def __init__(self, model: LoadedModel, request: WatchRequest, tell: Tell, progress: Progress) -> None:
-        for _, params in request.drawn:
+        given = [params for _, params in request.drawn if params is not None]
+        for params in given:
             check(params)
         prompt = build_prompt(model, request.prompt).ids
         ids = build_prompt(model, request.prompt, request.reply_ids).ids
@@ -83,9 +84,9 @@ class WatchPass(Told):
         self._watch = WatchList(model, request.words)
         self._request = request
         self._changes = list(request.drawn)
-        self._params = request.drawn[0][1]
+        self._params: SamplingParams | None = None
         self._bending = Bending(model, prompt)
-        self._bending.configure(self._params)
+        self._bending.configure(given[0] if request.drawn[0][1] is not None else NEUTRAL)
         self._outside = False
         """True behind a token that a grammar does not allow: a person put it there."""
         self._figures: list[tuple[Watched, ...]] = []
@@ -97,8 +98,9 @@ class WatchPass(Told):
             self._change(self._changes.pop(0)[1])
         known = self._request.known[index] if index < len(self._request.known) else ()
         distribution = self._bending.read(pinned(logits, known))
-        throws = [] if self._outside else self._bending.look(1, self._watch.ids)
-        unsure = bool(unsure_stages(self._params))
+        blind = self._outside or self._params is None
+        throws = [] if blind else self._bending.look(1, self._watch.ids)
+        unsure = self._params is not None and bool(unsure_stages(self._params))
         self._figures.append(
             tuple([_found(token, _share(distribution, token), throws, unsure) for token in self._watch.ids])
         )
@@ -107,14 +109,14 @@ class WatchPass(Told):
         if not self._outside:
             self._bending.accept(token)
 
-    def _change(self, params: SamplingParams) -> None:
-        if self._outside:
+    def _change(self, params: SamplingParams | None) -> None:
+        self._params = params
+        if self._outside or params is None:
             return
         try:
             self._bending.configure(params)
         except BadInput:  # a grammar that came into force where the reply did not fit it any more
             self._outside = True
-        self._params = params
 
     def finish(self) -> None:
         """See Pass."""

@@ -236,6 +236,8 @@ class PlaygroundScreen(TokenScreen):
         self._what_ifs.look(pane, turn, token)
         view = self._what_ifs.view(token)
         note, recorded = ("what if", token) if view.what_if else ("pinned", None)
+        if view.what_if:  # one figure for one question
+            remark = self.replaying.remark(pane, turn, token, view.token.prob)
         self._say_essence(essence(token, view) if self.folding.in_controls and not self.inspector.display else "")
         self.inspector.show(view.token, n_vocab, note, recorded=recorded, remark=remark, table=view.table)
 

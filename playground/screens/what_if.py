@@ -13,7 +13,7 @@ from playground.domain.errors import PlaygroundError, Superseded
 from playground.domain.sampling import SamplingParams
 from playground.domain.tokens import Token
 from playground.domain.transcript import Turn
-from playground.domain.what_if import WhatIf, WhatIfRequest
+from playground.domain.what_if import WhatIf, WhatIfRequest, known_of
 from playground.domain.what_if_words import ids_of, params_at, remarks, shaping
 from playground.screens.pane import Pane
 from playground.widgets.bars import percent
@@ -134,7 +134,14 @@ class WhatIfs:
             return None
         asker = id(place.pane)
         return await place.backend.what_if(
-            WhatIfRequest(prompt=place.turn.prompt, reply_ids=ids, chosen=place.id, params=params, asker=asker)
+            WhatIfRequest(
+                prompt=place.turn.prompt,
+                reply_ids=ids,
+                chosen=place.id,
+                params=params,
+                asker=asker,
+                known=known_of(place.turn.tokens[place.at]),
+            )
         )
 
     def view(self, recorded: Token) -> View:

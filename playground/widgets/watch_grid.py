@@ -33,22 +33,27 @@ def height_of(probability: float, *, log: bool) -> float:
     return 1.0 - min(1.0, math.log(max(probability, LEAST)) / math.log(LEAST))
 
 
-def zoom_of(stretches: int, columns: int) -> int:
-    """Dots that a stretch of a curve is wide: a power of two, so that a curve that grows moves seldom."""
+def zoom_of(stretches: int, columns: int, *, whole: bool = False) -> float:
+    """Dots that a stretch of a curve is wide.
+
+    A power of two, so that a curve that grows moves seldom; a `whole` one takes all the room there is.
+    """
+    if whole and stretches:
+        return min(float(_MOST_ZOOM), max(1.0, columns * 2 / stretches))
     zoom = 1
     while zoom < _MOST_ZOOM and stretches * zoom * 2 <= columns * 2:
         zoom *= 2
     return zoom
 
 
-def draw(curves: Sequence[Curve], columns: int, rows: int, *, log: bool) -> list[list[Cell]]:
+def draw(curves: Sequence[Curve], columns: int, rows: int, *, log: bool, whole: bool = False) -> list[list[Cell]]:
     """A grid of `rows` times `columns` cells, the first row on top.
 
     Dots are probabilities before the samplers, a word's sign those after them where there is any. Where curves meet,
     the first word is in front.
     """
     grid = [[Cell()] * columns for _ in range(rows)]
-    zoom = zoom_of(max((len(curve.before) for curve in curves), default=0), columns)
+    zoom = zoom_of(max((len(curve.before) for curve in curves), default=0), columns, whole=whole)
     for word in reversed(range(len(curves))):
         _dots(grid, curves[word].before, word, zoom, log)
     for word in reversed(range(len(curves))):
@@ -56,14 +61,14 @@ def draw(curves: Sequence[Curve], columns: int, rows: int, *, log: bool) -> list
     return grid
 
 
-def _dots(grid: list[list[Cell]], values: Sequence[float | None], word: int, zoom: int, log: bool) -> None:
+def _dots(grid: list[list[Cell]], values: Sequence[float | None], word: int, zoom: float, log: bool) -> None:
     steps = len(grid) * 4 - 1
     bits: dict[tuple[int, int], int] = {}
     for number, value in enumerate(values):
         if value is None:
             continue
         row, part = divmod(steps - round(height_of(value, log=log) * steps), 4)
-        for dot in range(number * zoom, (number + 1) * zoom):
+        for dot in range(int(number * zoom), int((number + 1) * zoom)):
             place = row, dot // 2
             bits[place] = bits.get(place, 0) | _DOTS[dot % 2][part]
     for (row, column), mask in bits.items():
@@ -71,11 +76,11 @@ def _dots(grid: list[list[Cell]], values: Sequence[float | None], word: int, zoo
             grid[row][column] = Cell(chr(_BRAILLE + mask), word)
 
 
-def _signs(grid: list[list[Cell]], values: Sequence[float | None], word: int, zoom: int, log: bool) -> None:
+def _signs(grid: list[list[Cell]], values: Sequence[float | None], word: int, zoom: float, log: bool) -> None:
     highest: dict[int, float] = {}
     for number, value in enumerate(values):
         if value:
-            column = (number * zoom + (zoom - 1) // 2) // 2
+            column = int(number * zoom + (zoom - 1) / 2) // 2
             highest[column] = max(value, highest.get(column, 0.0))
     steps = len(grid) * 4 - 1
     for column, value in highest.items():
@@ -84,7 +89,7 @@ def _signs(grid: list[list[Cell]], values: Sequence[float | None], word: int, zo
             grid[row][column] = Cell(SIGNS[word % len(SIGNS)], word)
 
 
-def columns_of(at: int, length: int, zoom: int) -> range:
+def columns_of(at: int, length: int, zoom: float) -> range:
     """The columns in which a token stands.
 
     Args:
@@ -93,9 +98,10 @@ def columns_of(at: int, length: int, zoom: int) -> range:
         zoom: Dots that a stretch is wide.
     """
     stretch = at // length
-    return range(stretch * zoom // 2, max(stretch * zoom // 2 + 1, ((stretch + 1) * zoom + 1) // 2))
+    first, end = int(stretch * zoom), int((stretch + 1) * zoom)
+    return range(first // 2, max(first // 2 + 1, (end + 1) // 2))
 
 
-def token_of(column: int, length: int, zoom: int) -> int:
+def token_of(column: int, length: int, zoom: float) -> int:
     """Index of the first token that stands in a column."""
-    return column * 2 // zoom * length
+    return math.ceil(column * 2 / zoom - 1e-9) * length if zoom < 2 else int(column * 2 // zoom) * length

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import ClassVar, Final
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -14,26 +15,30 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from playground.domain.display import visible_piece
 from playground.domain.tokens import Token
-from playground.domain.watch_list import MOST_WORDS, Curves, Shown, figure, show_word, value_at
+from playground.domain.watch_list import MOST_WORDS, Curves, Shown, figure, names_of, value_at
 from playground.domain.watching import Watched
 from playground.widgets.bars import fit, stage_label
 from playground.widgets.watch_grid import SIGNS, Cell, columns_of, draw, token_of, zoom_of
 
 _FIGURE: Final = 8
-_WORD: Final = 12
+_WORD: Final = range(8, 17)
+"""Cells a name has: as many as the longest needs."""
+_HEAD: Final = 10
+"""Cells that the head needs in its place, such as "#559 latest" does with the sign's."""
 _CUT: Final = 13
-_LABEL: Final = 5
 _LEAST_ROWS: Final = 7
+_PART: Final = 5
+"""The plot may take one of so many rows of the screen, and more where it has more words."""
 _LEAST_PLOT: Final = 16
 """Cells below which there are figures alone."""
-_ROOM_FOR_CUT: Final = 84
+_ROOM_FOR_CUT: Final = 100
 _EXPLAINED: Final = """\
 How likely each watched word is at every token of the reply, in or out of the list of candidates.
 dots    model: the model's own probability, over the whole vocabulary
 signs   sampled: the chance after all samplers; none where a sampler removed the word
-Of a long reply, each column shows the highest figure of several tokens.
+Of a long reply, each column shows the highest figure of several tokens. ≈ stands before figures that were found
+afterwards: computed in larger pieces they may differ a little from what the model had when it wrote.
 
 l switches between percent and a logarithmic scale, left and right walk over the tokens, Enter chooses the words,
 Del folds this away (Alt+K brings it back). A click goes to the token."""
@@ -63,14 +68,10 @@ class WatchPlot(Widget, can_focus=True):
         & > .watch-plot--focus { color: $accent; text-style: bold; }
         & > .watch-plot--faint { color: $foreground 60%; }
         & > .watch-plot--cursor { background: $foreground 20%; }
-        & > .watch-plot--word-0 { color: $primary; }
-        & > .watch-plot--word-1 { color: $success; }
-        & > .watch-plot--word-2 { color: $mark; }
-        & > .watch-plot--word-3 { color: $error; }
-        & > .watch-plot--word-4 { color: $warning; }
-        & > .watch-plot--word-5 { color: $foreground; }
-        & > .watch-plot--word-6 { color: $secondary; }
-        & > .watch-plot--word-7 { color: $accent; }
+        & > .watch-plot--word-0 { color: $primary; } & > .watch-plot--word-1 { color: $success; }
+        & > .watch-plot--word-2 { color: $mark; } & > .watch-plot--word-3 { color: $error; }
+        & > .watch-plot--word-4 { color: $warning; } & > .watch-plot--word-5 { color: $foreground; }
+        & > .watch-plot--word-6 { color: $secondary; } & > .watch-plot--word-7 { color: $accent; }
     }
     """
 
@@ -103,6 +104,7 @@ class WatchPlot(Widget, can_focus=True):
         self._drawn: object = None
         self._grid: list[list[Cell]] = []
         self._rows = 0
+        self._names: list[str] = []
 
     def show(self, shown: Shown, most_rows: int) -> None:
         """Show the figures of a reply; cheap when nothing changed.
@@ -112,10 +114,12 @@ class WatchPlot(Widget, can_focus=True):
             most_rows: Rows there is room for.
         """
         old, self._shown = self._shown, shown
-        rows = min(most_rows, max(_LEAST_ROWS, 1 + max(len(shown.words), len(shown.watching))))
+        wanted = max(_LEAST_ROWS, self.screen.size.height // _PART)
+        rows = min(most_rows, max(wanted, 1 + max(len(shown.words), len(shown.watching))))
         if rows != self._rows:
             self._rows = self.styles.height = rows
-        if shown.watching != old.watching:
+        if (shown.words, shown.watching) != (old.words, old.watching):
+            self._names = names_of(shown)
             self._curves = Curves(shown.watching, self._columns * 2)
         self._redraw()
 
@@ -126,13 +130,26 @@ class WatchPlot(Widget, can_focus=True):
 
     @property
     def _figures_width(self) -> int:
-        cut = _CUT if self.size.width >= _ROOM_FOR_CUT else 0
-        return 2 + _WORD + 2 * _FIGURE + cut
+        return 2 + self._word_width + 2 * _FIGURE + (_CUT if self._with_cut else 0)
+
+    @property
+    def _word_width(self) -> int:
+        longest = max((cell_len(name) for name in self._names), default=0)
+        return min(max(longest, _HEAD, _WORD.start), _WORD.stop - 1)
+
+    @property
+    def _label(self) -> int:
+        """Cells of the scale's labels."""
+        return len("0.0001%") if self.logarithmic else len("100%")
+
+    @property
+    def _with_cut(self) -> bool:
+        return self.size.width >= _ROOM_FOR_CUT
 
     @property
     def _columns(self) -> int:
         """Cells the curves are wide; 0 where there is no room for any."""
-        left = self.size.width - self._figures_width - _LABEL - 2
+        left = self.size.width - self._figures_width - self._label - 2
         return left if left >= _LEAST_PLOT else 0
 
     def _redraw(self) -> None:
@@ -140,11 +157,21 @@ class WatchPlot(Widget, can_focus=True):
         if not self._curves.follow(shown.tokens):
             self._curves = Curves(shown.watching, self._columns * 2)
             self._curves.follow(shown.tokens)
-        state = (shown[:2], shown.at, shown.note, self._curves.count, id(self._curves), self.logarithmic, self.size)
+        state = (
+            shown[:2],
+            shown.at,
+            shown.note,
+            shown.writing,
+            self._curves.count,
+            id(self._curves),
+            self.logarithmic,
+            self.size,
+        )
         if state != self._drawn:
             self._drawn = state
             rows = max(1, self.size.height - 1)
-            self._grid = draw(self._curves.curves, self._columns, rows, log=self.logarithmic) if self._columns else []
+            columns, whole = self._columns, not shown.writing
+            self._grid = draw(self._curves.curves, columns, rows, log=self.logarithmic, whole=whole) if columns else []
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
@@ -171,8 +198,8 @@ class WatchPlot(Widget, can_focus=True):
         token = self.token
         if not self._columns and self._shown.note:
             return [Segment(fit(self._shown.note, self._figures_width), self._part("faint"))]
-        where = "watch" if token is None else f"#{token.index:,} {'latest' if self._shown.at is None else 'pinned'}"
-        head = fit(where, 2 + _WORD) + "model".rjust(_FIGURE) + "sampled".rjust(_FIGURE)
+        where = "watch" if token is None else f"#{token.index + 1:,} {'latest' if self._shown.at is None else 'pinned'}"
+        head = fit(where, 2 + self._word_width) + "model".rjust(_FIGURE) + "sampled".rjust(_FIGURE)
         return [Segment(head, self._part("focus" if self.has_focus else "head"))]
 
     def _word(self, number: int) -> list[Segment]:
@@ -181,26 +208,18 @@ class WatchPlot(Widget, can_focus=True):
         count = len(shown.watching) or len(shown.words)
         rows = self.size.height - 1
         if number == rows - 1 and count > rows:
-            return [Segment(fit(f"  … {count - number} more", 2 + _WORD), self._part("faint"))]
+            return [Segment(fit(f"  … {count - number} more", 2 + self._word_width), self._part("faint"))]
         if number >= count:
             return []
-        if shown.watching:
-            word = shown.watching[number]
-            found = value_at(self.token, word.id)
-            name = visible_piece(word.piece) + ("…" if word.tokens > 1 else "")
-        else:
-            found, name = None, show_word(shown.words[number])
+        found = value_at(self.token, shown.watching[number].id) if shown.watching else None
+        name = self._names[number]
         look = self._part(f"word-{number % MOST_WORDS}")
         return [
             Segment(f"{SIGNS[number % len(SIGNS)]} ", look),
-            Segment(fit(name, _WORD), look),
+            Segment(fit(name, self._word_width), look),
             Segment(figure(found.before if found else None).rjust(_FIGURE), look),
             Segment(figure(found.after if found else None).rjust(_FIGURE), look),
-            *(
-                [Segment(self._cut(found), self._part("faint"))]
-                if self._figures_width > 2 + _WORD + 2 * _FIGURE
-                else []
-            ),
+            *([Segment(self._cut(found), self._part("faint"))] if self._with_cut else []),
         ]
 
     def _cut(self, found: Watched | None) -> str:
@@ -211,7 +230,7 @@ class WatchPlot(Widget, can_focus=True):
         return fit(f" ✂ {stage_label(token.stages[found.cut_by].name)}", _CUT)
 
     def _plot(self, y: int) -> list[Segment]:
-        label = self._labels().get(y, "").rjust(_LABEL)
+        label = self._labels().get(y, "").rjust(self._label)
         edge = [Segment(f"{label} ", self._part("faint"))]
         if not self._shown.watching or y >= len(self._grid):
             note = self._shown.note if y == 1 else ""
@@ -231,10 +250,12 @@ class WatchPlot(Widget, can_focus=True):
 
     def _labels(self) -> dict[int, str]:
         last = max(1, self.size.height - 2)
-        return {0: "100%", last // 2: ".1%" if self.logarithmic else "50%", last: "1e-6" if self.logarithmic else "0%"}
+        log = self.logarithmic
+        return {0: "100%", last // 2: "0.1%" if log else "50%", last: "0.0001%" if log else "0%"}
 
-    def _zoom(self) -> int:
-        return zoom_of(len(self._curves.curves[0].before) if self._curves.curves else 0, self._columns)
+    def _zoom(self) -> float:
+        stretches = len(self._curves.curves[0].before) if self._curves.curves else 0
+        return zoom_of(stretches, self._columns, whole=not self._shown.writing)
 
     def _marked(self) -> range:
         token = self.token
@@ -247,12 +268,10 @@ class WatchPlot(Widget, can_focus=True):
         if not self._shown.watching:
             return []
         parts = [f"{count:,} {'token' if count == 1 else 'tokens'}"]
-        if self._shown.note:
-            parts.append(self._shown.note)
-        else:
-            parts += ["⠒ model", "● sampled", *(["log"] if self.logarithmic else [])]
-            parts += [f"highest of {length:,}"] if length > 1 else []
-        return [Segment(" " * (_LABEL + 1) + fit(" · ".join(parts), self._columns), self._part("faint"))]
+        parts += [self._shown.note] if self._shown.note else []
+        parts += ["⠒ model", "● sampled", *(["log"] if self.logarithmic else [])]
+        parts += [f"highest of {length:,}"] if length > 1 else []
+        return [Segment(" " * (self._label + 1) + fit(" · ".join(parts), self._columns), self._part("faint"))]
 
     def on_focus(self) -> None:
         """The head shows that keys come here."""
@@ -265,7 +284,7 @@ class WatchPlot(Widget, can_focus=True):
     def action_scale(self) -> None:
         """The other scale."""
         self.logarithmic = not self.logarithmic
-        self._redraw()
+        self.on_resize()
 
     def action_step(self, by: int) -> None:
         """The next token, or the one before."""
@@ -284,7 +303,7 @@ class WatchPlot(Widget, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         """Go to the token under the mouse."""
         event.stop()
-        column = event.x - self.gutter.left - self._figures_width - _LABEL - 1
+        column = event.x - self.gutter.left - self._figures_width - self._label - 1
         if 0 <= column < self._columns:
             self._choose(token_of(column, self._curves.length, self._zoom()))
 

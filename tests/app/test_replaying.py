@@ -42,14 +42,15 @@ async def test_greedy_leaves_one_way_and_marks_every_token_that_was_not_the_like
         assert set(ranks) != {1}, "the seed is one that leaves the beaten path"
         await player.press("alt+v")
         await player.until(lambda: marked(player), "marks")
-        assert "could change" in player.notices
-        assert "first difference possible at token" in player.notices
+        assert "This reply is as likely as it was." in player.notices
+        assert "d: next open, x: impossible" in player.notices
         player.screen.tuning.pending = structs.replace(NEUTRAL, temperature=0.0)
         wanted = [TokenStyle.STAYS if rank == 1 else TokenStyle.GONE for rank in ranks]
         await player.until(lambda: marks(player) == wanted, "the sliders are followed")
         assert f"{wanted.count(TokenStyle.GONE)} impossible" in player.text
         await player.press("ctrl+t", "home", "x")
         gone = [index for index, style in enumerate(wanted) if style == TokenStyle.GONE]
+        assert "reply ×" not in player.text, "what could not come has no likelihood"
         await player.until(lambda: "not the likeliest" in player.text, "the reason")
         token = player.screen.inspector.token
         assert token is not None
@@ -104,6 +105,36 @@ async def test_a_stage_with_a_memory_leaves_tokens_unsure(starter_gguf: Path) ->
         assert "unsure" in player.text
 
 
+async def test_the_sliders_as_they_were_say_what_was_recorded_and_others_how_likely_the_reply_is(
+    starter_gguf: Path,
+) -> None:
+    """A long reply: from 512 tokens on llama.cpp computes many tokens at once otherwise than one."""
+    async with playing(make_app("max_tokens=600", "seed=7", "ignore_eos=true"), (120, 30)) as player:
+        await player.ready()
+        await player.ask("Write a long story about a river.")
+        tokens = player.pane.session.transcript.path()[-1].tokens
+        await player.press("alt+v")
+        await player.until(lambda: marked(player), "marks")
+        assert set(marks(player)) == {TokenStyle.STAYS, TokenStyle.OPEN}, "all of it came, so nothing is impossible"
+        alone = [token.stages[-1].candidates == 1 for token in tokens]
+        assert [mark == TokenStyle.STAYS for mark in marks(player)] == alone
+        assert "reply ×1 " in player.text
+        params = player.pane.session.params
+        player.screen.tuning.pending = structs.replace(params, temperature=1.2)
+        await player.until(lambda: "reply ×10⁻" in player.text, "less likely")
+        assert TokenStyle.GONE not in marks(player), "min-p comes before the temperature"
+        await player.press("ctrl+t", "home", "d")
+        await player.until(lambda: "what if" in player.text and "could change" in player.text, "one token")
+        shown = player.screen.inspector.token
+        assert shown is not None
+        was, now = tokens[shown.index].prob or 0.0, shown.prob or 0.0
+        assert f"could change: {was:.1%} → {now:.1%}" in player.text, "the remark has the figure of the what-if"
+        assert shown.logprob == pytest.approx(tokens[shown.index].logprob, abs=1e-5)
+        player.screen.tuning.pending = structs.replace(params, temperature=0.0)
+        await player.until(lambda: TokenStyle.GONE in marks(player), "greedy")
+        assert [mark == TokenStyle.STAYS for mark in marks(player)] == [token.rank == 1 for token in tokens]
+
+
 async def test_there_must_be_a_reply(starter_gguf: Path) -> None:
     async with playing(make_app("max_tokens=6")) as player:
         await player.ready()
@@ -136,9 +167,10 @@ class Slow(FakeBackend):
 
     async def replay(self, request: ReplayRequest, progress: Progress = silent) -> Replay:
         self.asked.append(request)
-        progress(1, 2)
         try:
-            await self.answer.wait()
+            while not self.answer.is_set():
+                progress(1, 2)
+                await asyncio.sleep(0.02)
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
@@ -156,17 +188,24 @@ async def test_the_newest_sliders_win_and_leaving_gives_the_work_up() -> None:
         await player.attach(model)
         await player.ask("Hi")
         await player.press("alt+v")
-        await player.until(lambda: "1 of 2 tokens" in player.text, "progress")
+        await player.until(lambda: marks(player) == [TokenStyle.OPEN] * 2, "what was recorded needs no model")
+        assert not model.asked
+        player.screen.tuning.pending = structs.replace(player.pane.session.params, temperature=1.2)
+        await player.until(lambda: "replaying 50% at temperature 1.2" in player.text, "progress")
+        await player.press("ctrl+t", "d")
+        assert "Still replaying, 1 of 2 tokens" in player.notices
+        assert "replaying …" in player.text
         player.screen.tuning.pending = structs.replace(player.pane.session.params, temperature=0.5)
         await player.until(lambda: len(model.asked) == 2 and model.cancelled == 1, "asked anew")
         model.answer.set()
         await player.until(lambda: marks(player) == [TokenStyle.STAYS] * 2, "marks")
         assert model.asked[-1].params.temperature == 0.5
-        assert "The reply would be the same" in player.notices
+        await player.until(lambda: "reply ×1.7" in player.text, "certain now, and 97% and 60% then")
         model.answer.clear()
         player.screen.tuning.pending = structs.replace(player.pane.session.params, temperature=0.6)
         await player.until(lambda: len(model.asked) == 3, "asked again")
-        assert marks(player) == [TokenStyle.STAYS] * 2, "the old marks stay until there are new ones"
+        assert marks(player) == [TokenStyle.STAYS] * 2, "the old marks stay for a moment"
+        await player.until(lambda: marks(player) == [TokenStyle.PLAIN] * 2, "and go when it takes longer")
         await player.press("alt+v")
         await player.until(lambda: model.cancelled == 2, "given up")
         assert max(marks(player)) < LEVELS

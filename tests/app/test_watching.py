@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 from textual.widgets import TextArea
 
+from playground.backends.base import Capabilities, Progress, silent
+from playground.domain.errors import RunFailed
 from playground.domain.messages import Role
+from playground.domain.recorded import in_force
 from playground.domain.transcript import Turn
 from playground.domain.watch_list import figure
+from playground.domain.watching import Watched, WatchedWord
+from playground.domain.what_if import WatchedReply, WatchRequest, known_of
 from playground.screens.watch_dialog import WatchDialog
 from playground.widgets.watch_plot import WatchPlot
 from tests.app.hosted_support import hosted
@@ -58,7 +66,7 @@ async def test_figures_on_the_screen_are_the_models_own_and_those_after_the_samp
                 feed = [token.id or 0]
         await player.press("ctrl+t", "ctrl+home")
         for at, token in enumerate(turn.tokens):
-            await player.until(lambda at=at: plot(player)[0].split()[0] == f"#{at}", f"token {at}")  # type: ignore[misc]
+            await player.until(lambda at=at: plot(player)[0].split()[0] == f"#{at + 1}", f"token {at}")  # type: ignore[misc]
             for row, id, found in zip(plot(player)[1:4], ids, token.watched, strict=True):
                 assert id not in [candidate.id for candidate in token.top] or found.after == next(
                     candidate.prob for candidate in token.top if candidate.id == id
@@ -76,8 +84,11 @@ async def test_watching_the_token_that_was_chosen_gives_the_figures_it_was_chose
         await player.ask("Tell me a story.")
         first = reply(player).tokens[0]
         await player.press("ctrl+t", "ctrl+home", "w")
-        await player.until(lambda: "is watched from the next reply on" in player.notices, "watched")
-        await player.until(lambda: "Not watched in this reply" in "".join(plot(player)), "said why it is empty")
+        await player.until(lambda: "is watched." in player.notices, "watched")
+        await player.until(lambda: "≈ afterwards" in "".join(plot(player)), "the reply on the screen has its figures")
+        row = plot(player)[1].split()
+        assert first.logprob is not None
+        assert row[2:4] == [figure(math.exp(first.logprob)), figure(first.prob)], "what was recorded, to the digit"
         await player.run("ctrl+r")
         again = reply(player).tokens[0]
         assert again.id == first.id
@@ -112,19 +123,22 @@ async def test_the_dialog_says_at_once_which_token_a_word_is(starter_gguf: Path)
         assert "the first one" not in player.notices, "what the dialog has said is not said again"
 
 
-async def test_a_past_reply_keeps_its_words_and_the_plot_folds_away(starter_gguf: Path) -> None:
+async def test_words_are_found_in_past_replies_too_and_the_plot_folds_away(starter_gguf: Path) -> None:
     async with playing(make_app("max_tokens=4", "seed=7")) as player:
         await player.ready()
         await watch(player, '" the"')
         await player.ask("Tell me a story.")
         await watch(player, '" dog"', '" cat"')
-        await player.until(lambda: "others from the next" in "".join(plot(player)), "said from when on")
-        assert "·the" in plot(player)[1]
-        await player.ask("Go on.")
-        await player.until(lambda: "·dog" in "".join(plot(player)), "the new words")
+        await player.until(lambda: "≈ afterwards" in "".join(plot(player)), "found in the reply that is there")
+        assert "·dog" in plot(player)[1]
         assert "·the" not in "".join(plot(player))
+        await player.ask("Go on.")
+        await player.until(lambda: "≈" not in "".join(plot(player)), "watched as it was written")
         await player.press("ctrl+t", "ctrl+home")
-        await player.until(lambda: "·the" in "".join(plot(player)), "those of the reply under the cursor")
+        await player.until(lambda: "≈ afterwards" in "".join(plot(player)), "those of the reply under the cursor")
+        await watch(player, '" the"')
+        await player.until(lambda: "≈" not in "".join(plot(player)), "what was recorded then is there still")
+        await watch(player, '" dog"', '" cat"')
         player.screen.query_one(WatchPlot).focus()
         await player.press("delete")
         await player.until(lambda: not plot(player), "folded away")
@@ -149,9 +163,9 @@ async def test_the_plot_leads_to_its_tokens_and_follows_the_active_pane(starter_
         view = second.transcript.view
         assert view.cursor is not None
         assert view.store.refs[view.cursor] == (second.session.transcript.head, 3)
-        await player.until(lambda: plot(player)[0].startswith("#3 pinned"), "the token's figures")
+        await player.until(lambda: plot(player)[0].startswith("#4 pinned"), "the token's figures")
         await player.press("alt+1")
-        await player.until(lambda: plot(player)[0].startswith("#5 latest"), "the other pane's")
+        await player.until(lambda: plot(player)[0].startswith("#6 latest"), "the other pane's")
 
 
 @pytest.mark.usefixtures("no_model")
@@ -178,3 +192,88 @@ async def test_a_hosted_model_refuses_and_what_was_watched_before_says_so(
         await player.until(lambda: "does not tell how likely a word is" in "".join(plot(player)), "said in the plot")
         await player.press("alt+k")
         await player.until(lambda: "a local model (F5)" in player.notices, "refused")
+
+
+async def test_words_found_afterwards_have_the_figures_of_each_tokens_own_parameters(starter_gguf: Path) -> None:
+    async with playing(make_app("max_tokens=30", "seed=7", "ignore_eos=true"), (120, 40)) as player:
+        await player.ready()
+        await watch(player, '" the"', '" of"', '" a"')
+        await player.ask("Tell me a story.")
+        turn = reply(player)
+        recorded = [token.watched for token in turn.tokens]
+        assert turn.prompt is not None
+        request = WatchRequest(
+            prompt=turn.prompt,
+            reply_ids=tuple(token.id or 0 for token in turn.tokens),
+            words=(" the", " of", " a"),
+            drawn=in_force(player.pane.session.transcript, turn),
+            known=tuple(known_of(token) for token in turn.tokens),
+        )
+        found = await player.pane.need_model().watch_reply(request)
+        assert turn.started is not None
+        assert found.words == turn.started.watching
+        for now, then in zip(found.figures, recorded, strict=True):
+            assert [one.before for one in now] == pytest.approx([one.before for one in then], rel=0.3, abs=1e-4)
+            assert [one.after for one in now] == pytest.approx([one.after for one in then], abs=2e-2)
+
+
+class Slow(FakeBackend):
+    """Finds words when it is let go."""
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        super().__init__(pieces)
+        self.asked: list[WatchRequest] = []
+        self.given_up = 0
+        self.answer = asyncio.Event()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return structs.replace(super().capabilities, watch=True, what_if=True)
+
+    async def watched_words(self, words: Sequence[str]) -> tuple[WatchedWord, ...]:
+        return tuple(WatchedWord(word=word, id=number, piece=word.encode()) for number, word in enumerate(words))
+
+    async def watch_reply(self, request: WatchRequest, progress: Progress = silent) -> WatchedReply:
+        self.asked.append(request)
+        progress(1, 2)
+        try:
+            await self.answer.wait()
+        except asyncio.CancelledError:
+            self.given_up += 1
+            raise
+        if "bad" in request.words:
+            raise RunFailed("There is no room.")
+        words = await self.watched_words(request.words)
+        figures = tuple(tuple(Watched(word.id, 0.25, None) for word in words) for _ in request.reply_ids)
+        return WatchedReply(words=words, figures=figures)
+
+
+@pytest.mark.usefixtures("no_model")
+async def test_the_plot_says_how_far_it_is_and_the_newest_words_win() -> None:
+    async with playing(make_app()) as player:
+        model = Slow([b"one", b" two"])
+        await player.attach(model)
+        await player.ask("Hi")
+        await watch(player, "sea")
+        await player.until(lambda: "computing 50%" in "".join(plot(player)), "progress")
+        await watch(player, "land")
+        await player.until(lambda: model.given_up == 1 and len(model.asked) == 2, "asked anew")
+        model.answer.set()
+        await player.until(lambda: plot(player)[1].split()[1:4] == ["land", "25.0%", "–"], "unknown is no figure")
+        await watch(player, "bad")
+        await player.until(lambda: "There is no room." in "".join(plot(player)), "why not, in the plot")
+        await watch(player, "land")
+        await player.until(lambda: "25.0%" in plot(player)[1], "kept")
+        assert len(model.asked) == 3
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.usefixtures("no_model")
+async def test_why_there_are_no_figures_can_be_read_whole(size: tuple[int, int]) -> None:
+    async with playing(make_app(), size) as player:
+        model = Slow([b"one", b" two"])
+        await player.attach(model)
+        await player.ask("Hi")
+        reply(player).model = "another"
+        await watch(player, "sea")
+        await player.until(lambda: "not watched in this reply" in player.text, "said")

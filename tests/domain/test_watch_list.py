@@ -82,9 +82,9 @@ def test_other_tokens_are_told_from_more_tokens() -> None:
     assert not curves.follow(tokens(0.1, 0.2, 0.4, 0.5, 0.6))
 
 
-def test_tiny_figures_keep_their_size() -> None:
+def test_figures_are_all_in_percent() -> None:
     shown = [figure(value) for value in (None, 0.0, 3.2e-8, 0.00012, 0.0123, 0.9994, 0.9996, 1.0)]
-    assert shown == ["–", "0%", "3e-08", "0.01%", "1.2%", "99.9%", "100%", "100%"]
+    assert shown == ["–", "0%", "<0.01%", "0.01%", "1.2%", "99.9%", "100%", "100%"]
 
 
 def test_a_peak_is_where_the_word_was_likeliest() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 from msgspec import structs
 
 from playground.domain.messages import Role
@@ -8,13 +10,17 @@ from playground.domain.tokens import Candidate, Token
 from playground.domain.transcript import Mark, Transcript
 from playground.domain.what_if import Outcome, Replay, Replayed, Verdict, WhatIf
 from playground.domain.what_if_words import (
+    as_a_whole,
+    counts,
     ids_of,
     next_place,
     params_at,
+    ratio_words,
     remarks,
+    setting_words,
     shaping,
+    short_summary,
     side_by_side,
-    summary,
     verdict_words,
 )
 
@@ -81,9 +87,10 @@ def test_a_replay_in_words() -> None:
     verdicts = (Verdict.CERTAIN, Verdict.POSSIBLE, Verdict.IMPOSSIBLE, Verdict.CERTAIN, Verdict.IMPOSSIBLE)
     told = tuple(Replayed(index, 1, verdict, 0.5, 0.25) for index, verdict in enumerate(verdicts))
     replay = Replay(tokens=told, params=WARM, first_open=1, first_impossible=2)
-    assert summary(replay) == "2 would stay, 1 could change, 2 could not come; first difference possible at token 2."
+    assert counts(replay) == {Verdict.CERTAIN: 2, Verdict.POSSIBLE: 1, Verdict.IMPOSSIBLE: 2}
+    assert short_summary(replay) == "first at token 2"
     same = Replay(tokens=told[:1], params=WARM, first_open=None, first_impossible=None)
-    assert summary(same) == "1 would stay. The reply would be the same."
+    assert short_summary(same) == "the same"
     impossible = (Verdict.IMPOSSIBLE,)
     assert [next_place(replay, impossible, here) for here in (-1, 2, 4)] == [2, 4, 2]
     assert next_place(replay, (Verdict.UNSURE,), -1) is None
@@ -96,3 +103,33 @@ def test_a_token_of_a_replay_in_words() -> None:
     assert verdict_words(Replayed(0, 1, Verdict.POSSIBLE, None, 0.31)) == "could change: – → 31.0%"
     assert verdict_words(Replayed(0, 1, Verdict.CERTAIN, 0.5, 1.0)) == "would stay: 50.0% → 100%"
     assert "mirostat decides" in verdict_words(Replayed(0, 1, Verdict.UNSURE, 0.5, None, "mirostat"))
+    assert verdict_words(Replayed(0, 1, Verdict.POSSIBLE, 0.5, 0.5)) == "could change: 50.0% as it was"
+
+
+def test_one_figure_for_one_question() -> None:
+    """The what-if of a token goes before the replay of the whole, which is computed in larger pieces."""
+    told = Replayed(0, 1, Verdict.POSSIBLE, 0.336, 0.475)
+    assert verdict_words(told, 0.44) == "could change: 33.6% → 44.0%"
+    assert verdict_words(Replayed(0, 1, Verdict.IMPOSSIBLE, 0.013, 0.0, "min_p"), 0.012) == (
+        "within rounding of min-p: 1.3% → ≈1.2%"
+    )
+    assert verdict_words(Replayed(0, 1, Verdict.POSSIBLE, 0.013, 0.01, "min_p", near=True)) == (
+        "within rounding of min-p: 1.3% → ≈1.0%"
+    )
+
+
+def test_how_likely_a_whole_reply_is_in_words() -> None:
+    assert ratio_words(None) == as_a_whole(None) == ""
+    assert [ratio_words(math.log(one)) for one in (1.0, 0.034, 4.26, 88.8)] == ["×1", "×0.034", "×4.3", "×89"]
+    assert ratio_words(-131.2) == "×10⁻⁵⁷"
+    assert ratio_words(40.0) == "×10¹⁷"
+    assert as_a_whole(-math.inf) == "This reply could not come."
+    assert as_a_whole(0.0) == "This reply is as likely as it was."
+    assert as_a_whole(-131.2) == "This reply is ×10⁻⁵⁷ as likely as it was."
+
+
+def test_a_setting_in_words() -> None:
+    assert setting_words(COLD, COLD) == setting_words(None, COLD) == ""
+    assert setting_words(COLD, HOT) == "temperature 1.4"
+    assert setting_words(COLD, structs.replace(HOT, top_k=3)) == "temperature 1.4, …"
+    assert setting_words(COLD, structs.replace(COLD, logit_bias={"#3": 1.0})) == "another logit-bias"
