@@ -30,7 +30,7 @@ _CUT: Final = 13
 _LEAST_ROWS: Final = 7
 _PART: Final = 5
 """The plot may take one of so many rows of the screen, and more where it has more words."""
-_LEAST_PLOT: Final = 16
+_LEAST_PLOT: Final = 12
 """Cells below which there are figures alone."""
 _ROOM_FOR_CUT: Final = 100
 _EXPLAINED: Final = """\
@@ -140,7 +140,7 @@ class WatchPlot(Widget, can_focus=True):
     @property
     def _label(self) -> int:
         """Cells of the scale's labels."""
-        return len("0.0001%") if self.logarithmic else len("100%")
+        return 1 + (len("0.0001%") if self.logarithmic else len("100%"))
 
     @property
     def _with_cut(self) -> bool:
@@ -196,7 +196,7 @@ class WatchPlot(Widget, can_focus=True):
 
     def _head(self) -> list[Segment]:
         token = self.token
-        if not self._columns and self._shown.note:
+        if not self._columns and self._shown.note and not self._shown.watching:
             return [Segment(fit(self._shown.note, self._figures_width), self._part("faint"))]
         where = "watch" if token is None else f"#{token.index + 1:,} {'latest' if self._shown.at is None else 'pinned'}"
         head = fit(where, 2 + self._word_width) + "model".rjust(_FIGURE) + "sampled".rjust(_FIGURE)

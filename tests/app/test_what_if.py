@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 from msgspec import structs
+from textual.widgets import TextArea
 
 from playground.backends.base import Capabilities
 from playground.domain.errors import RunFailed
 from playground.domain.sampling import NEUTRAL
 from playground.domain.tokens import Token
 from playground.domain.what_if import TEMPERATURES, Column, WhatIf, WhatIfRequest
+from playground.screens.force_dialog import ForceDialog
 from playground.widgets.candidates import CandidateList
 from playground.widgets.funnel import Funnel
 from playground.widgets.slider import ParamSlider
@@ -136,6 +138,35 @@ def assert_same(now: Token, recorded: Token, tolerance: float) -> None:
     for candidate in now.top:
         if candidate.id in then:
             assert candidate.prob == pytest.approx(then[candidate.id], abs=tolerance)
+
+
+async def test_a_forced_token_keeps_what_was_recorded_at_its_place(starter_gguf: Path) -> None:
+    """The list of candidates, the funnel and the table of temperatures tell the same of it."""
+    async with playing(make_app("max_tokens=6", "seed=3")) as player:
+        await player.ready()
+        await player.ask("Tell me a story.")
+        old = player.pane.session.transcript.path()[-1].tokens[2]
+        await player.press("ctrl+t", "ctrl+home", "right", "right", "f")
+        await player.until(lambda: isinstance(player.app.screen, ForceDialog), "the dialog")
+        player.app.screen.query_one(TextArea).load_text(" zebra and")
+        await player.run("enter")
+        turn = player.pane.session.transcript.path()[-1]
+        assert turn.by_hand == {2, 3}
+        await player.until(lambda: turn.tokens[2].logprob is not None, "figures")
+        put, *_ = turn.tokens[2:]
+        assert put.stages == old.stages
+        assert list(put.top)[: len(old.top)] == list(old.top)
+        assert put.entropy == old.entropy
+        assert put.id in [candidate.id for candidate in put.top]
+        await player.press("ctrl+t")
+        player.pane.transcript.view.move_to(player.pane.transcript.view.store.refs.index((turn.id, 2)))
+        await told(player)
+        shown = player.screen.inspector.token
+        assert shown is not None
+        assert shown.id == put.id
+        for now, then in zip(shown.top[:5], old.top[:5], strict=True):
+            assert now.id == then.id
+            assert now.logprob == pytest.approx(then.logprob, abs=1e-5)
 
 
 async def test_a_question_while_the_reply_is_written_disturbs_nothing(starter_gguf: Path) -> None:
