@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from msgspec import structs
 from textual.app import ComposeResult
@@ -13,15 +13,13 @@ from textual.containers import Horizontal, Vertical
 
 from playground.domain.display import display_text
 from playground.domain.events import Event, Failed, Started
-from playground.domain.messages import Role
 from playground.domain.sampling import SamplingParams
 from playground.domain.session import Session
 from playground.screens import key_order
+from playground.screens.inspecting_screen import InspectingScreen
 from playground.screens.model_screen import WELCOME
 from playground.screens.pane import REFUSALS, Pane
 from playground.screens.pane_figures import status_of
-from playground.screens.token_screen import TokenScreen
-from playground.screens.what_if import WhatIfs, essence, table_of
 from playground.services.presets import Preset
 from playground.services.settings import Settings
 from playground.theming import token_palette
@@ -30,10 +28,6 @@ from playground.widgets.key_bar import KeyBar
 from playground.widgets.prompt_editor import PromptEditor
 from playground.widgets.sparing import SparingCompositor
 from playground.widgets.status_bar import StatusBar
-
-if TYPE_CHECKING:
-    from playground.widgets.candidates import CandidateList
-    from playground.widgets.token_view import TokenMessage
 
 _DETAIL_SECONDS: Final = 1 / 8
 """How often inspector and status bar are drawn anew while tokens stream; the eye reads no faster."""
@@ -44,7 +38,7 @@ _MANY_CANDIDATES: Final = 25
 """How many candidates are kept where the screen is high enough to show them all."""
 
 
-class PlaygroundScreen(TokenScreen):
+class PlaygroundScreen(InspectingScreen):
     """Everything on one screen. It folds: narrow terminals show controls and inspector one at a time."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (88, "-medium"), (112, "-normal"), (160, "-wide")]  # noqa: RUF012 - Textual's interface
@@ -82,10 +76,7 @@ class PlaygroundScreen(TokenScreen):
         super().__init__(settings, model, presets, preset)
         self._compositor = SparingCompositor()
         self._params = params
-        self._hovered: object = None
         self._last_note = ""
-        self._what_ifs = WhatIfs(self._ask_what_if, self._show_token)
-        self._essence = ""
         self.furnished = False
         """True once all panels are there, a moment after the first paint."""
 
@@ -170,12 +161,12 @@ class PlaygroundScreen(TokenScreen):
     def _pane_changed(self) -> None:
         """Another pane is active, or there is one more or less."""
         if self.furnished:
-            self._hovered = None
+            self.hovered = None
             self.set_class(self.deck.several, "-several")
             self.set_class(len(self.deck.panes) > 2, "-many")
             self.show_params()
             self.show_editing()
-            self._show_details()
+            self.show_details()
             self.count_draft()
             self.attempt_later(self.fit_table, "table")
 
@@ -195,10 +186,11 @@ class PlaygroundScreen(TokenScreen):
         self.comparison.follow(self.all_panes)
         if now >= self.detail_due:
             self.detail_due = now + _DETAIL_SECONDS
-            self._show_details()
+            self.show_details()
         self.take_changes()
 
-    def _show_details(self) -> None:
+    def show_details(self) -> None:
+        """Bring everything up to date but the transcripts."""
         spent = self.accounts.spending
         status = replace(
             status_of(self.pane),
@@ -212,43 +204,7 @@ class PlaygroundScreen(TokenScreen):
         self.show_headings()
         self.watching.follow()
         self.replaying.follow()
-        self._show_token()
-
-    def _show_token(self) -> None:
-        """What the inspector shows; the answer to a what-if comes this way, without waiting for a frame."""
-        pane, card = self.pane, self.pane.card
-        n_vocab = card.n_vocab if card is not None else None
-        waiting = self.stepping.shown()
-        if waiting is not None:
-            self.inspector.show(waiting.token, n_vocab, "next", table=table_of(waiting, waiting.computed))
-            return
-        pinned = pane.transcript.view.cursor is not None
-        ref = self._shown_ref()
-        token = pane.transcript.token_at(ref) or pane.last_token()
-        tree = pane.session.transcript
-        turn = tree.turns.get(ref[0]) if isinstance(ref, tuple) else tree.last(Role.ASSISTANT)
-        remark = self.replaying.remark(pane, turn, token)
-        if not pinned or turn is None or token is None:
-            self._what_ifs.look(pane, None, None)
-            self._essence = ""
-            self.inspector.show(token, n_vocab, "pinned" if pinned else "latest", remark=remark)
-            return
-        self._what_ifs.look(pane, turn, token)
-        view = self._what_ifs.view(token)
-        note, recorded = ("what if", token) if view.what_if else ("pinned", None)
-        if view.what_if:  # one figure for one question
-            remark = self.replaying.remark(pane, turn, token, view.token.prob)
-        self._say_essence(essence(token, view) if self.folding.in_controls and not self.inspector.display else "")
-        self.inspector.show(view.token, n_vocab, note, recorded=recorded, remark=remark, table=view.table)
-
-    def _say_essence(self, text: str) -> None:
-        """Where the sliders stand in the inspector's place, the legend says what becomes of the token."""
-        if text or self._essence:
-            self.pane.transcript.say_why(text)
-        self._essence = text
-
-    def _ask_what_if(self) -> None:
-        self.attempt_later(self._what_ifs.ask, "what if")
+        self.show_token()
 
     def _keys(self) -> key_order.Keys:
         """What one is likely to want now, the likeliest first."""
@@ -265,12 +221,6 @@ class PlaygroundScreen(TokenScreen):
         if self.deck.several:
             return key_order.SEVERAL
         return key_order.ANSWERED if pane.session.transcript.head is not None else key_order.EMPTY
-
-    def _shown_ref(self) -> object:
-        view = self.pane.transcript.view
-        if view.cursor is not None:
-            return view.store.refs[view.cursor]
-        return self._hovered
 
     def _run_ended(self, pane: Pane, events: list[Event]) -> None:
         last = events[-1]
@@ -291,51 +241,11 @@ class PlaygroundScreen(TokenScreen):
             self.notify(display_text(note), title="About the prompt", timeout=6, markup=False)
         self._last_note = note
 
-    def show_params(self) -> None:
-        """A what-if follows the sliders at once."""
-        super().show_params()
-        self.detail_due = 0.0
-
-    def _change(self, **changes: Any) -> None:
-        """A slider moved: what becomes of the pinned token is asked at once, not with the next frame."""
-        super()._change(**changes)
-        self._show_token()
-
     async def action_stop(self) -> None:
         """Esc leaves the controls and what would have been otherwise, once nothing is written any more."""
         busy = any(target.session.busy for target in self.targets)
         if busy or not (self.folding.back() or self.replaying.leave()):
             await super().action_stop()
-
-    def action_otherwise(self, what: str) -> None:
-        """The next token that could differ, or could not come, under the sliders as they stand."""
-        self.replaying.go(what)
-
-    def action_temperatures(self) -> None:
-        """The token at several temperatures, or the funnel."""
-        self.inspector.action_temperatures()
-
-    def on_token_view_selected(self) -> None:
-        """The cursor is on another token."""
-        if self.pane.transcript.view.cursor is not None:
-            self.folding.token_pinned()
-        self._show_details()
-
-    def on_token_view_activated(self) -> None:
-        """From a token to its candidates."""
-        self.folding.to_candidates()
-
-    def on_candidate_list_picked(self, event: CandidateList.Picked) -> None:
-        """Another candidate is to stand in place of the token that was chosen, or at the end of what is stepped."""
-        if self.stepping.takes:
-            self.stepping.pick(event.index)
-        else:
-            self.forks.take(event.index)
-
-    def on_token_view_hovered(self, event: TokenMessage) -> None:
-        """The mouse is over another token."""
-        self._hovered = event.ref
-        self.detail_due = 0.0
 
     # -- folding -----------------------------------------------------------------------------------------------
 
