@@ -291,7 +291,8 @@ def test_colours_are_those_of_the_theme() -> None:
 
 
 def test_a_browser_runs_nothing_and_has_the_candidates(tmp_path: Path) -> None:
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome"))), None)
+    names = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome")
+    browser = next(filter(None, map(shutil.which, names)), None)
     if browser is None:
         pytest.skip("there is no chromium on this machine")
     file = tmp_path / "page.html"
