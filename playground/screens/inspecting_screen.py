@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from playground.domain.messages import Role
+from playground.domain.session import Phase
 from playground.screens.token_screen import TokenScreen
 from playground.screens.what_if import WhatIfs, essence, table_of
 from playground.services.presets import Preset
@@ -43,6 +44,8 @@ class InspectingScreen(TokenScreen):
             self.inspector.show(waiting.token, n_vocab, "next", table=table_of(waiting, waiting.computed))
             return
         pinned = pane.transcript.view.cursor is not None
+        if pinned and pane.session.phase in (Phase.SENT, Phase.PREFILL):
+            return  # neither a question nor a new layout shall delay the first token of what was just asked for
         ref = self._shown_ref()
         token = pane.transcript.token_at(ref) or pane.last_token()
         tree = pane.session.transcript
