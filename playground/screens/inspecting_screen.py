@@ -101,7 +101,10 @@ class InspectingScreen(TokenScreen):
         """The cursor is on another token."""
         if self.pane.transcript.view.cursor is not None:
             self.folding.token_pinned()
-        self.show_details()
+        if self.pane.about_to_write:
+            self.draw_soon()
+        else:
+            self.show_details()
 
     def on_token_view_activated(self) -> None:
         """From a token to its candidates."""

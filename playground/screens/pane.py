@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +17,7 @@ from playground.domain.fitting import Cut
 from playground.domain.forking import begun
 from playground.domain.messages import GenerationRequest, Prompt, Role
 from playground.domain.models import ModelCard
-from playground.domain.session import Session
+from playground.domain.session import Phase, Session
 from playground.domain.stepping import hold, leave, tidy
 from playground.domain.tokens import Token
 from playground.domain.transcript import Turn
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 NO_MODEL_HINT: Final = "Choose one with F5."
 _LOADING: Final = ("The model is still loading.", "Try again when it is there.")
+_MOMENT_S: Final = 0.1
+"""A fork on a cached beginning has its first token sooner; to draw status bar and inspector takes as long as that."""
 REFUSALS: Final = ("PromptTooLong", "TemplateError")
 """Kinds of problems for which a message can be mended and sent again."""
 
@@ -61,6 +64,8 @@ class Pane:
         """What to do when there is no model."""
         self.stepping = False
         """True while replies are written token by token: they wait for each."""
+        self.asked_at = 0.0
+        """`time.monotonic()` when the last reply was asked for."""
         self.single = 0
         """Id of the last run that was for one token alone."""
         self.draft_tokens = 0
@@ -165,9 +170,16 @@ class Pane:
             if self.view.has_class("-active"):
                 self.transcript.view.focus()  # the next key is one that chooses a token
         else:
+            self.asked_at = time.monotonic()
             self.runner.start(request)
         self.transcript.view.follow_end()
         self.sync()
+
+    @property
+    def about_to_write(self) -> bool:
+        """True for a moment after a reply was asked for: its first token may come, and what else is drawn waits."""
+        awaited = self.session.phase in (Phase.SENT, Phase.PREFILL)
+        return awaited and time.monotonic() - self.asked_at < _MOMENT_S
 
     def begin_edit(self) -> str:
         """Take the last user turn back into the editor; returns its text. Raises BadInput."""

@@ -184,7 +184,7 @@ class PlaygroundScreen(InspectingScreen):
             if events and not pane.session.busy:
                 self._run_ended(pane, events)
         self.comparison.follow(self.all_panes)
-        if now >= self.detail_due:
+        if now >= self.detail_due and not self.pane.about_to_write:
             self.detail_due = now + _DETAIL_SECONDS
             self.show_details()
         self.take_changes()
