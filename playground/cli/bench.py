@@ -7,6 +7,7 @@ import sys
 import click
 import msgspec
 
+from playground.cli.status_line import StatusLine
 from playground.domain.errors import PlaygroundError
 
 
@@ -42,9 +43,10 @@ def bench_command(model: str, pairs: int, tokens: int, history: int, streams: tu
     from playground.services.models import resolve_model
     from playground.services.settings import load_settings
 
+    status = StatusLine()
+
     def report(what: str) -> None:
-        if sys.stderr.isatty():
-            click.echo(f"\r\x1b[Kmeasuring {what} …", err=True, nl=False)
+        status.show(f"measuring {what} …", at_once=True)
 
     settings, _ = load_settings()
     try:
@@ -53,8 +55,7 @@ def bench_command(model: str, pairs: int, tokens: int, history: int, streams: tu
     except PlaygroundError as error:
         click.echo(f"llm-playground: {error}", err=True)
         sys.exit(error.exit_status)
-    if sys.stderr.isatty():
-        click.echo("\r\x1b[K", err=True, nl=False)
+    status.clear()
     if as_json:
         for row in rows:
             click.echo(msgspec.json.encode(row).decode())

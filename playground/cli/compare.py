@@ -16,6 +16,7 @@ import click
 
 from playground.cli.completion import complete_model, complete_preset
 from playground.cli.run_output import INTERRUPTED, say, write_json
+from playground.cli.status_line import StatusLine
 from playground.domain.display import display_line, display_text
 from playground.domain.errors import BadInput, BudgetReached
 
@@ -176,9 +177,11 @@ async def _check_money(comparison: ModelComparison, yes: bool) -> None:
 
 
 def _tell(what: str) -> None:
-    """What is being done, on a terminal's standard error; nothing when that is no terminal."""
-    if sys.stderr.isatty():
-        click.echo(f"\r\x1b[K{display_line(what)}{' …' if what else ''}", err=True, nl=False)
+    """What is being done, on a terminal's standard error; an empty text takes it away."""
+    if what:
+        StatusLine().show(f"{display_line(what)} …", at_once=True)
+    else:
+        StatusLine().clear()
 
 
 def _print(outcomes: Sequence[Outcome], form: _Form, full: bool) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from playground.cli.run_output import say, write_json
+from playground.cli.status_line import StatusLine
 from playground.domain.display import display_line, visible_piece
 from playground.domain.repeating import ReplayReport, Verdict
 from playground.domain.tokens import Token, piece_text
@@ -52,7 +52,7 @@ def replay_number(number: int, ask: Callable[[str], None], *, as_json: bool) -> 
 async def _run(plan: ReplayPlan, pool: ModelPool) -> ReplayReport:
     from playground.services.replaying import replay
 
-    status = _Status(sys.stderr)
+    status = StatusLine()
     try:
         return await replay(
             plan,
@@ -62,23 +62,6 @@ async def _run(plan: ReplayPlan, pool: ModelPool) -> ReplayReport:
         )
     finally:
         status.clear()
-
-
-class _Status:
-    """One line on a terminal's standard error; nothing when that is no terminal."""
-
-    def __init__(self, out: TextIO) -> None:
-        self._out = out if out.isatty() else None
-
-    def show(self, text: str) -> None:
-        if self._out is not None:
-            self._out.write(f"\r\x1b[K{text}")
-            self._out.flush()
-
-    def clear(self) -> None:
-        if self._out is not None:
-            self._out.write("\r\x1b[K")
-            self._out.flush()
 
 
 def _lines(plan: ReplayPlan, report: ReplayReport) -> list[str]:

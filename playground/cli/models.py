@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from playground.cli.run_output import say
+from playground.cli.status_line import StatusLine
 
 if TYPE_CHECKING:
     from playground.services.model_facts import Memory, ModelFacts
@@ -70,7 +71,7 @@ def list_command(context: int | None, as_json: bool) -> None:
 @_JSON
 def info_command(name: str, with_hash: bool, as_json: bool) -> None:
     """Tell everything the header of a model says, and the memory it would take at a few contexts."""
-    from playground.cli.models_output import Line, write_facts, write_json
+    from playground.cli.models_output import write_facts, write_json
     from playground.engine.memory import available_bytes
     from playground.services.model_facts import contexts_to_show, file_sha256, memory_at, read_facts
     from playground.services.models import resolve_model
@@ -82,7 +83,7 @@ def info_command(name: str, with_hash: bool, as_json: bool) -> None:
     rows = [memory_at(facts, context, free_bytes) for context in contexts_to_show(facts)]
     sums: list[tuple[Path, str]] = []
     if with_hash:
-        line = Line(sys.stderr)
+        line = StatusLine()
         sums = file_sha256(path, lambda done: line.show(f"reading {done / max(1, facts.size_bytes):4.0%}"))
         line.clear()
     if as_json:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import time
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 import click
 import msgspec
@@ -20,7 +18,6 @@ from playground.services.sizes import size_text
 from playground.services.suggestions import SUGGESTIONS
 
 _UNKNOWN: Final = "–"
-_REDRAW_S: Final = 0.1
 
 
 def write_json(value: dict[str, Any]) -> None:
@@ -137,29 +134,6 @@ def write_suggestions(as_json: bool) -> None:
     for one in SUGGESTIONS:
         click.echo(f"  llm-playground models pull {one.reference}")
         click.echo(f"      {one.name}, ≈ {size_text(one.approx_size_bytes)}, {one.licence}: {one.note}")
-
-
-class Line:
-    """One line on a terminal that is written over; nothing on a pipe."""
-
-    def __init__(self, out: TextIO) -> None:
-        self._out = out if out.isatty() else None
-        self._drawn_s = 0.0
-
-    def show(self, text: str, *, at_once: bool = False) -> None:
-        """Write over what stood there; too soon after the last time, nothing happens."""
-        if self._out is None or (time.monotonic() - self._drawn_s < _REDRAW_S and not at_once):
-            return
-        self._drawn_s = time.monotonic()
-        width = shutil.get_terminal_size().columns - 1
-        self._out.write(f"\r\x1b[K{text[:width]}")
-        self._out.flush()
-
-    def clear(self) -> None:
-        """Take it away, so that something else can be written there."""
-        if self._out is not None:
-            self._out.write("\r\x1b[K")
-            self._out.flush()
 
 
 def _encodable(value: Any) -> Any:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 
 import click
 import msgspec
 
-from playground.cli.models_output import Line, fits, write_json
+from playground.cli.models_output import fits, write_json
 from playground.cli.run_output import INTERRUPTED, say
+from playground.cli.status_line import StatusLine
 from playground.domain.display import display_line
 from playground.domain.errors import ModelFileError
 from playground.domain.models import LoadOptions
@@ -33,7 +33,7 @@ class _Pull:
 
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
-        self._line = Line(sys.stderr)
+        self._line = StatusLine()
         self._latest: Progress | None = None
 
     async def run(self, reference: str, endpoint: str, *, only_list: bool) -> int:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from playground.cli.completion import complete_model, complete_preset
 from playground.cli.run_output import INTERRUPTED, JsonOutput, TextOutput, say, write_json
+from playground.cli.status_line import StatusLine
 from playground.domain.errors import BadInput, PlaygroundError
 from playground.domain.messages import CallOptions, ChatPrompt, GenerationRequest, Message, Prompt, RawPrompt, Role
 from playground.domain.params import replace
@@ -196,7 +197,7 @@ async def _run(plan: _Plan) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop_now.set)
-    loading = asyncio.ensure_future(plan.pool.open(plan.model, _Progress(sys.stderr).show))
+    loading = asyncio.ensure_future(plan.pool.open(plan.model, _loading(StatusLine())))
     stopped = asyncio.ensure_future(stop_now.wait())
     await asyncio.wait({loading, stopped}, return_when=asyncio.FIRST_COMPLETED)
     if not loading.done():
@@ -235,18 +236,13 @@ async def _run(plan: _Plan) -> int:
         await plan.pool.close(backend)
 
 
-class _Progress:
-    """How far loading is, on a terminal's standard error; nothing when that is no terminal."""
+def _loading(status: StatusLine) -> Callable[[float], None]:
+    """Shows how far loading is, until it is done."""
 
-    def __init__(self, out: TextIO) -> None:
-        self._out = out if out.isatty() else None
-        self._ticks = itertools.count()
-
-    def show(self, fraction: float) -> None:
-        if self._out is None:
-            return
+    def show(fraction: float) -> None:
         if fraction >= 1.0:
-            self._out.write("\r\x1b[K")
-        elif next(self._ticks) % 5 == 0:
-            self._out.write(f"\rloading the model … {fraction:4.0%}")
-        self._out.flush()
+            status.clear()
+        else:
+            status.show(f"loading the model … {fraction:4.0%}")
+
+    return show

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +13,7 @@ import msgspec
 from playground.cli.completion import complete_model
 from playground.cli.run_output import INTERRUPTED, say
 from playground.cli.score_output import print_score, score_json
+from playground.cli.status_line import StatusLine
 from playground.domain.display import display_line
 from playground.domain.errors import BadInput, PromptTooLong
 from playground.domain.messages import ChatPrompt, Message, RawPrompt, Role
@@ -64,7 +64,7 @@ def score_command(file: str, form: _Form | None, context: int | None, **given: A
     try:
         asyncio.run(_run(_score_text(text, form or "text"), context, **given))
     except KeyboardInterrupt:
-        _Progress().clear()
+        StatusLine().clear()
         sys.exit(INTERRUPTED)
 
 
@@ -97,8 +97,8 @@ async def _run(
     pool = _pool(context)
     first = view_of_file(_file(pool, model))
     second = view_of_file(_file(pool, compare)) if compare else None
-    progress = _Progress()
-    scorer = Scorer(pool, text, progress.show)
+    status = StatusLine()
+    scorer = Scorer(pool, text, lambda what, share: status.show(f"{display_line(what)} {share:4.0%}"))
     try:
         score = await scorer.first(first)
         other = None
@@ -110,7 +110,7 @@ async def _run(
     except PromptTooLong as error:
         raise PromptTooLong(error.message, _hint(error.hint)) from error
     finally:
-        progress.clear()
+        status.clear()
         await scorer.close()
         await pool.close_all()
     if score.note:
@@ -156,21 +156,3 @@ def _kv_view(first: View, kind: str, scorer: Scorer) -> View:
 def _hint(hint: str) -> str:
     """The next step in terms of this command."""
     return hint.partition(", or load")[0].rstrip(".") + ", or give the model a larger window with --context."
-
-
-class _Progress:
-    """What is being done, on a terminal's standard error; nothing when that is no terminal."""
-
-    def __init__(self) -> None:
-        self._out = sys.stderr if sys.stderr.isatty() else None
-        self._ticks = itertools.count()
-
-    def show(self, what: str, share: float) -> None:
-        if self._out is not None and next(self._ticks) % 3 == 0:
-            self._out.write(f"\r\x1b[K{display_line(what)} {share:4.0%}")
-            self._out.flush()
-
-    def clear(self) -> None:
-        if self._out is not None:
-            self._out.write("\r\x1b[K")
-            self._out.flush()

@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from playground.cli.run_output import say, write_json
+from playground.cli.status_line import StatusLine
 from playground.domain.display import display_line
 from playground.domain.experiment_groups import MEASURES, groups, unit_kind
 from playground.domain.experiments import CellResult, Sweep, plan_dict
@@ -38,6 +39,7 @@ class SweepOutput:
         self._plot = sys.stdout.isatty() if plot is None else plot
         self._measure = measure
         self._watched = sys.stderr.isatty()
+        self._line = StatusLine()
         self._broken: BrokenPipeError | None = None
 
     def planned(self, sweep: Sweep, estimate: SweepEstimate, *, dry: bool) -> None:
@@ -61,13 +63,12 @@ class SweepOutput:
     async def show(self, progress: SweepProgress) -> None:
         """Keep a line of a terminal up to date until cancelled."""
         while self._watched:
-            click.echo(f"\r\x1b[K{progress_line(progress)}", err=True, nl=False)
+            self._line.show(progress_line(progress), at_once=True)
             await asyncio.sleep(_FRAME_S)
 
     def clear(self) -> None:
         """Take that line away."""
-        if self._watched:
-            click.echo("\r\x1b[K", err=True, nl=False)
+        self._line.clear()
 
     def results(self, sweep: Sweep, file: CellFile) -> None:
         """Write the files; show the table and the curves."""
