@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 
 from playground.domain.display import display_text
 from playground.domain.errors import HistoryUnusable
-from playground.domain.messages import Role
 from playground.screens.circumstances import Circumstances, prompt_ids
 
 if TYPE_CHECKING:
@@ -145,12 +144,15 @@ class Keeping:
         if learning is not None:
             self._screen.attempt_later(partial(self._learned, learning), "history model")
         for pane in panes:
-            tree, reply = self.tree_of(pane), pane.session.transcript.last(Role.ASSISTANT)
-            if tree is not None and reply is not None and not pane.session.busy and tree.wants_prompt(reply):
-                self._screen.attempt_later(partial(self._learn_prompt, tree, pane, reply), "history prompt")
+            tree, card = self.tree_of(pane), pane.card
+            if tree is None or card is None or pane.session.busy:
+                continue
+            if replies := tree.unknown_prompts(card.short_name):
+                self._screen.attempt_later(partial(self._learn_prompts, tree, pane, replies), "history prompt")
 
-    async def _learn_prompt(self, tree: KeptTree, pane: Pane, reply: Turn) -> None:
-        tree.learn_prompt(reply, await prompt_ids(pane, reply))
+    async def _learn_prompts(self, tree: KeptTree, pane: Pane, replies: list[Turn]) -> None:
+        for reply in replies:
+            tree.learn_prompt(reply, await prompt_ids(pane, reply))
 
     async def _learned(self, learning: Awaitable[Callable[[Setting], Setting]]) -> None:
         more = await learning

@@ -68,9 +68,13 @@ class KeptTree:
         return self._public(change) if change is not None else None
 
     def _attribute(self, pane: Pane, setting: Setting) -> None:
-        """A reply was written under what holds in the pane that wrote it."""
-        reply = pane.session.active or pane.session.transcript.last(Role.ASSISTANT)
-        if reply is not None and (reply is pane.session.active or reply.id not in self._own):
+        """Replies were written under what holds in their pane; several may have ended since the last look."""
+        active, last = pane.session.active, pane.session.transcript.last(Role.ASSISTANT)
+        name = pane.card.short_name if pane.card is not None else None
+        for reply in self.tree.turns.values():
+            quick = reply.prompt is not None and reply.model == name and not reply.writing
+            if reply is not active and (reply.id in self._own or (reply is not last and not quick)):
+                continue
             self._before.discard(reply.id)
             known = self._own.get(reply.id, setting)
             self._own[reply.id] = structs.replace(setting, prompt_ids=known.prompt_ids)
@@ -85,12 +89,13 @@ class KeptTree:
         if turn.id in self._own:
             self._own[turn.id] = structs.replace(self._own[turn.id], prompt_ids=ids)
 
-    def wants_prompt(self, turn: Turn) -> bool:
-        """True once for each reply that was written here: the tokens of its prompt are to be found out."""
-        wanted = turn.id in self._own and turn.id not in self._asked and turn.id not in self._before
-        if wanted:
-            self._asked.add(turn.id)
-        return wanted
+    def unknown_prompts(self, model: str) -> list[Turn]:
+        """Replies of a model that ended here and whose prompts' tokens are to be found out; each is named once."""
+        new = self._own.keys() - self._asked - self._before
+        turns = [self.tree.turns[turn_id] for turn_id in sorted(new) if turn_id in self.tree.turns]
+        replies = [turn for turn in turns if turn.model == model and not turn.writing]
+        self._asked |= {turn.id for turn in replies}
+        return replies
 
     def _last_setting(self) -> Setting:
         reply = self.tree.last(Role.ASSISTANT)
