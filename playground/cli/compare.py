@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
-from playground.cli.completion import complete_model, complete_preset
+from playground.cli.options import models_option, presets_option
 from playground.cli.run_output import INTERRUPTED, say, write_json
 from playground.cli.status_line import StatusLine
 from playground.domain.display import display_line, display_text
@@ -36,23 +36,8 @@ _TEXTS: Final = (1, 2, 10)
 
 @click.command("compare")
 @click.option("--prompt", "-p", metavar="TEXT|-", required=True, help="The prompt; - reads standard input.")
-@click.option(
-    "--model",
-    "-m",
-    "models",
-    metavar="PATH|NAME",
-    multiple=True,
-    shell_complete=complete_model,
-    help="GGUF file, part of the name of one on disk, or ENDPOINT/MODEL; repeatable.",
-)
-@click.option(
-    "--preset",
-    "presets",
-    metavar="NAME",
-    multiple=True,
-    shell_complete=complete_preset,
-    help="Sampling preset; repeatable: each model is asked with each.",
-)
+@models_option("GGUF file, part of the name of one on disk, or ENDPOINT/MODEL; repeatable.")
+@presets_option("Sampling preset; repeatable: each model is asked with each.")
 @click.option("--set", "assignments", metavar="NAME=VALUE", multiple=True, help="A sampling parameter; repeatable.")
 @click.option("--seed", type=int, default=None, help="Seed, the same for all.")
 @click.option("--max-tokens", type=int, default=None, help="End each reply after this many tokens.")

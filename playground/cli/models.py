@@ -11,6 +11,7 @@ import msgspec
 
 from playground.cli.run_output import say
 from playground.cli.status_line import StatusLine
+from playground.domain.display import display_line
 
 if TYPE_CHECKING:
     from playground.services.model_facts import Memory, ModelFacts
@@ -137,7 +138,7 @@ def remove_command(name: str, yes: bool, as_json: bool) -> None:
     removal = plan_removal(name, _settings())
     size_bytes, files = removal.size_bytes, [str(file) for file in removal.files]
     if not removal.ours and not yes:
-        what = f"{_safe(files[0])} was not pulled by llm-playground."
+        what = f"{display_line(files[0])} was not pulled by llm-playground."
         if not sys.stdin.isatty():
             raise BadInput(what, "Give --yes to remove it all the same.")
         if not click.confirm(f"{what} Remove {size_text(size_bytes)}?", err=True):
@@ -147,7 +148,7 @@ def remove_command(name: str, yes: bool, as_json: bool) -> None:
         write_json({"removed": files, "size_bytes": size_bytes})
         return
     for file in files:
-        click.echo(f"removed {_safe(file)}")
+        click.echo(f"removed {display_line(file)}")
     click.echo(f"{size_text(size_bytes)} freed")
 
 
@@ -166,9 +167,3 @@ def _settings() -> Settings:
     for error in errors:
         say(error)
     return settings
-
-
-def _safe(text: str) -> str:
-    from playground.domain.display import display_line
-
-    return display_line(text)

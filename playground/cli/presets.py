@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from playground.domain.display import display_line
 from playground.domain.errors import BadInput, PlaygroundError
 
 if TYPE_CHECKING:
@@ -34,11 +35,13 @@ def presets_group() -> None:
 @_JSON
 def list_command(as_json: bool) -> None:
     """List every preset: the shipped ones and your own."""
+    from playground.services.presets import is_own
+
     for preset in _all().values():
         if as_json:
             click.echo(msgspec.json.encode(_facts(preset)).decode())
         else:
-            click.echo(f"{preset.name:<20} {'yours' if _own(preset) else '':<6} {preset.summary}")
+            click.echo(f"{preset.name:<20} {'yours' if is_own(preset) else '':<6} {preset.summary}")
 
 
 @presets_group.command("show")
@@ -74,21 +77,21 @@ def save_command(name: str, base: str, assignments: tuple[str, ...], summary: st
     """  # noqa: D301
     from playground.domain.params import parse_assignment
     from playground.domain.sampling import NEUTRAL
-    from playground.services.presets import save_preset
+    from playground.services.presets import own_preset_folder, save_preset
 
     params = _find(base).params if base else NEUTRAL
     for assignment in assignments:
         params = parse_assignment(params, assignment)
-    click.echo(save_preset(_folder(), name, params, summary))
+    click.echo(save_preset(own_preset_folder(), name, params, summary))
 
 
 @presets_group.command("delete")
 @_NAME
 def delete_command(name: str) -> None:
     """Delete a preset of your own; `export` it first if you are not sure."""
-    from playground.services.presets import delete_preset
+    from playground.services.presets import delete_preset, own_preset_folder
 
-    click.echo(f"deleted {delete_preset(_folder(), name)}")
+    click.echo(f"deleted {delete_preset(own_preset_folder(), name)}")
 
 
 @presets_group.command("import")
@@ -102,7 +105,7 @@ def import_command(files: tuple[Path, ...], name: str, as_json: bool) -> None:
     Ollama's Modelfile, and llama.cpp's presets (INI). Every key that cannot be taken over is listed with the reason.
     """
     from playground.services.preset_import import read_foreign
-    from playground.services.presets import write_preset
+    from playground.services.presets import own_preset_folder, write_preset
 
     failed = 0
     found = []
@@ -116,14 +119,14 @@ def import_command(files: tuple[Path, ...], name: str, as_json: bool) -> None:
         raise BadInput(f"--name fits one preset, and there are {len(found)}.", "Leave it out.")
     for one in found:
         preset = msgspec.structs.replace(one.preset, name=name or one.preset.name)
-        path = write_preset(_folder(), preset)
+        path = write_preset(own_preset_folder(), preset)
         if as_json:
             told = {**_facts(preset), "format": one.format, "left_out": one.left_out, "path": str(path)}
             click.echo(msgspec.json.encode(told).decode())
             continue
         click.echo(f"{preset.name}: {len(preset.sampling)} parameters from a preset of {one.format}, in {path}")
         for key, why in one.left_out.items():
-            click.echo(f"  left out: {_safe(key)} ({_safe(why)})")
+            click.echo(f"  left out: {display_line(key)} ({display_line(why)})")
     if failed:
         sys.exit(failed)
 
@@ -166,21 +169,7 @@ def _find(name: str) -> Preset:
     return find_preset(_all(), name)
 
 
-def _folder() -> Path:
-    from playground.services.presets import preset_folders
-
-    return preset_folders()[-1]
-
-
-def _own(preset: Preset) -> bool:
-    return Path(preset.path).parent == _folder()
-
-
 def _facts(preset: Preset) -> dict[str, object]:
-    return {"name": preset.name, "summary": preset.summary, "yours": _own(preset), "sampling": preset.sampling}
+    from playground.services.presets import is_own
 
-
-def _safe(text: str) -> str:
-    from playground.domain.display import display_line
-
-    return display_line(text)
+    return {"name": preset.name, "summary": preset.summary, "yours": is_own(preset), "sampling": preset.sampling}

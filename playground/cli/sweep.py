@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from playground.cli.completion import complete_model, complete_preset
+from playground.cli.options import models_option, presets_option
 from playground.cli.run_output import INTERRUPTED, say
 from playground.domain.errors import BadInput, BudgetReached, PlaygroundError
 
@@ -37,9 +37,7 @@ _MOST_SAMPLES: Final = 1000
     multiple=True,
     help='Prompts of a file: one a line, or JSON Lines with "prompt" or "messages"; - reads standard input.',
 )
-@click.option(
-    "--preset", "presets", metavar="NAME", multiple=True, shell_complete=complete_preset, help="A preset; repeatable."
-)
+@presets_option("A preset; repeatable.")
 @click.option(
     "--range",
     "ranges",
@@ -47,15 +45,7 @@ _MOST_SAMPLES: Final = 1000
     multiple=True,
     help="A parameter to vary: from:to:step, or values with commas. Two make a grid.",
 )
-@click.option(
-    "--model",
-    "-m",
-    "models",
-    metavar="PATH|NAME",
-    multiple=True,
-    shell_complete=complete_model,
-    help="GGUF file, part of the name of one on disk, or ENDPOINT/MODEL; repeatable.",
-)
+@models_option("GGUF file, part of the name of one on disk, or ENDPOINT/MODEL; repeatable.")
 @click.option("--samples", "-n", type=click.IntRange(1, _MOST_SAMPLES), default=4, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the first sample; the others count on.")
 @click.option("--max-tokens", type=int, default=None, help="End replies after this many tokens (256); -1 is no limit.")

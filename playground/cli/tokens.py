@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
-from playground.cli.completion import complete_model
+from playground.cli.options import models_option
 from playground.cli.run_output import INTERRUPTED, say
 from playground.domain.display import display_line, visible_piece
 from playground.domain.errors import BadInput
@@ -27,15 +27,7 @@ _DIFFERENT: Final = "≠ "
 
 @click.command("tokens")
 @click.argument("text", metavar="TEXT|FILE|-")
-@click.option(
-    "--model",
-    "-m",
-    "models",
-    metavar="PATH|NAME",
-    multiple=True,
-    shell_complete=complete_model,
-    help="Model whose tokenizer is asked; repeatable. Only its vocabulary is read.",
-)
+@models_option("Model whose tokenizer is asked; repeatable. Only its vocabulary is read.")
 @click.option("--text", "as_text", is_flag=True, help="Take the argument for the text, even if it names a file.")
 @click.option("--special", is_flag=True, help="Let names such as <|im_end|> stand for control tokens.")
 @click.option("--only-models", is_flag=True, help="Leave tiktoken's vocabularies out.")

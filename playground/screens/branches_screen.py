@@ -16,19 +16,18 @@ from textual.widgets import Static
 
 from playground.domain.branch_rows import WRITING, BranchRow, row_of
 from playground.domain.branches import Branch, branches
-from playground.domain.display import display_line, display_text
-from playground.domain.errors import BadInput, PlaygroundError
+from playground.domain.display import display_text
+from playground.domain.errors import PlaygroundError
 from playground.domain.transcript import Turn
 from playground.screens.branching import Branching
 from playground.screens.pane import Pane
-from playground.screens.text_dialog import TextDialog
+from playground.screens.text_dialog import TextDialog, check_name
 from playground.widgets.branch_preview import facts_of, text_of
 from playground.widgets.branch_tree import BranchTree
 
 _LOOK_SECONDS: Final = 0.25
 """How often is looked what other panes write meanwhile."""
 _REST_SECONDS: Final = 0.06
-_LONGEST_NAME: Final = 60
 
 
 def _key(keys: str, action: str, label: str, tooltip: str, *, id: str) -> Binding:
@@ -209,7 +208,7 @@ class BranchesScreen(ModalScreen[None]):
                 self._tree.tell()
 
         help_text = "Stands before the branch in the tree. Empty: no name."
-        self.app.push_screen(TextDialog("Name of the branch", turn.title, help_text, _check_name, single=True), named)
+        self.app.push_screen(TextDialog("Name of the branch", turn.title, help_text, check_name, single=True), named)
 
     def action_delete(self) -> None:
         """Delete the branch under the cursor and all that hang on it."""
@@ -247,8 +246,3 @@ class BranchesScreen(ModalScreen[None]):
     def action_leave(self) -> None:
         """Back to the transcript, which stays as it is."""
         self.dismiss()
-
-
-def _check_name(name: str) -> None:
-    if len(display_line(name)) > _LONGEST_NAME:
-        raise BadInput("This name is too long.", f"Take at most {_LONGEST_NAME} characters.")

@@ -51,15 +51,6 @@ class FanOutDialog(ModalScreen[tuple[int, ...] | None]):
             width: 80%; max-width: 84; height: auto; max-height: 90%;
             border: round $border; background: $surface; padding: 0 1;
         }
-        & SelectionList, & SelectionList:focus {
-            height: auto; max-height: 14; border: none; background: $surface; padding: 0; margin: 1 0;
-            text-wrap: nowrap; text-overflow: ellipsis;
-        }
-        & SelectionList > .selection-list--button { color: $surface; background: $surface; }
-        & SelectionList > .selection-list--button-highlighted {
-            color: $block-cursor-background; background: $block-cursor-background;
-        }
-        & SelectionList > .selection-list--button-selected { color: $success; background: $surface; }
         & .dialog--help { color: $text-muted; }
         & .dialog--reason { color: $error; }
     }

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar
 
 from msgspec import structs
 from textual import on
 from textual.binding import BindingType
 
-from playground.domain.display import display_line
 from playground.domain.errors import BadInput, PlaygroundError
 from playground.domain.history import Entry
 from playground.screens.history_browser import HistoryBrowser, history_key
 from playground.screens.keeping import Keeping
-from playground.screens.text_dialog import TextDialog
+from playground.screens.text_dialog import TextDialog, check_name
 from playground.widgets.cost_plot import Cost, CostPlot
 from playground.widgets.history_list import HistoryList
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from playground.screens.token_screen import TokenScreen
     from playground.services.history_reader import Spending
     from playground.services.history_store import HistoryStore
-
-_LONGEST_NAME: Final = 80
 
 
 class HistoryScreen(HistoryBrowser):
@@ -101,7 +98,7 @@ class HistoryScreen(HistoryBrowser):
                 self._change(lambda store: store.set_title(entry, title), partial(self._named, entry.tree, title))
 
         help_text = "Stands before all replies of the conversation, and can be searched for. Empty: no name."
-        dialog = TextDialog("Name of the conversation", entry.title, help_text, _check_name, single=True)
+        dialog = TextDialog("Name of the conversation", entry.title, help_text, check_name, single=True)
         self.app.push_screen(dialog, named)
 
     def _named(self, tree: str, title: str) -> None:
@@ -165,8 +162,3 @@ def _summed(spent: list[Spending], name_of: Callable[[Spending], str]) -> list[C
         )
         for name, group in groups.items()
     ]
-
-
-def _check_name(name: str) -> None:
-    if len(display_line(name)) > _LONGEST_NAME:
-        raise BadInput("This name is too long.", f"Take at most {_LONGEST_NAME} characters.")

@@ -38,6 +38,20 @@ class Race(NamedTuple):
 class Choices(SelectionList[int]):
     """A list of things to choose from in which the unchosen look it without colours as well."""
 
+    DEFAULT_CSS = """
+    Choices {
+        &, &:focus {
+            height: auto; max-height: 14; border: none; background: $surface; padding: 0; margin: 1 0;
+            text-wrap: nowrap; text-overflow: ellipsis;
+        }
+        & > .selection-list--button { color: $surface; background: $surface; }
+        & > .selection-list--button-highlighted {
+            color: $block-cursor-background; background: $block-cursor-background;
+        }
+        & > .selection-list--button-selected { color: $success; background: $surface; }
+    }
+    """
+
     def render_line(self, y: int) -> Strip:
         """One row; Textual draws the same sign into every box and tells them apart by its colour."""
         strip = super().render_line(y)
@@ -64,15 +78,6 @@ class RaceDialog(ModalScreen[Race | None]):
             width: 80%; max-width: 84; height: auto; max-height: 90%;
             border: round $border; background: $surface; padding: 0 1;
         }
-        & SelectionList, & SelectionList:focus {
-            height: auto; max-height: 14; border: none; background: $surface; padding: 0; margin: 1 0;
-            text-wrap: nowrap; text-overflow: ellipsis;
-        }
-        & SelectionList > .selection-list--button { color: $surface; background: $surface; }
-        & SelectionList > .selection-list--button-highlighted {
-            color: $block-cursor-background; background: $block-cursor-background;
-        }
-        & SelectionList > .selection-list--button-selected { color: $success; background: $surface; }
         & Input, & Input:focus { height: 1; border: none; background: $panel; }
         & .dialog--help { color: $text-muted; }
         & .dialog--reason { color: $error; }

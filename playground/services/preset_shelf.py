@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from playground.domain.errors import BadInput, ConfigError
-from playground.services.paths import user_config_dir, write_text_atomic
+from playground.services.paths import write_text_atomic
 from playground.services.presets import (
     Preset,
     delete_preset,
+    is_own,
     load_presets,
+    own_preset_folder,
     preset_folders,
     read_preset,
     save_preset,
@@ -31,18 +33,9 @@ class PresetShelf:
         """What is on it; changed in place."""
         self._deleted: list[Preset] = []
 
-    @property
-    def folder(self) -> Path:
-        """Where a person's own presets lie; it may not exist yet."""
-        return user_config_dir() / "presets"
-
-    def is_own(self, preset: Preset) -> bool:
-        """True for one that the person saved or imported."""
-        return bool(preset.path) and Path(preset.path).parent == self.folder
-
     def save(self, name: str, params: SamplingParams) -> Preset:
         """Save parameters under a name. Raises BadInput and ConfigError."""
-        return self._put(save_preset(self.folder, name, params, ""))
+        return self._put(save_preset(own_preset_folder(), name, params, ""))
 
     def take_in(self, path: str) -> list[Imported]:
         """Import a preset file of another program. Raises ConfigError for what cannot be read."""
@@ -50,7 +43,7 @@ class PresetShelf:
 
         found = read_foreign(Path(path).expanduser())
         for one in found:
-            self._put(write_preset(self.folder, one.preset))
+            self._put(write_preset(own_preset_folder(), one.preset))
         return found
 
     def delete(self, preset: Preset) -> None:
@@ -58,9 +51,9 @@ class PresetShelf:
 
         Raises BadInput for a shipped one, and ConfigError.
         """
-        if not self.is_own(preset):
+        if not is_own(preset):
             raise BadInput(f"{preset.name} came with the program.", "Only presets of your own can be deleted.")
-        delete_preset(self.folder, preset.name)
+        delete_preset(own_preset_folder(), preset.name)
         self._deleted.append(preset)
         shipped, _ = load_presets(preset_folders()[:1])
         del self.presets[preset.name]
@@ -71,7 +64,7 @@ class PresetShelf:
         """Put back what was deleted last. Raises BadInput when there is nothing, and ConfigError."""
         if not self._deleted:
             raise BadInput("Nothing was deleted.", "d deletes a preset of your own.")
-        return self._put(write_preset(self.folder, self._deleted.pop()))
+        return self._put(write_preset(own_preset_folder(), self._deleted.pop()))
 
     def write_out(self, preset: Preset, form: str, path: str) -> tuple[Path, tuple[str, ...]]:
         """Write a preset in one of `preset_export.FORMS`; returns the file and what the notation could not say.

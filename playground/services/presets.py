@@ -59,9 +59,19 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
         return replace(NEUTRAL, **(kept | self.sampling))
 
 
+def own_preset_folder() -> Path:
+    """Where a person's own presets lie; it may not exist yet."""
+    return user_config_dir() / "presets"
+
+
 def preset_folders() -> tuple[Path, ...]:
     """Where presets lie, shipped ones first; a later folder overrides an earlier one by name."""
-    return shipped("presets"), user_config_dir() / "presets"
+    return shipped("presets"), own_preset_folder()
+
+
+def is_own(preset: Preset) -> bool:
+    """True for one that the person saved or imported."""
+    return bool(preset.path) and Path(preset.path).parent == own_preset_folder()
 
 
 def load_presets(folders: Iterable[Path] | None = None) -> tuple[dict[str, Preset], list[ConfigError]]:

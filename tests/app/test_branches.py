@@ -353,7 +353,7 @@ async def test_names_stand_before_branches_and_hostile_ones_do_nothing() -> None
         turn.title = "[red]\x1b[2J"
         await player.press("r")
         await player.until(lambda: isinstance(player.app.screen, TextDialog), "asked")
-        await player.press(*"x" * 61, "enter")
+        await player.press(*"x" * 81, "enter")
         assert "too long" in player.text
         await player.press("escape")
         assert turn.title == "[red]\x1b[2J"

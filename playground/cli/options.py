@@ -1,0 +1,32 @@
+"""Options that several commands have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from playground.cli.completion import complete_model, complete_preset
+
+_Decorator = Callable[[Any], Any]
+
+
+def models_option(help_text: str) -> _Decorator:
+    """`--model`, as often as one likes; the command takes `models`."""
+    return click.option(
+        "--model",
+        "-m",
+        "models",
+        metavar="PATH|NAME",
+        multiple=True,
+        shell_complete=complete_model,
+        help=help_text,
+    )
+
+
+def presets_option(help_text: str) -> _Decorator:
+    """`--preset`, as often as one likes; the command takes `presets`."""
+    return click.option(
+        "--preset", "presets", metavar="NAME", multiple=True, shell_complete=complete_preset, help=help_text
+    )
