@@ -19,14 +19,13 @@ from playground.domain.display import display_text
 from playground.domain.errors import ConfigError
 from playground.domain.sampling import SamplingParams
 from playground.screens.actions import SettingChanged
-from playground.screens.keymap import Section, checked_keymap, own_bindings
+from playground.screens.keymap import checked_keymap
 from playground.screens.playground import PlaygroundScreen
 from playground.services.paths import shipped, user_config_dir
 from playground.services.presets import Preset
 from playground.services.settings import Settings, save_setting, settings_path
 from playground.theming import load_themes, variable_defaults
 from playground.widgets.guard import GUARD
-from playground.widgets.prompt_editor import PromptEditor
 from playground.widgets.terminal_keys import free_alt_digits
 
 if TYPE_CHECKING:
@@ -94,7 +93,9 @@ class PlaygroundApp(App[None]):
             self._use_keymap(settings.keymap)
 
     def _use_keymap(self, wanted: dict[str, str]) -> None:
-        self._keys, errors = checked_keymap(wanted, sections(), str(settings_path()))
+        from playground.screens.sections import sections
+
+        self._keys, errors = checked_keymap(wanted, sections(self.BINDINGS), str(settings_path()))
         self._errors += errors
         self.set_keymap(self._keys)
 
@@ -180,11 +181,12 @@ class PlaygroundApp(App[None]):
     def action_help(self) -> None:
         """Show all keys, or leave them again."""
         from playground.screens.help import HelpScreen
+        from playground.screens.sections import sections
 
         if isinstance(self.screen, HelpScreen):
             self.screen.action_leave()
         else:
-            self.push_screen(HelpScreen(sections(), self._keys))
+            self.push_screen(HelpScreen(sections(self.BINDINGS), self._keys))
 
     async def action_picture(self) -> None:
         """Write what is on the screen to a file."""
@@ -202,68 +204,3 @@ class PlaygroundApp(App[None]):
         await self._main.leave()
         await self._main.pool.close_all()
         self.exit()
-
-
-def sections() -> list[Section]:
-    """Every binding of the program by the part of it where it works: for the help, and to check a key map."""
-    from playground.screens.branches_screen import BranchesScreen
-    from playground.screens.choice_dialog import ChoiceDialog
-    from playground.screens.fan_out_dialog import Candidates, FanOutDialog
-    from playground.screens.figures_screen import FiguresScreen
-    from playground.screens.force_dialog import ForceDialog
-    from playground.screens.grammar_dialog import GrammarDialog
-    from playground.screens.guessing_dialog import GuessingDialog
-    from playground.screens.help import HelpScreen
-    from playground.screens.history_screen import HistoryScreen
-    from playground.screens.model_picker import ModelPicker
-    from playground.screens.preset_picker import PresetPicker
-    from playground.screens.prompt_view import PromptScreen
-    from playground.screens.pull_dialog import PullDialog
-    from playground.screens.race_dialog import RaceDialog
-    from playground.screens.score_dialog import ScoreDialog
-    from playground.screens.score_screen import ScoreScreen
-    from playground.screens.text_dialog import TextDialog
-    from playground.widgets.branch_tree import BranchTree
-    from playground.widgets.candidates import CandidateList
-    from playground.widgets.compare_table import CompareTable
-    from playground.widgets.controls import Controls
-    from playground.widgets.history_list import HistoryList
-    from playground.widgets.option_rows import CycleRow
-    from playground.widgets.order_list import OrderList
-    from playground.widgets.pane_tabs import PaneTabs
-    from playground.widgets.rows import SeedInput
-    from playground.widgets.slider import ParamSlider
-    from playground.widgets.token_view import TokenView
-    from playground.widgets.transcript import TranscriptPane
-    from playground.widgets.watch_plot import WatchPlot
-
-    return [
-        Section("Everywhere", [*PlaygroundApp.BINDINGS, *own_bindings(PlaygroundScreen)]),
-        Section("Prompt", own_bindings(PromptEditor)),
-        Section("Transcript", [*own_bindings(TokenView), *own_bindings(TranscriptPane)]),
-        Section("Sliders", own_bindings(ParamSlider)),
-        Section("Rows of the controls", [*own_bindings(Controls), *own_bindings(CycleRow), *own_bindings(SeedInput)]),
-        Section("Order of the stages", own_bindings(OrderList)),
-        Section("Candidates", own_bindings(CandidateList)),
-        Section("Table of all panes", own_bindings(CompareTable)),
-        Section("Plot of watched words", own_bindings(WatchPlot)),
-        Section("Tabs of panes", own_bindings(PaneTabs)),
-        Section("Setting up a race", own_bindings(RaceDialog)),
-        Section("Fanning out", [*own_bindings(FanOutDialog), *own_bindings(Candidates)]),
-        Section("Branches", [*own_bindings(BranchesScreen), *own_bindings(BranchTree)]),
-        Section("History", own_bindings(HistoryScreen)),
-        Section("Replies of the history", own_bindings(HistoryList)),
-        Section("Figures of the session", own_bindings(FiguresScreen)),
-        Section("Questions", own_bindings(ChoiceDialog)),
-        Section("Choosing a model", own_bindings(ModelPicker)),
-        Section("Fetching a model", own_bindings(PullDialog)),
-        Section("Choosing a preset", own_bindings(PresetPicker)),
-        Section("Exact prompt", own_bindings(PromptScreen)),
-        Section("Choosing a text to score", own_bindings(ScoreDialog)),
-        Section("A scored text", own_bindings(ScoreScreen)),
-        Section("Dialogs with a text", own_bindings(TextDialog)),
-        Section("A text in a reply, token by token", own_bindings(ForceDialog)),
-        Section("Help", own_bindings(HelpScreen)),
-        Section("What guessing ahead gains", own_bindings(GuessingDialog)),
-        Section("Grammar and JSON schema", own_bindings(GrammarDialog)),
-    ]

@@ -11,6 +11,7 @@ from textual.binding import Binding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.dom import DOMNode
 
+from playground.screens.experiments import EXPERIMENTS, open_experiment
 from playground.screens.keymap import own_bindings
 from playground.screens.playground import PlaygroundScreen
 from playground.widgets.colour_scale import ColourMode
@@ -51,6 +52,8 @@ class PlaygroundCommands(Provider):
             for binding in own_bindings(TranscriptPane):
                 if isinstance(binding, Binding) and not binding.action.startswith("screen.take("):
                     yield Command(binding.description, self._explained(binding), partial(_run, app, binding, screen))
+            for one in EXPERIMENTS:
+                yield Command(f"Experiment: {one.name}", one.meaning, partial(open_experiment, screen, one))
             for preset in screen.tuning.presets.values():
                 yield Command(f"Preset: {preset.name}", preset.summary, partial(screen.use_preset, preset))
             for mode in ColourMode:

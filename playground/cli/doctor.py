@@ -101,8 +101,9 @@ class _Report:
 
 def _looks() -> Iterable[Finding]:
     """Mistakes in themes and in the key map, which belong to the screen."""
-    from playground.app import DEFAULT_THEME, sections
+    from playground.app import DEFAULT_THEME, PlaygroundApp
     from playground.screens.keymap import checked_keymap
+    from playground.screens.sections import sections
     from playground.services.doctor import Finding, State, from_error
     from playground.services.paths import shipped, user_config_dir
     from playground.services.settings import load_settings, settings_path
@@ -116,7 +117,7 @@ def _looks() -> Iterable[Finding]:
         known = f"There are: {', '.join(sorted(themes))}."
         yield Finding(area="themes", state=State.NOTE, text=f"No file has a theme called {wanted!r}.", next_step=known)
     yield Finding(area="themes", state=State.OK, text=f"{len(themes)} can be used")
-    _, mistakes = checked_keymap(settings.keymap, sections(), str(settings_path()))
+    _, mistakes = checked_keymap(settings.keymap, sections(PlaygroundApp.BINDINGS), str(settings_path()))
     yield from (from_error("keys of the app", error) for error in mistakes)
 
 

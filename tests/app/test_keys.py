@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from textual.binding import Binding
 
-from playground.app import sections
+from playground.app import PlaygroundApp
 from playground.commands import PlaygroundCommands
 from playground.screens.help import HelpScreen
 from playground.screens.keymap import own_bindings
 from playground.screens.preset_picker import PresetPicker
+from playground.screens.sections import sections
 from playground.screens.text_dialog import TextDialog
 from playground.services.paths import user_config_dir
 from playground.services.presets import load_presets
@@ -22,7 +23,7 @@ from tests.app.support import FakeBackend, make_app, playing
 
 pytestmark = pytest.mark.usefixtures("no_model")
 
-ALL = [(section, binding) for section in sections() for binding in section.bindings]
+ALL = [(section, binding) for section in sections(PlaygroundApp.BINDINGS) for binding in section.bindings]
 
 
 def test_every_binding_has_an_id_and_an_explanation() -> None:
@@ -36,7 +37,7 @@ def test_every_binding_has_an_id_and_an_explanation() -> None:
 
 
 def test_within_a_part_no_key_has_two_meanings() -> None:
-    for section in sections():
+    for section in sections(PlaygroundApp.BINDINGS):
         keys = [key for binding in section.described for key in binding.key.split(",")]
         doubled = {key for key in keys if keys.count(key) > 1}
         assert doubled <= {"enter"}, section.title
