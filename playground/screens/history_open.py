@@ -69,7 +69,7 @@ async def open_tree(
     pane = await screen.open_pane_like(screen.pane) if beside else screen.pane
     await pane.end_reply()
     await keeping.keep()  # what stood here before
-    shown = keeping.shown(stored.uid)
+    shown = keeping.trees.shown(stored.uid)
     _put(pane, stored, shown, turn_id)
     if shown is None:
         _follow(keeping, pane, stored)
@@ -127,7 +127,7 @@ def _follow(keeping: Keeping, pane: Pane, stored: StoredTree) -> None:
     if gone:
         tree.delete(gone[0], gone[1:])
         tree.head = head if head in tree.turns else tree.head
-    keeping.follow(KeptTree(recorder, pane.session, stored.settings))
+    keeping.trees.follow(KeptTree(recorder, pane.session, stored.settings))
 
 
 async def _dress(screen: TokenScreen, pane: Pane, stored: StoredTree) -> None:

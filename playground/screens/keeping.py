@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from playground.domain.display import display_text
 from playground.domain.errors import HistoryUnusable
-from playground.screens.circumstances import Circumstances, prompt_ids
+from playground.screens.kept_trees import KeptTrees
 
 if TYPE_CHECKING:
-    from playground.domain.history import Setting, TreeChange
-    from playground.domain.transcript import Transcript, Turn
-    from playground.screens.kept_tree import KeptTree
+    from playground.domain.history import TreeChange
     from playground.screens.pane import Pane
     from playground.screens.token_screen import TokenScreen
     from playground.services.history import History
@@ -38,10 +34,9 @@ class Keeping:
         """True while nothing that is said is kept."""
         self.history: History | None = None
         """The file; None until it was looked for."""
-        self._trees: list[KeptTree] = []
+        self.trees = KeptTrees(screen)
         self._opening: asyncio.Task[bool] | None = None
         self._writing: asyncio.Task[None] | None = None
-        self._circumstances = Circumstances()
         self._again = False
         """True when something became new while the last change was being written."""
         self._ended = False
@@ -120,8 +115,8 @@ class Keeping:
         if self._open_now and not self.private and not self._ended:
             if self._writing is not None:
                 self._writing.result()  # what went wrong in it must not go unseen
-            self._learn()
-            changes = self._take()
+            self.trees.learn()
+            changes = self.trees.take()
             if changes:
                 self._writing = asyncio.create_task(self._write(changes), name="keep history")
                 self._writing.add_done_callback(self._written)
@@ -135,83 +130,16 @@ class Keeping:
         if self._writing is not None:
             await asyncio.shield(self._writing)
         if self._open_now and not self.private:
-            await self._write(self._take())
-
-    def _learn(self) -> None:
-        """Find out about models, one after the other, their hashes while nothing is written; and about prompts."""
-        panes = self._screen.all_panes
-        learning = self._circumstances.next(panes, quiet=not any(pane.session.busy for pane in panes))
-        if learning is not None:
-            self._screen.attempt_later(partial(self._learned, learning), "history model")
-        for pane in panes:
-            tree, card = self.tree_of(pane), pane.card
-            if tree is None or card is None or pane.session.busy:
-                continue
-            if replies := tree.unknown_prompts(card.short_name):
-                self._screen.attempt_later(partial(self._learn_prompts, tree, pane, replies), "history prompt")
-
-    async def _learn_prompts(self, tree: KeptTree, pane: Pane, replies: list[Turn]) -> None:
-        for reply in replies:
-            tree.learn_prompt(reply, await prompt_ids(pane, reply))
-
-    async def _learned(self, learning: Awaitable[Callable[[Setting], Setting]]) -> None:
-        more = await learning
-        for tree in self._trees:
-            tree.learn(more)
+            await self._write(self.trees.take())
 
     async def _write(self, changes: list[TreeChange]) -> None:
         assert self.history is not None, "it is open"
         if changes and not await self.history.keep(changes) and self.history.problem is not None:
             self._tell(self.history.problem)
 
-    def _take(self) -> list[TreeChange]:
-        """What is new in all conversations. Those that nobody looks at any more are let go of."""
-        settings = self._settings()
-        changes = []
-        for tree in self._followed():
-            panes = self._panes_of(tree)
-            change = tree.take(panes, settings)
-            if change is not None:
-                changes.append(change)
-            if not panes and not tree.writing:
-                self._trees.remove(tree)
-        return changes
-
-    def _followed(self) -> list[KeptTree]:
-        """All conversations on screen, and those whose last pane was closed since the last look."""
-        from playground.screens.kept_tree import KeptTree
-        from playground.services.history_recorder import Recorder
-
-        for pane in self._screen.all_panes:
-            if self.tree_of(pane) is None and pane.session.transcript.turns:
-                self._trees.append(KeptTree(Recorder(), pane.session))
-        return list(self._trees)
-
-    def _panes_of(self, tree: KeptTree) -> list[Pane]:
-        """Those that look at a conversation, the active one first."""
-        panes = [pane for pane in self._screen.all_panes if tree.seen_by(pane.session)]
-        return sorted(panes, key=lambda pane: pane is not self._screen.pane)
-
-    def _settings(self) -> Mapping[Pane, Setting]:
-        return {pane: self._circumstances.of(pane) for pane in self._screen.all_panes}
-
-    # -- conversations -----------------------------------------------------------------------------------------
-
-    def tree_of(self, pane: Pane) -> KeptTree | None:
-        """The conversation that a pane looks at; None as long as nothing of it was kept."""
-        return next((tree for tree in self._trees if tree.seen_by(pane.session)), None)
-
-    def shown(self, uid: str) -> Transcript | None:
-        """The tree of a conversation that is on screen already; None when it is not."""
-        return next((tree.tree for tree in self._trees if tree.uid == uid and self._panes_of(tree)), None)
-
-    def follow(self, tree: KeptTree) -> None:
-        """Go on keeping a conversation that was opened from the history, under its own name."""
-        self._trees.append(tree)
-
     def holds(self, pane: Pane) -> bool:
         """True when everything that was said in a pane is in the history."""
-        tree, said = self.tree_of(pane), pane.session.transcript.turns
+        tree, said = self.trees.of(pane), pane.session.transcript.turns
         if not said:
             return True
         well = self._open_now and self.history is not None and self.history.problem is None
@@ -226,9 +154,7 @@ class Keeping:
     async def _toggle(self) -> None:
         if self.private:
             await asyncio.to_thread(_import)
-            settings = self._settings()
-            for tree in self._followed():
-                tree.leave_out(self._panes_of(tree), settings)
+            self.trees.leave_out()
             self.private = False
             if await self.ready():
                 self._say("Replies are kept in the history again; what was said meanwhile is not.")
@@ -236,7 +162,7 @@ class Keeping:
             await self.keep()
             self.private = True
             if self._open_now and self.history is not None:
-                for uid in [tree.uid for tree in self._trees if tree.writing]:  # no crash leaves these to be rescued
+                for uid in self.trees.being_written():  # no crash leaves these to be rescued
                     await self.history.change(lambda store, uid=uid: store.set_ended(uid))  # type: ignore[misc]
             self._say("Private: what is said from now on is not kept.")
         self._screen.show_editing()
