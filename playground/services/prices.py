@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from playground.domain.endpoints import Endpoint, ModelRef, is_loopback
 from playground.domain.prices import Price
 from playground.domain.usage import Usage
@@ -17,12 +19,13 @@ from playground.domain.usage import Usage
 if TYPE_CHECKING:
     from datetime import date
 
-    from genai_prices.types import ModelInfo, Provider
+    from genai_prices.types import ModelInfo, ModelPrice, Provider
 
 _PACKAGE: Final = "genai-prices"
 _WRITE_5M_FACTOR: Final = 1.25
 """https://platform.claude.com/docs/en/build-with-claude/prompt-caching#pricing, as is the next one."""
 _WRITE_1H_FACTOR: Final = 2.0
+_FREE: Final = Price(input_per_mtok=0.0, output_per_mtok=0.0)
 
 
 class PriceTable:
@@ -31,6 +34,8 @@ class PriceTable:
     def __init__(self, overrides: Mapping[str, Price] | None = None) -> None:
         self._overrides = dict(overrides or {})
         """By "endpoint/model"."""
+        self._entries: dict[tuple[str, str, str], ModelPrice | None] = {}
+        """What the table has, by provider, address and model; None where it has no price."""
 
     async def load(self) -> None:
         """Read the table in a thread, so that the questions after it take no time."""
@@ -61,8 +66,8 @@ class PriceTable:
             return own.cost(usage)
         if usage.cost is not None:
             return usage.cost
-        if is_loopback(endpoint.base_url) and not endpoint.key_needed and not endpoint.headers:
-            return 0.0  # a program of the person's own; one that hands on to somebody else gets a price in settings
+        if _is_own_program(endpoint):
+            return 0.0
         return _from_table(endpoint, model, usage)
 
     def estimate(
@@ -89,6 +94,38 @@ class PriceTable:
             estimate=True,
         )
         return self.cost(endpoint, model, usage)
+
+    def rates(self, endpoint: Endpoint | None, model: str, prompt_tokens: int) -> Price | None:
+        """What a million tokens cost in a prompt of this length; None when the price is unknown.
+
+        For many loads on many models: `estimate` asks the table's own arithmetic each time, which takes a hundred times
+        as long. Both come to the same.
+        """
+        if endpoint is None:
+            return _FREE
+        own = self._overrides.get(ModelRef(endpoint.name, model).text)
+        if own is not None:
+            return _with_writes(own) if endpoint.api == "anthropic" else own
+        if _is_own_program(endpoint):
+            return _FREE
+        key = (endpoint.price_provider, endpoint.base_url, model)
+        if key not in self._entries:
+            found = _find(endpoint, model)
+            self._entries[key] = None if found is None else _entry(found[1])
+        entry = self._entries[key]
+        return None if entry is None else _at_length(entry, prompt_tokens)
+
+    def models(self, endpoint: Endpoint) -> list[str]:
+        """Models of an endpoint whose price is known: those of the person's own prices, then those of the table."""
+        own = [name.partition("/")[2] for name in self._overrides if name.partition("/")[0] == endpoint.name]
+        provider = _provider(endpoint)
+        for info in provider.models if provider is not None else ():
+            key = (endpoint.price_provider, endpoint.base_url, info.id)
+            if key not in self._entries and info.is_match(info.id):
+                self._entries[key] = _entry(info)
+            if self._entries.get(key) is not None:
+                own.append(info.id)
+        return list(dict.fromkeys(own))
 
     def context_window(self, endpoint: Endpoint, model: str) -> int | None:
         """Context window in tokens as the table has it, for servers that do not tell; None when it is not there."""
@@ -123,6 +160,62 @@ def _find(endpoint: Endpoint, model: str) -> tuple[Provider, ModelInfo] | None:
         return get_snapshot().find_provider_model(model, None, provider, None if provider else endpoint.base_url)
     except LookupError:
         return None
+
+
+def _provider(endpoint: Endpoint) -> Provider | None:
+    from genai_prices.data_snapshot import get_snapshot
+
+    provider = endpoint.price_provider or None
+    try:
+        return get_snapshot().find_provider(None, provider, None if provider else endpoint.base_url)
+    except LookupError:
+        return None
+
+
+def _entry(info: ModelInfo) -> ModelPrice | None:
+    """What holds today; hundreds of models stand in the table without a price, and it takes them for free."""
+    import datetime
+
+    price = info.get_prices(datetime.datetime.now(tz=datetime.UTC))
+    return None if price.input_mtok is None or price.output_mtok is None else price
+
+
+def _at_length(entry: ModelPrice, prompt_tokens: int) -> Price | None:
+    """The prices of one entry for a prompt of some length: some are charged more per token when they are long."""
+    from genai_prices.types import TieredPrices
+
+    def usd(value: object) -> float | None:
+        if isinstance(value, TieredPrices):
+            tiers = (tier.price for tier in reversed(value.tiers) if prompt_tokens > tier.start)
+            return float(next(tiers, value.base))
+        return None if value is None else float(str(value))
+
+    prompt, reply, write = usd(entry.input_mtok), usd(entry.output_mtok), usd(entry.cache_write_mtok)
+    hour = usd(entry.cache_write_1h_mtok)
+    if prompt is None or reply is None:
+        return None
+    return Price(
+        input_per_mtok=prompt,
+        output_per_mtok=reply,
+        cache_read_per_mtok=usd(entry.cache_read_mtok),
+        cache_write_5m_per_mtok=write,
+        cache_write_1h_per_mtok=write if hour is None else hour,
+    )
+
+
+def _with_writes(own: Price) -> Price:
+    """A person's own price at Anthropic's API, where what they left out follows from what a prompt costs."""
+    five, hour = own.cache_write_5m_per_mtok, own.cache_write_1h_per_mtok
+    return msgspec.structs.replace(
+        own,
+        cache_write_5m_per_mtok=own.input_per_mtok * _WRITE_5M_FACTOR if five is None else five,
+        cache_write_1h_per_mtok=own.input_per_mtok * _WRITE_1H_FACTOR if hour is None else hour,
+    )
+
+
+def _is_own_program(endpoint: Endpoint) -> bool:
+    """True for a program on this machine; one that hands on to somebody else gets a price in the settings."""
+    return is_loopback(endpoint.base_url) and not endpoint.key_needed and not endpoint.headers
 
 
 def _from_table(endpoint: Endpoint, model: str, usage: Usage) -> float | None:

@@ -142,3 +142,21 @@ def test_the_table_says_how_old_it_is_and_how_wide_windows_are() -> None:
 def test_the_table_is_not_imported_before_it_is_asked() -> None:
     code = "import sys, playground.services.prices as p; p.PriceTable({}); sys.exit('genai_prices' in sys.modules)"
     assert run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("prompt_tokens", [2_000, 500_000])
+def test_rates_come_to_the_same_as_the_tables_own_arithmetic(prompt_tokens: int) -> None:
+    mistral = Endpoint(name="mistral", api="openai", base_url="https://api.mistral.ai/v1")
+    own = PriceTable({"anthropic/mine": Price(input_per_mtok=3.0, output_per_mtok=9.0, cache_read_per_mtok=0.3)})
+    usage = structs.replace(MIXED, prompt_tokens=prompt_tokens, cached_tokens=400)
+    count = 0
+    for endpoint in (ANTHROPIC, OPENAI, mistral, LOOPBACK):
+        for model in own.models(endpoint):
+            rates = own.rates(endpoint, model, prompt_tokens)
+            assert rates is not None
+            small = structs.replace(usage, cache_write_5m_tokens=300, cache_write_1h_tokens=200)
+            assert rates.cost(small) == pytest.approx(own.cost(endpoint, model, small), rel=1e-9), model
+            count += 1
+    assert count > 100
+    assert own.rates(OPENAI, "nobody-knows-this", prompt_tokens) is None
+    assert own.rates(None, "here.gguf", prompt_tokens) == Price(input_per_mtok=0.0, output_per_mtok=0.0)
