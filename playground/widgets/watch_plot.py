@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import ClassVar, Final
 
-from rich.cells import cell_len
-from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
@@ -16,23 +13,13 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from playground.domain.tokens import Token
-from playground.domain.watch_list import MOST_WORDS, Curves, Shown, figure, names_of, value_at
-from playground.domain.watching import Watched
-from playground.widgets.bars import fit, stage_label
-from playground.widgets.watch_grid import SIGNS, Cell, columns_of, draw, token_of, zoom_of
+from playground.domain.watch_list import MOST_WORDS, Shown, names_of
+from playground.widgets.watch_curves import WatchCurves
+from playground.widgets.watch_figures import WatchFigures
 
-_FIGURE: Final = 8
-_WORD: Final = range(8, 17)
-"""Cells a name has: as many as the longest needs."""
-_HEAD: Final = 10
-"""Cells that the head needs in its place, such as "#559 latest" does with the sign's."""
-_CUT: Final = 13
 _LEAST_ROWS: Final = 7
 _PART: Final = 5
 """The plot may take one of so many rows of the screen, and more where it has more words."""
-_LEAST_PLOT: Final = 12
-"""Cells below which there are figures alone."""
-_ROOM_FOR_CUT: Final = 100
 _EXPLAINED: Final = """\
 How likely each watched word is at every token of the reply, in or out of the list of candidates.
 dots    model: the model's own probability, over the whole vocabulary
@@ -98,13 +85,12 @@ class WatchPlot(Widget, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.tooltip = Content(_EXPLAINED)
-        self.logarithmic = False
         self._shown = Shown(())
-        self._curves = Curves((), 2)
-        self._drawn: object = None
-        self._grid: list[list[Cell]] = []
-        self._rows = 0
         self._names: list[str] = []
+        self._figures = WatchFigures(self._shown, (), 0, self._look)
+        self._curves = WatchCurves(self._look)
+        self._drawn: object = None
+        self._rows = 0
 
     def show(self, shown: Shown, most_rows: int) -> None:
         """Show the figures of a reply; cheap when nothing changed.
@@ -120,158 +106,52 @@ class WatchPlot(Widget, can_focus=True):
             self._rows = self.styles.height = rows
         if (shown.words, shown.watching) != (old.words, old.watching):
             self._names = names_of(shown)
-            self._curves = Curves(shown.watching, self._columns * 2)
+            self._begin()
         self._redraw()
 
     def on_resize(self) -> None:
         """Another width, other stretches."""
-        self._curves = Curves(self._shown.watching, self._columns * 2)
+        self._begin()
         self._redraw()
 
-    @property
-    def _figures_width(self) -> int:
-        return 2 + self._word_width + 2 * _FIGURE + (_CUT if self._with_cut else 0)
-
-    @property
-    def _word_width(self) -> int:
-        longest = max((cell_len(name) for name in self._names), default=0)
-        return min(max(longest, _HEAD, _WORD.start), _WORD.stop - 1)
-
-    @property
-    def _label(self) -> int:
-        """Cells of the scale's labels."""
-        return 1 + (len("0.0001%") if self.logarithmic else len("100%"))
-
-    @property
-    def _with_cut(self) -> bool:
-        return self.size.width >= _ROOM_FOR_CUT
-
-    @property
-    def _columns(self) -> int:
-        """Cells the curves are wide; 0 where there is no room for any."""
-        left = self.size.width - self._figures_width - self._label - 2
-        return left if left >= _LEAST_PLOT else 0
+    def _begin(self) -> None:
+        width, height = self.size
+        self._figures = WatchFigures(self._shown, self._names, width, self._look)
+        self._curves.fit_to(width - self._figures.width, height)
+        self._curves.begin(self._shown)
 
     def _redraw(self) -> None:
         shown = self._shown
-        if not self._curves.follow(shown.tokens):
-            self._curves = Curves(shown.watching, self._columns * 2)
-            self._curves.follow(shown.tokens)
-        state = (
-            shown[:2],
-            shown.at,
-            shown.note,
-            shown.writing,
-            self._curves.count,
-            id(self._curves),
-            self.logarithmic,
-            self.size,
-        )
+        state = (shown[:2], shown.at, shown.note, shown.writing, self._curves.follow(shown), self.size)
         if state != self._drawn:
             self._drawn = state
-            rows = max(1, self.size.height - 1)
-            columns, whole = self._columns, not shown.writing
-            self._grid = draw(self._curves.curves, columns, rows, log=self.logarithmic, whole=whole) if columns else []
+            self._figures = WatchFigures(shown, self._names, self.size.width, self._look)
+            self._curves.draw()
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
         """One row: figures of a word at the left, its part of the curves at the right."""
         width, base = self.size.width, self.rich_style
-        strip = Strip(self._head() if y == 0 else self._word(y - 1))
-        segments = list(strip.adjust_cell_length(self._figures_width, base))
-        if self._columns:
-            segments += self._axis() if y == self.size.height - 1 else self._plot(y)
+        figures, curves = self._figures, self._curves
+        head = figures.head(focused=self.has_focus, alone=not curves.columns) if y == 0 else None
+        row = figures.word(y - 1, self.size.height - 1) if head is None else head
+        segments = list(Strip(row).adjust_cell_length(figures.width, base))
+        if curves.columns:
+            segments += curves.line(y, figures.token, base)
         return Strip(segments).adjust_cell_length(width, base).simplify()
 
-    def _part(self, name: str) -> Style:
-        return self.get_component_rich_style(f"watch-plot--{name}")
+    def _look(self, part: str) -> Style:
+        return self.get_component_rich_style(f"watch-plot--{part}")
+
+    @property
+    def logarithmic(self) -> bool:
+        """True while the scale is logarithmic."""
+        return self._curves.logarithmic
 
     @property
     def token(self) -> Token | None:
         """The token whose figures are shown."""
-        tokens, at = self._shown.tokens, self._shown.at
-        if not tokens:
-            return None
-        return tokens[-1] if at is None or at >= len(tokens) else tokens[at]
-
-    def _head(self) -> list[Segment]:
-        token = self.token
-        if not self._columns and self._shown.note and not self._shown.watching:
-            return [Segment(fit(self._shown.note, self._figures_width), self._part("faint"))]
-        where = "watch" if token is None else f"#{token.index + 1:,} {'latest' if self._shown.at is None else 'pinned'}"
-        head = fit(where, 2 + self._word_width) + "model".rjust(_FIGURE) + "sampled".rjust(_FIGURE)
-        return [Segment(head, self._part("focus" if self.has_focus else "head"))]
-
-    def _word(self, number: int) -> list[Segment]:
-        """Sign, word and figures of one word; in the last row how many have none."""
-        shown = self._shown
-        count = len(shown.watching) or len(shown.words)
-        rows = self.size.height - 1
-        if number == rows - 1 and count > rows:
-            return [Segment(fit(f"  … {count - number} more", 2 + self._word_width), self._part("faint"))]
-        if number >= count:
-            return []
-        found = value_at(self.token, shown.watching[number].id) if shown.watching else None
-        name = self._names[number]
-        look = self._part(f"word-{number % MOST_WORDS}")
-        return [
-            Segment(f"{SIGNS[number % len(SIGNS)]} ", look),
-            Segment(fit(name, self._word_width), look),
-            Segment(figure(found.before if found else None).rjust(_FIGURE), look),
-            Segment(figure(found.after if found else None).rjust(_FIGURE), look),
-            *([Segment(self._cut(found), self._part("faint"))] if self._with_cut else []),
-        ]
-
-    def _cut(self, found: Watched | None) -> str:
-        """Which stage removed a word."""
-        token = self.token
-        if found is None or token is None or not 0 <= found.cut_by < len(token.stages):
-            return " " * _CUT
-        return fit(f" ✂ {stage_label(token.stages[found.cut_by].name)}", _CUT)
-
-    def _plot(self, y: int) -> list[Segment]:
-        label = self._labels().get(y, "").rjust(self._label)
-        edge = [Segment(f"{label} ", self._part("faint"))]
-        if not self._shown.watching or y >= len(self._grid):
-            note = self._shown.note if y == 1 else ""
-            return [*edge, Segment(fit(note, self._columns), self._part("faint"))]
-        marked = self._marked()
-        looks = [self._part(f"word-{number}") for number in range(len(self._shown.watching))]
-        cursor, base = self.get_component_rich_style("watch-plot--cursor"), self.rich_style
-        behind = Style(bgcolor=cursor.bgcolor)
-
-        def look(place: tuple[int, Cell]) -> tuple[int, bool]:
-            return place[1].word, place[0] in marked
-
-        for (word, under), run in groupby(enumerate(self._grid[y]), key=look):
-            style = looks[word] if word >= 0 else base
-            edge.append(Segment("".join(cell.char for _, cell in run), style + behind if under else style))
-        return edge
-
-    def _labels(self) -> dict[int, str]:
-        last = max(1, self.size.height - 2)
-        log = self.logarithmic
-        return {0: "100%", last // 2: "0.1%" if log else "50%", last: "0.0001%" if log else "0%"}
-
-    def _zoom(self) -> float:
-        stretches = len(self._curves.curves[0].before) if self._curves.curves else 0
-        return zoom_of(stretches, self._columns, whole=not self._shown.writing)
-
-    def _marked(self) -> range:
-        token = self.token
-        if token is None or self._shown.at is None:
-            return range(0)
-        return columns_of(token.index, self._curves.length, self._zoom())
-
-    def _axis(self) -> list[Segment]:
-        count, length = self._curves.count, self._curves.length
-        if not self._shown.watching:
-            return []
-        parts = [f"{count:,} {'token' if count == 1 else 'tokens'}"]
-        parts += [self._shown.note] if self._shown.note else []
-        parts += ["⠒ model", "● sampled", *(["log"] if self.logarithmic else [])]
-        parts += [f"highest of {length:,}"] if length > 1 else []
-        return [Segment(" " * (self._label + 1) + fit(" · ".join(parts), self._columns), self._part("faint"))]
+        return self._figures.token
 
     def on_focus(self) -> None:
         """The head shows that keys come here."""
@@ -283,7 +163,7 @@ class WatchPlot(Widget, can_focus=True):
 
     def action_scale(self) -> None:
         """The other scale."""
-        self.logarithmic = not self.logarithmic
+        self._curves.logarithmic = not self._curves.logarithmic
         self.on_resize()
 
     def action_step(self, by: int) -> None:
@@ -303,9 +183,9 @@ class WatchPlot(Widget, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         """Go to the token under the mouse."""
         event.stop()
-        column = event.x - self.gutter.left - self._figures_width - self._label - 1
-        if 0 <= column < self._columns:
-            self._choose(token_of(column, self._curves.length, self._zoom()))
+        at = self._curves.token_under(event.x - self.gutter.left - self._figures.width)
+        if at is not None:
+            self._choose(at)
 
     def _choose(self, at: int) -> None:
         if 0 <= at < len(self._shown.tokens):

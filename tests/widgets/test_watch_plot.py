@@ -127,7 +127,7 @@ async def test_a_click_and_the_arrows_go_to_tokens() -> None:
     async with app.run_test(size=(130, 20), message_hook=app.note) as pilot:
         tokens = reply(12)
         await showing(pilot, app, Shown((), WORDS, tokens, at=3))
-        marked = columns_of(3, 1, zoom_of(12, app.plot._columns, whole=True))
+        marked = columns_of(3, 1, zoom_of(12, app.plot._curves.columns, whole=True))
         left = app.row(app.plot, 0).index("100%") + 5
         await pilot.click(WatchPlot, offset=(1 + left + marked[0], 2))
         app.plot.focus()
