@@ -217,14 +217,13 @@ def _plan(settings: Settings, given: dict[str, Any]) -> tuple[Sweep | None, Path
     sweep = _new_plan(settings, given)
     if given["output"] is not None:
         return sweep, given["output"]
-    from playground.services.paths import user_data_dir
+    from playground.services.experiment_shelf import folder_of
 
-    return sweep, user_data_dir() / "experiments" / sweep.name
+    return sweep, folder_of(sweep)
 
 
 def _new_plan(settings: Settings, given: dict[str, Any]) -> Sweep:
-    from playground.domain.experiments import Sweep, check_sweep, grid, named_prompts
-    from playground.services.experiment_plans import base_params
+    from playground.services.experiment_plans import base_params, make_sweep
     from playground.services.model_pool import ModelPool
     from playground.services.presets import load_presets
     from playground.services.start import DEFAULT_PRESET, find_preset
@@ -237,20 +236,17 @@ def _new_plan(settings: Settings, given: dict[str, Any]) -> Sweep:
         raise BadInput("There is no prompt.", "Give --prompt TEXT or --prompts FILE.")
     names = dict.fromkeys(given["presets"] or (settings.preset or DEFAULT_PRESET,))
     bases = base_params([find_preset(presets, name) for name in names], given["assignments"], given["max_tokens"])
-    pool = ModelPool(settings)
-    refs = [pool.find(model) for model in given["models"] or ("",)]
-    if any(ref.endpoint == "replay" for ref in refs):
-        raise BadInput("A recording always gives the same reply.", "Choose a model.")
-    sweep = Sweep(
-        prompts=named_prompts(prompts),
-        settings=grid(bases, given["ranges"]),
-        models=tuple(dict.fromkeys(ref.text for ref in refs)),
+    models = given["models"] or ("",)
+    return make_sweep(
+        ModelPool(settings),
+        prompts,
+        bases,
+        given["ranges"],
+        models,
         samples=given["samples"],
         seed=given["seed"],
         keep_logprobs=given["logprobs"],
     )
-    check_sweep(sweep)
-    return sweep
 
 
 def _prompts(settings: Settings, given: dict[str, Any]) -> list[Prompt]:

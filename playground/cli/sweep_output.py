@@ -17,11 +17,11 @@ from playground.cli.status_line import StatusLine
 from playground.domain.display import display_line
 from playground.domain.experiment_groups import MEASURES, groups, unit_kind
 from playground.domain.experiments import CellResult, Sweep, plan_dict
-from playground.domain.prices import usd_text
 from playground.services.experiment_output import note, table, write_outputs
 from playground.services.experiment_plans import SweepEstimate
 from playground.services.experiment_plots import chart_of, draw
 from playground.services.experiment_store import CellFile
+from playground.services.experiment_words import estimate_lines, progress_line
 from playground.services.experiments import SweepProgress
 
 _FRAME_S: Final = 0.25
@@ -48,7 +48,7 @@ class SweepOutput:
             told = {name: value for name, value in msgspec.structs.asdict(estimate).items() if name != "costs"}
             write_json({"event": "planned", **told, "plan": plan_dict(sweep)})
         elif dry or self._watched:
-            click.echo("\n".join(_estimate_lines(sweep, estimate)), err=not dry)
+            click.echo("\n".join(estimate_lines(sweep, estimate)), err=not dry)
 
     def cell(self, result: CellResult) -> None:
         """One cell is done."""
@@ -98,47 +98,6 @@ class SweepOutput:
         """Say that not everything is done, and how to go on."""
         many = f"{cells:,} cells are" if cells != 1 else "1 cell is"
         say(f"{many} not done. Go on with: llm-playground sweep --resume {folder}")
-
-
-def progress_line(progress: SweepProgress) -> str:
-    """Such as " 12/64 · 210 tokens/s · 0:12 left · $0.0031"."""
-    if progress.loading:
-        return f"loading {display_line(progress.loading).rsplit('/', 1)[-1]} …"
-    parts = [f"{progress.kept + progress.done}/{progress.total}"]
-    speed, left = progress.tokens_per_second, progress.left_s
-    parts.append("– tokens/s" if speed is None else f"{speed:,.0f} tokens/s")
-    parts.append("time left: after the first reply" if left is None else f"≈{duration(left)} left")
-    if progress.spent.usd or progress.spent.unknown:
-        parts.append(str(progress.spent))
-    if progress.failed:
-        parts.append(f"{progress.failed} failed")
-    return " · ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """Such as 0:12 or 1:02:30."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def _estimate_lines(sweep: Sweep, estimate: SweepEstimate) -> list[str]:
-    counts = (
-        (len(sweep.prompts), "prompt"),
-        (len(sweep.settings), "setting"),
-        (len(sweep.models), "model"),
-        (sweep.samples, "sample"),
-    )
-    product = " x ".join(f"{count:,} {what}{'s' if count != 1 else ''}" for count, what in counts)
-    seeds = f"seed {sweep.seed}" if sweep.samples == 1 else f"seeds {sweep.seed} to {sweep.seed + sweep.samples - 1}"
-    kept = f", {estimate.kept:,} of {estimate.kept + estimate.requests:,} done already" if estimate.kept else ""
-    cost = "–" if estimate.cost is None else f"≈{usd_text(estimate.cost)} at most" if estimate.cost else usd_text(0)
-    time = "known after the first reply" if estimate.seconds is None else f"≈{duration(estimate.seconds)}"
-    return [
-        f"Requests: {estimate.requests:,} ({product}; {seeds}){kept}",
-        f"Tokens: ≈{estimate.prompt_tokens:,} of prompts, ≈{estimate.completion_tokens:,} of replies at most",
-        f"Cost: {cost} · Time: {time}",
-    ]
 
 
 def _aligned(header: list[str], rows: list[list[str]]) -> list[str]:

@@ -76,11 +76,12 @@ def groups(sweep: Sweep, results: Mapping[str, CellResult]) -> list[Group]:
             for which in range(len(sweep.settings)):
                 here = [own[cell.id] for cell in sweep.group(model, at, which) if cell.id in own]
                 if here:
-                    found.append(_group(sweep, model, at, which, here, kind))
+                    found.append(group_of(sweep, model, at, which, here, kind))
     return found
 
 
-def _group(sweep: Sweep, model: str, at: int, which: int, results: Sequence[CellResult], kind: UnitKind) -> Group:
+def group_of(sweep: Sweep, model: str, at: int, which: int, results: Sequence[CellResult], kind: UnitKind) -> Group:
+    """The figures of one group: index `at` of the prompt, `which` of the setting, and its results."""
     setting, done = sweep.settings[which], [result for result in results if result.problem is None]
     units = [_units(result, kind) for result in done]
     scored = sum(result.logprob_count for result in done)

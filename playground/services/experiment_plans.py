@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -9,8 +10,9 @@ from typing import Any, Final
 
 import msgspec
 
+from playground.domain.endpoints import REPLAY
 from playground.domain.errors import BadInput
-from playground.domain.experiments import Cell, CellResult, Sweep
+from playground.domain.experiments import Cell, CellResult, Sweep, check_sweep, grid, named_prompts
 from playground.domain.messages import ChatPrompt, Message, Prompt, RawPrompt, Role
 from playground.domain.models import LOCAL, ModelCard
 from playground.domain.params import replace
@@ -24,6 +26,8 @@ from playground.services.toml_files import one_line, read_small
 
 DEFAULT_LIMIT: Final = 256
 """Tokens of a reply where nobody sets a limit: without one, a sweep has no end that could be told."""
+MOST_SAMPLES: Final = 1000
+_NEXT_RANGE: Final = re.compile(r"[\s;]+(?=[A-Za-z][\w-]*\s*=)")
 
 
 class SweepEstimate(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,13 +117,67 @@ def base_params(
     bases = []
     for preset in presets:
         params = starting_params(preset, assignments)
-        if max_tokens is not None:
-            params = replace(params, max_tokens=max_tokens)
-        elif params.max_tokens == UNLIMITED and "max_tokens" not in named:
-            params = replace(params, max_tokens=DEFAULT_LIMIT)
-        # One candidate a token is enough for what a sweep reports, and spares the model the rest.
-        bases.append((preset.name, params if "top" in named else replace(params, top=1)))
+        if max_tokens is None and "max_tokens" in named:
+            max_tokens = params.max_tokens
+        bases.append((preset.name, limited(params, max_tokens, top=params.top if "top" in named else 1)))
     return bases
+
+
+def limited(params: SamplingParams, max_tokens: int | None, *, top: int = 1) -> SamplingParams:
+    """Parameters with a limit for replies: the one that is given, else their own, else `DEFAULT_LIMIT`.
+
+    One candidate a token is enough for what a sweep reports, and spares the model the rest. Raises BadInput for a limit
+    out of range.
+    """
+    if max_tokens is None:
+        max_tokens = DEFAULT_LIMIT if params.max_tokens == UNLIMITED else params.max_tokens
+    return replace(params, max_tokens=max_tokens, top=top)
+
+
+def split_ranges(text: str) -> list[str]:
+    """Several ranges written one after another, each as `parse_range` reads it."""
+    return [part.strip(" ;") for part in _NEXT_RANGE.split(text) if part.strip(" ;")]
+
+
+def make_sweep(
+    pool: ModelPool,
+    prompts: Iterable[Prompt],
+    bases: Sequence[tuple[str, SamplingParams]],
+    ranges: Sequence[str],
+    models: Sequence[str],
+    *,
+    samples: int,
+    seed: int,
+    keep_logprobs: bool = False,
+) -> Sweep:
+    """The plan of what a person asks for. Looks for models on the disk, so it belongs in a thread.
+
+    Args:
+        pool: Finds the models.
+        prompts: What is asked.
+        bases: Names of presets, and their parameters.
+        ranges: Parameters to be varied; see `parse_range`.
+        models: As one writes them to choose them; an empty name is the one to begin with.
+        samples: How often each is run.
+        seed: Of the first sample.
+        keep_logprobs: Keep the log-probability of every token.
+
+    Raises:
+        BadInput: it cannot be run, or is larger than anybody means.
+    """
+    refs = [pool.find(model) for model in models]
+    if any(ref.endpoint == REPLAY for ref in refs):
+        raise BadInput("A recording always gives the same reply.", "Choose a model.")
+    sweep = Sweep(
+        prompts=named_prompts(prompts),
+        settings=grid(bases, ranges),
+        models=tuple(dict.fromkeys(ref.text for ref in refs)),
+        samples=samples,
+        seed=seed,
+        keep_logprobs=keep_logprobs,
+    )
+    check_sweep(sweep)
+    return sweep
 
 
 async def estimate_sweep(
@@ -137,6 +195,7 @@ async def estimate_sweep(
     counter = TokenCounter(pool.endpoints)
     sizes: dict[tuple[str, int], int] = {}
     costs: list[float | None] = []
+    prices: dict[tuple[str, int, int], float | None] = {}
     written = 0
     try:
         for cell in todo:
@@ -145,7 +204,10 @@ async def estimate_sweep(
             if (cell.model, cell.prompt) not in sizes:
                 counted = await counter.estimate_prompt(card, sweep.prompts[cell.prompt].prompt)
                 sizes[cell.model, cell.prompt] = counted.tokens
-            costs.append(accounts.estimate(card, sizes[cell.model, cell.prompt], cell.params.max_tokens))
+            same = (cell.model, cell.prompt, cell.params.max_tokens)
+            if same not in prices:
+                prices[same] = accounts.estimate(card, sizes[cell.model, cell.prompt], cell.params.max_tokens)
+            costs.append(prices[same])
             written += EXPECTED_REPLY if cell.params.max_tokens == UNLIMITED else cell.params.max_tokens
     finally:
         await counter.close()

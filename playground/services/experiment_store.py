@@ -44,6 +44,19 @@ class CellFile:
         self._handle = -1
         self._unsynced = False
 
+    @classmethod
+    def look(cls, folder: Path) -> Self:
+        """What is in the file of a sweep, whoever is writing it; nothing can be added. Raises BadInput."""
+        file = cls(folder)
+        try:
+            file._handle = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
+            file._read()
+        except OSError as error:
+            raise file._unusable("cannot be read", error) from error
+        finally:
+            file.close()
+        return file
+
     def __enter__(self) -> Self:
         """Open or make the file and read what is there. Raises BadInput when it is no such file, or in use."""
         try:
@@ -53,7 +66,9 @@ class CellFile:
             raise self._unusable("cannot be opened", error) from error
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._read()
+            good = self._read()
+            if good < os.fstat(self._handle).st_size:
+                os.ftruncate(self._handle, good)
         except BlockingIOError as error:
             self.close()
             raise BadInput(f"Another sweep is writing {one_line(str(self.path))}.", "Wait for its end.") from error
@@ -126,7 +141,8 @@ class CellFile:
             ) from error
         self._unsynced = True
 
-    def _read(self) -> None:
+    def _read(self) -> int:
+        """Take what is there; returns how many bytes of it are whole lines."""
         with open(os.dup(self._handle), "rb") as file:
             file.seek(0)
             good = 0
@@ -137,8 +153,7 @@ class CellFile:
                     break
                 good += len(line)
                 self._take(line, first=good == len(line))
-        if good < os.fstat(self._handle).st_size:
-            os.ftruncate(self._handle, good)
+        return good
 
     def _take(self, line: bytes, *, first: bool) -> None:
         if first or line.startswith(_PLAN):
