@@ -30,6 +30,8 @@ class _Shared:
     loading: asyncio.Task[LocalBackend]
     users: int = 0
     listeners: list[Progress] = field(default_factory=list)
+    alone: bool = False
+    """True for one that nobody else is given."""
 
     @property
     def backend(self) -> LocalBackend | None:
@@ -116,11 +118,14 @@ class ModelPool:
         progress: Progress,
         stand_in: ModelRef | None = None,
         options: LoadOptions | None = None,
+        *,
+        alone: bool = False,
     ) -> Backend:
         """A model ready to be asked; a local one is loaded unless another pane has it already.
 
         `stand_in` takes over when a hosted one is overloaded or out of reach; None: the one that settings name.
         `options` say how a local one is loaded, e.g. the same file with another KV cache type; None: as settings say.
+        `alone`: in a worker of its own, with nothing in its cache and nobody else's streams in its batches.
 
         Raises:
             ModelFileError, OutOfMemory, EngineDied: see `LocalBackend.load`.
@@ -128,7 +133,7 @@ class ModelPool:
         """
         if ref.endpoint:
             return await self._open_hosted(ref, stand_in)
-        return await self._open_local(Path(ref.name), progress, options or self.settings.load)
+        return await self._open_local(Path(ref.name), progress, options or self.settings.load, alone=alone)
 
     async def close(self, backend: Backend) -> None:
         """Give a model back that `open` gave; the last pane's leave ends a worker."""
@@ -148,14 +153,14 @@ class ModelPool:
             shared.users = 1
             await self._leave(shared)
 
-    async def _open_local(self, path: Path, progress: Progress, options: LoadOptions) -> Backend:
+    async def _open_local(self, path: Path, progress: Progress, options: LoadOptions, *, alone: bool) -> Backend:
         async with self._looking:
             same = (one for one in self._workers if (one.path, one.options) == (path, options) and one.usable)
-            shared = next(same, None)
+            shared = next((one for one in same if not (alone or one.alone)), None)
             if shared is None:
                 await self._check_room(path, options)
                 loading = asyncio.create_task(self._load(path, options), name="load model")
-                shared = _Shared(path, options, loading)
+                shared = _Shared(path, options, loading, alone=alone)
                 self._workers.append(shared)
             shared.users += 1
         shared.listeners.append(progress)
