@@ -4,43 +4,45 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
 
 from playground.cli.run_output import say, write_json
 from playground.cli.status_line import StatusLine
-from playground.domain.display import display_line, visible_piece
+from playground.domain.display import display_line
 from playground.domain.repeating import ReplayReport, Verdict
+from playground.domain.replay_rows import HEAD, CandidateRow, candidate_rows, parting
 from playground.domain.tokens import Token, piece_text
 
 if TYPE_CHECKING:
+    from playground.services.accounts import Accounts
     from playground.services.model_pool import ModelPool
-    from playground.services.replaying import ReplayPlan
+    from playground.services.replay_plan import ReplayPlan
+
+_TOKEN_CELLS: Final = 20
 
 
 def replay_number(number: int, ask: Callable[[str], None], *, as_json: bool) -> int:
     """Run a reply of the history again and report; returns the exit status. Raises PlaygroundError."""
-    from playground.services.history import history_path, read_history
+    from playground.services.accounts import Accounts
+    from playground.services.history import history_path
     from playground.services.model_pool import ModelPool
-    from playground.services.replaying import plan_replay
+    from playground.services.replay_plan import find_plan
+    from playground.services.replaying import money_question
     from playground.services.settings import load_settings
 
     settings, errors = load_settings()
     for error in errors:
         say(error)
-    entry = read_history(history_path(), lambda reader: reader.entry(number))
-    tree = read_history(history_path(), lambda reader: reader.tree(entry.tree))
     pool = ModelPool(settings)
-    plan = plan_replay(tree, entry, pool.find)
-    if plan.hosted:
-        spent = f"${entry.cost:.4f}" if entry.cost is not None else "an unknown amount"
-        ask(
-            f"{display_line(plan.model.text)} is hosted: it need not repeat itself, and the reply cost {spent}. "
-            "Run it again?"
-        )
-    report = asyncio.run(_run(plan, pool))
+    plan = find_plan(history_path(), number, pool.find)
+    accounts = Accounts(settings, lambda: pool.endpoints)
+    question = asyncio.run(money_question(plan, accounts))
+    if question:
+        ask(f"{question} Run it again?")
+    report = asyncio.run(_run(plan, pool, accounts))
     if as_json:
         write_json(_json(plan, report))
     else:
@@ -49,41 +51,34 @@ def replay_number(number: int, ask: Callable[[str], None], *, as_json: bool) -> 
     return 0 if report.verdict is Verdict.EQUAL else 1
 
 
-async def _run(plan: ReplayPlan, pool: ModelPool) -> ReplayReport:
+async def _run(plan: ReplayPlan, pool: ModelPool, accounts: Accounts) -> ReplayReport:
     from playground.services.replaying import replay
 
     status = StatusLine()
     try:
-        return await replay(
-            plan,
-            pool,
-            lambda fraction: status.show(f"loading the model … {fraction:4.0%}"),
-            lambda done, total: status.show(f"running it again … {done} of {total} tokens"),
-        )
+        return await replay(plan, pool, lambda what, share: status.show(f"{what} … {share:4.0%}"), accounts)
     finally:
         status.clear()
 
 
 def _lines(plan: ReplayPlan, report: ReplayReport) -> list[str]:
     lines = [display_line(sentence) for sentence in report.sentences]
-    if plan.hosted:
-        lines.append("A hosted model need not repeat itself, whatever the seed.")
-    if report.difference is not None:
-        lines += _candidates("then", report.difference.before)
-        lines += _candidates("now", report.difference.now)
+    if report.difference is None:
+        return lines
+    text = parting(plan.before, report.now, report.difference, len(plan.request.reply_ids))
+    lines += [f"before:  {text.before}", f"then:    {text.then}", f"now:     {text.now}"]
+    rows = candidate_rows(report.difference)
+    if rows:
+        lines += ["", f"{'':{_TOKEN_CELLS}}   {'then':<19}   now", *map(_line, [HEAD, *rows])]
     return lines
 
 
-def _candidates(when: str, token: Token | None) -> list[str]:
-    if token is None or not token.top:
-        return []
-    lines = [f"{when}:"]
-    for candidate in token.top:
-        chosen = ">" if (candidate.id, candidate.piece) == (token.id, token.piece or token.special.encode()) else " "
-        logprob = "–" if candidate.logprob is None else f"{candidate.logprob:9.5f}"
-        prob = "–" if candidate.prob is None else f"{candidate.prob:8.4%}"
-        lines.append(f"  {chosen} {visible_piece(candidate.piece):<20} log-probability {logprob:>9}  chance {prob:>8}")
-    return lines
+def _line(row: CandidateRow) -> str:
+    from playground.widgets.bars import fit
+
+    marks = [">" if chosen else " " for chosen in (row.was_chosen, row.is_chosen)]
+    runs = [f"{mark} {one[0]:>9} {one[1]:>8}" for mark, one in zip(marks, (row.then, row.now), strict=True)]
+    return f"{fit(row.token, _TOKEN_CELLS)} {runs[0]} {runs[1]}  {row.change:>8}"
 
 
 def _json(plan: ReplayPlan, report: ReplayReport) -> dict[str, Any]:

@@ -60,6 +60,8 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
     drift: float | None
     """Largest difference of a likely candidate's log-probability between the runs, up to and at that place."""
     sentences: list[str]
+    now: Sequence[Token] = ()
+    """What came this time."""
 
 
 def compare_runs(

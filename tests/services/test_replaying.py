@@ -25,7 +25,8 @@ from playground.services.history_recorder import Recorder
 from playground.services.history_store import HistoryStore
 from playground.services.model_identity import hash_file
 from playground.services.model_pool import ModelPool
-from playground.services.replaying import plan_replay, replay, run_again
+from playground.services.replay_plan import plan_replay
+from playground.services.replaying import replay, run_again
 from playground.services.runs import Runner
 from playground.services.settings import Settings
 from tests.services.history_support import ask, begin
@@ -112,9 +113,10 @@ async def test_changes_in_mid_stream_are_made_again_at_their_tokens(starter_gguf
     pool, heard = ModelPool(Settings()), []
     plan = plan_replay(tree, entry, pool.find)
     assert [at for at, _ in plan.request.changes] == [mark.at for mark in reply.marks]
-    report = await replay(plan, pool, progress=lambda done, total: heard.append((done, total)))
+    report = await replay(plan, pool, lambda what, share: heard.append((what, share)))
     assert report.verdict is Verdict.EQUAL, report.sentences
-    assert heard[-1] == (24, 24)
+    assert heard[-1] == ("running it again: 24 of 24 tokens", 1.0)
+    assert ("loading the model", 1.0) in heard
     assert "all 24 tokens came again" in report.sentences[0]
     unbent = msgspec.structs.replace(plan, request=msgspec.structs.replace(plan.request, changes=()))
     other = await replay(unbent, pool)
