@@ -230,7 +230,7 @@ _ESTIMATES: Final[dict[str, Callable[[CompareRow], bool]]] = {
 def as_markdown(rows: Sequence[CompareRow]) -> str:
     """A table for a text; what nobody knows is "–", an estimate carries "≈"."""
     lines = [[title for title, _, _ in _COLUMNS], ["---:" if right else "---" for _, right, _ in _COLUMNS]]
-    lines += [[_escaped(cell(row)) or "–" for _, _, cell in _COLUMNS] for row in rows]
+    lines += [[in_markdown(cell(row)) or "–" for _, _, cell in _COLUMNS] for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -245,17 +245,17 @@ def as_csv(rows: Sequence[CompareRow]) -> str:
     for row in rows:
         numbers = ["" if (value := getattr(row, name)) is None else value for name in _NUMBERS]
         estimated = " ".join(name for name, is_one in _ESTIMATES.items() if is_one(row))
-        texts = [_harmless(text) for text in (row.model, row.preset, str(row.state), row.ending)]
+        texts = [in_sheet(text) for text in (row.model, row.preset, str(row.state), row.ending)]
         writer.writerow([row.number, *texts[:2], *numbers, *texts[2:], estimated])
     return out.getvalue()
 
 
-def _escaped(text: str) -> str:
+def in_markdown(text: str) -> str:
     """Text as it is meant in a Markdown table."""
     return "".join(f"\\{char}" if char in "\\|`*_[]<>" else char for char in text)
 
 
-def _harmless(text: str) -> str:
+def in_sheet(text: str) -> str:
     """Text that a spreadsheet does not take for a formula."""
     line = display_line(text)
     return f"'{line}" if line[:1] in tuple("=+-@＝＋－＠") else line
