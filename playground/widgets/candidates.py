@@ -15,24 +15,13 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from playground.domain.biases import bias_of
-from playground.domain.display import visible_piece
 from playground.domain.tokens import Candidate, Token
-from playground.widgets.bars import fit, stage_label
+from playground.widgets.bars import fit
 from playground.widgets.candidate_keys import CANDIDATE_KEYS
-from playground.widgets.candidate_row import (
-    BANNING_STAGE,
-    ROW_PARTS,
-    SIGNS,
-    Row,
-    candidate_row,
-    chosen_index,
-    columns,
-    digit_of,
-)
+from playground.widgets.candidate_row import ROW_PARTS
+from playground.widgets.candidate_rows import CandidateRows
 
 HEADER = 1
-EMPTY: tuple[Candidate, ...] = ()
 
 
 class CandidateList(ScrollView, can_focus=True):
@@ -113,8 +102,7 @@ class CandidateList(ScrollView, can_focus=True):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._token: Token | None = None
-        self._chosen = -1
+        self._rows = CandidateRows(None)
         self._under: Candidate | None = None
         """What the person put the cursor on; kept while another distribution lacks it."""
         self._bias: Mapping[str, float] = {}
@@ -124,17 +112,16 @@ class CandidateList(ScrollView, can_focus=True):
     @property
     def candidates(self) -> tuple[Candidate, ...]:
         """What is on display, best first."""
-        return EMPTY if self._token is None else self._token.top
+        return self._rows.all
 
     def show(self, token: Token | None) -> None:
         """Show the candidates of a token; only rows that differ are painted again."""
-        if token is self._token:
+        old = self._rows
+        if token is old.token:
             return
-        before = [self._key(index) for index in range(len(self.candidates))]
-        same_place = token is not None and self._token is not None and token.index == self._token.index
-        self._token = token
-        self._chosen = -1 if token is None else chosen_index(token)
-        count = len(self.candidates)
+        same_place = token is not None and old.token is not None and token.index == old.token.index
+        self._rows = rows = CandidateRows(token)
+        count = len(rows)
         if same_place and self._under is not None:
             self._follow()
         else:
@@ -142,21 +129,12 @@ class CandidateList(ScrollView, can_focus=True):
             self._under = self.candidates[self.cursor] if self.cursor >= 0 else None
             if self.has_focus:
                 self.on_focus()
-        for index in range(max(len(before), count)):
-            if index >= len(before) or index >= count or before[index] != self._key(index):
+        for index in range(max(len(old), count)):
+            if index >= len(old) or index >= count or old.key(index) != rows.key(index):
                 self._repaint(index)
-        if bool(before) != bool(count):
+        if bool(len(old)) != bool(count):
             self.refresh_line(0)
         self._fit_height()
-
-    def _place_of(self, wanted: Candidate, before: int) -> int:
-        """Where a candidate stands now; -1 when it is not there. Most rows stay where they were."""
-        count = len(self.candidates)
-        for index in ([before] if 0 <= before < count else []) + list(range(count)):
-            other = self.candidates[index]
-            if other.piece == wanted.piece if wanted.id is None else other.id == wanted.id:
-                return index
-        return -1
 
     def show_bias(self, bias: Mapping[str, float]) -> None:
         """Mark candidates that are banned, or bent, from now on; this is not always what the token was drawn with.
@@ -173,17 +151,8 @@ class CandidateList(ScrollView, can_focus=True):
         """Bring the cursor to where its candidate is now; another one must not get its keys."""
         under = self._under
         if under is not None:
-            self.cursor = self._place_of(under, self.cursor)
+            self.cursor = self._rows.place_of(under, self.cursor)
             self._under = under
-
-    def _key(self, index: int) -> tuple[Candidate, bool, str]:
-        """Everything a row is drawn from, cursor and bias aside."""
-        candidate = self.candidates[index]
-        return candidate, index == self._chosen, self._cut(candidate)
-
-    def _cut(self, candidate: Candidate) -> str:
-        stages = self._token.stages if self._token else ()
-        return stage_label(stages[candidate.cut_by].name) if 0 <= candidate.cut_by < len(stages) else ""
 
     def _repaint(self, index: int) -> None:
         self._strips.pop(index, None)
@@ -225,36 +194,16 @@ class CandidateList(ScrollView, can_focus=True):
         return strip
 
     def _header(self, width: int) -> Strip:
-        style = self.get_component_rich_style("candidates--header")
-        if not self.candidates:
-            text = "" if self._token is None else "No candidates are known for this token."
-            return Strip([Segment(fit(text, width), style)])
-        if 0 <= self.cursor < len(self.candidates) and (told := self._why_cut(self.cursor)):
+        if 0 <= self.cursor < len(self._rows) and (told := self._rows.why_cut(self.cursor)):
             return Strip([Segment(fit(told, width), self._styles_of_parts()["bent"])])
-        cols = columns(width)
-        text = " " * SIGNS + fit("token", cols.piece) + fit("model", cols.raw_bar + cols.raw)
-        if cols.after_bar:
-            text += fit(" sampled", cols.after_bar + cols.after)
-        elif cols.after:
-            text += "sampled".rjust(cols.after)
-        return Strip([Segment(fit(text, width), style)])
-
-    def _why_cut(self, index: int) -> str:
-        """Which stage removed a candidate, in words; empty when none did."""
-        cut = self._cut(self.candidates[index])
-        if not cut:
-            return ""
-        piece = visible_piece(self.candidates[index].piece)
-        return f"{piece} is banned" if cut == BANNING_STAGE else f"{cut} removed {piece}"
+        return Strip([Segment(self._rows.header(width), self.get_component_rich_style("candidates--header"))])
 
     def _row(self, index: int, width: int) -> Strip:
-        candidate, chosen, cut = self._key(index)
         parts = self._styles_of_parts()
         if index == self.cursor:
             under = Style(bgcolor=self.get_component_rich_style("candidates--cursor").bgcolor)
             parts = {name: style + under for name, style in parts.items()}
-        bias = bias_of(self._bias, candidate) if self._bias else 0.0
-        return candidate_row(Row(candidate, chosen, cut, bias, digit_of(index)), width, parts)
+        return self._rows.row(index, width, parts, self._bias)
 
     def _styles_of_parts(self) -> dict[str, Style]:
         if not self._parts:
@@ -277,7 +226,7 @@ class CandidateList(ScrollView, can_focus=True):
     def on_focus(self) -> None:
         """Begin at the chosen candidate."""
         if self.cursor < 0 and self._under is None and self.candidates:
-            self.cursor = max(0, self._chosen)
+            self.cursor = max(0, self._rows.chosen)
 
     def on_blur(self) -> None:
         """A cursor that keys do not move would only distract."""
