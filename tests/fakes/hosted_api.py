@@ -20,6 +20,8 @@ the stream itself, after three words unless something else is said:
     thinking         thinks in two pieces before the words
     stop=REASON      ends with this stop reason
     nologprobs       leaves out the log-probabilities it was asked for (OpenAI)
+    seeded           the words in an order that the seed picks; without a seed in any (OpenAI)
+    another          another third word (OpenAI)
     merged           entries of log-probabilities that span several tokens (OpenAI)
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ def script(path: str, body: Mapping[str, Any], fault: str) -> Script:
     """The events of an answer to this request."""
     made = _Chunks(body, chat=path.endswith("/chat/completions"), fault=fault)
     name, _, reason = fault.partition("=")
-    words = ANSI_WORDS if fault == "ansi" else WORDS
+    words = _words(body, fault)
     thoughts = [made.thought("They greet"), made.thought(" me.")] if fault == "thinking" else []
     usage = [made.usage()] if (body.get("stream_options") or {}).get("include_usage") else []
     return Script(
@@ -39,6 +40,17 @@ def script(path: str, body: Mapping[str, Any], fault: str) -> Script:
             "unknown": b": comment\n\nevent: news\nid: 7\nretry: 10\n\n\n" + event({"brand": "new"}) + event([1, "x"]),
         },
     )
+
+
+def _words(body: Mapping[str, Any], fault: str) -> Sequence[str]:
+    match fault:
+        case "ansi":
+            return ANSI_WORDS
+        case "seeded":
+            return random.Random(body.get("seed")).sample(WORDS, len(WORDS))
+        case "another":
+            return (*WORDS[:2], " moon", *WORDS[3:])
+    return WORDS
 
 
 def models(names: Sequence[str]) -> dict[str, object]:
