@@ -24,6 +24,11 @@ _DOTS: Final = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bit of each dot in a braille character, by row and column (U+2800 and up)."""
 _BLANK: Final = 0x2800
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
+_RULE: Final = "┊"
+_BELOW: Final = 3
+"""Lines under the curves: the axis, its numbers and what it is."""
+_APART: Final = 3
+"""Cells between two names of a legend."""
 
 
 class Curve(NamedTuple):
@@ -41,6 +46,8 @@ class Chart(NamedTuple):
     """Empty for bars: each curve has one point then."""
     y_label: str
     curves: tuple[Curve, ...]
+    xs: tuple[float, ...] = ()
+    """Values that the x axis has room for, though nothing is known there yet."""
 
 
 class Piece(NamedTuple):
@@ -48,6 +55,14 @@ class Piece(NamedTuple):
 
     text: str
     curve: int | None = None
+
+
+class Drawing(NamedTuple):
+    """A chart in the cells of a terminal."""
+
+    lines: list[list[Piece]]
+    columns: dict[float, int]
+    """In which column each x of the chart lies; empty for bars."""
 
 
 class Axis(NamedTuple):
@@ -106,25 +121,40 @@ def axis_for(values: Sequence[float], room: int) -> Axis:
 
 def axes(chart: Chart, columns: int, rows: int) -> tuple[Axis, Axis]:
     """Both axes of a chart, for about so many numbers at each."""
-    xs = [x for curve in chart.curves for x, _ in curve.points]
+    xs = [*chart.xs, *(x for curve in chart.curves for x, _ in curve.points)]
     ys = [y for curve in chart.curves for _, y in curve.points]
     return axis_for(xs, columns), axis_for(ys, rows)
 
 
 def draw(chart: Chart, width: int, height: int) -> list[list[Piece]]:
     """The chart as lines of a terminal, each at most `width` columns; `height` lines belong to the curves."""
-    width, height = max(width, 30), max(height, 4)
+    title = [Piece(display_line(chart.title)[:width])]
+    return [title, *_drawn(chart, max(width, 30), max(height, 4)).lines]
+
+
+def draw_within(chart: Chart, width: int, rows: int, at: float | None = None) -> Drawing:
+    """The chart without its title, in so many rows where that is possible: four of curves are the least.
+
+    Where there is an x `at`, a line stands on it.
+    """
+    width = max(width, 30)
+    return _drawn(chart, width, max(4, rows - _BELOW - len(_legend(chart, width))), at)
+
+
+def _drawn(chart: Chart, width: int, height: int, at: float | None = None) -> Drawing:
     if not chart.x_label:
-        return _bars(chart, width)
-    x_axis, y_axis = axes(chart, max(2, width // 12), max(2, height // 3))
+        return Drawing(_bars(chart, width), {})
+    x_axis, y_axis = axes(chart, max(2, width // 12), max(2, round(height / 2.4)))
     labels = [f"{tick:g}" for tick in y_axis.ticks]
     left = max(map(len, labels))
     canvas = _Canvas(width - left - 2, height)
     for number, curve in enumerate(chart.curves):
         places = [(x_axis.share(x), y_axis.share(y)) for x, y in curve.points]
         canvas.curve(places, number)
+    if at is not None:
+        canvas.rule(canvas.column(x_axis.share(at)))
     rows = {canvas.row(y_axis.share(tick)): label for tick, label in zip(y_axis.ticks, labels, strict=True)}
-    lines = [[Piece(display_line(chart.title)[:width])]]
+    lines = []
     for row in range(height):
         label = rows.get(row, "")
         lines.append([Piece(f"{label:>{left}} {'┤' if label else '│'}"), *canvas.pieces(row)])
@@ -132,12 +162,20 @@ def draw(chart: Chart, width: int, height: int) -> list[list[Piece]]:
     lines.append([Piece(f"{'':>{left}} └{marks}")])
     lines.append([Piece(f"{'':>{left}}  {numbers}".rstrip())])
     lines.append([Piece(f"{'':>{left}}  {chart.x_label}"[:width])])
-    if len(chart.curves) > 1:
-        lines += [
-            [Piece(f"{'':>{left}}  "), Piece(f"{_mark(at)} {curve.name}"[: width - left - 2], at)]
-            for at, curve in enumerate(chart.curves)
-        ]
-    return lines
+    lines += [[Piece(" " * (left + 2)), *line] for line in _legend(chart, width - left - 2)]
+    xs = {x for curve in chart.curves for x, _ in curve.points}
+    return Drawing(lines, {x: left + 2 + canvas.column(x_axis.share(x)) for x in sorted(xs)})
+
+
+def _legend(chart: Chart, width: int) -> list[list[Piece]]:
+    """The names of several curves, side by side where they have room."""
+    if len(chart.curves) < 2:
+        return []
+    names = [f"{_mark(at)} {curve.name}"[:width] for at, curve in enumerate(chart.curves)]
+    cell = max(map(len, names)) + _APART
+    each = max(1, (width + _APART) // cell)
+    rows = (range(len(names))[start : start + each] for start in range(0, len(names), each))
+    return [[Piece(names[at] if at == row[-1] else f"{names[at]:<{cell}}", at) for at in row] for row in rows]
 
 
 def bar_axis(chart: Chart) -> Axis:
@@ -150,7 +188,7 @@ def _bars(chart: Chart, width: int) -> list[list[Piece]]:
     axis = bar_axis(chart)
     names = [curve.name[: width // 3] for curve in chart.curves]
     left = max(map(len, names))
-    lines = [[Piece(chart.title[:width])]]
+    lines = []
     for number, (name, curve) in enumerate(zip(names, chart.curves, strict=True)):
         value = curve.points[0][1]
         eighths = max(0, round(axis.share(value) * (width - left - 10) * 8))
@@ -201,6 +239,12 @@ class _Canvas:
             row, column = self.row(share_y), self.column(share_x)
             self._marks[row, column] = _mark(number)
             self._owner[row][column] = number
+
+    def rule(self, column: int) -> None:
+        """An upright line where nothing else is."""
+        for row in range(self.height):
+            if not self._bits[row][column]:
+                self._marks.setdefault((row, column), _RULE)
 
     def pieces(self, row: int) -> list[Piece]:
         """One line, in stretches of one curve each."""

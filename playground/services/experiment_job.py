@@ -1,0 +1,159 @@
+"""One sweep for somebody who watches: its results so far, and the run that adds to them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from playground.domain.endpoints import ModelRef
+from playground.domain.errors import BadInput, PlaygroundError
+from playground.domain.experiment_live import LiveGroups
+from playground.domain.experiments import Cell, CellResult, Sweep
+from playground.domain.models import LoadOptions
+from playground.domain.sampling import UNLIMITED
+from playground.services.accounts import EXPECTED_REPLY, Accounts
+from playground.services.experiment_output import write_outputs
+from playground.services.experiment_store import CellFile
+from playground.services.experiments import SweepProgress, SweepRun, without_stand_ins
+from playground.services.model_pool import ModelPool
+from playground.services.settings import Settings
+
+
+class SweepJob:
+    """Belongs to one event loop; making one counts every cell, so that belongs in a thread."""
+
+    def __init__(self, sweep: Sweep, folder: Path, results: Iterable[CellResult] = ()) -> None:
+        """A sweep whose results lie in `folder`, with those that are known already."""
+        self.sweep, self.folder = sweep, folder
+        self.results = {result.id: result for result in results}
+        self.live = LiveGroups(sweep, self.results.values())
+        self.progress = SweepProgress(total=len(sweep.cells), kept=len(sweep.cells) - len(self.todo))
+        self.errors: list[PlaygroundError] = []
+        """Why the last run has left cells."""
+        self.files: list[Path] = []
+        """What was written at its end, beside the cells."""
+        self.at_once = 0
+        """Requests at a time in the last run; 0 before there was one."""
+        self.running = False
+        self._run: SweepRun | None = None
+
+    @classmethod
+    def look(cls, folder: Path) -> Self:
+        """A sweep of the disk, whoever is running it. Raises BadInput."""
+        file = CellFile.look(folder)
+        if file.plan is None:
+            raise BadInput(f"{folder.name} was never begun.", "Begin a new sweep.")
+        return cls(file.plan, folder, file.results.values())
+
+    @classmethod
+    def begun(cls, sweep: Sweep, folder: Path) -> Self:
+        """A plan, with what an earlier run of it has left in its folder."""
+        try:
+            results = CellFile.look(folder).results
+        except BadInput:
+            results = {}
+        return cls(sweep, folder, results.values())
+
+    @property
+    def todo(self) -> list[Cell]:
+        """What has no reply yet."""
+        return [cell for cell in self.sweep.cells if not self._answered(cell.id)]
+
+    @property
+    def complete(self) -> bool:
+        """True when every cell has a reply."""
+        return all(self._answered(cell.id) for cell in self.sweep.cells)
+
+    @property
+    def stopping(self) -> bool:
+        """True from the wish to stop until it has stopped."""
+        return self.running and self._run is not None and self._run.stopped
+
+    def _answered(self, name: str) -> bool:
+        return name in self.results and self.results[name].problem is None
+
+    async def run(self, settings: Settings, accounts: Accounts, *, at_once: int, anyway: bool = False) -> None:
+        """Run what is left; what came of it is in the folder, `errors` says why some of it is still left.
+
+        Args:
+            settings: How models are opened.
+            accounts: Prices and budget.
+            at_once: Requests at a time.
+            anyway: Go on beyond the budget.
+
+        Raises:
+            BadInput: another program runs this sweep.
+            RunFailed: the disk takes no more.
+        """
+        self.running, self.errors, self.at_once = True, [], at_once
+        pool = ModelPool(without_stand_ins(settings))
+        try:
+            with CellFile(self.folder) as file:
+                file.begin(self.sweep)
+                for result in file.results.values():
+                    if self.results.get(result.id) != result:
+                        self._take(result)
+                self._run = SweepRun(
+                    self.sweep, file, pool, accounts, at_once=at_once, anyway=anyway, on_result=self._take
+                )
+                self.progress = self._run.progress
+                await self._run.run()
+                self.errors = self._run.errors
+                self.files = await asyncio.to_thread(write_outputs, self.folder, self.sweep, dict(file.results))
+        finally:
+            await pool.close_all()
+            self.running, self._run = False, None
+
+    async def stop(self) -> None:
+        """End the run in good order: what is done is kept."""
+        if self._run is not None:
+            await self._run.stop()
+
+    def _take(self, result: CellResult) -> None:
+        self.results[result.id] = result
+        self.live.add(result)
+
+
+def most_seconds(todo: Sequence[Cell], speeds: Mapping[str, float]) -> float | None:
+    """How long it takes when every reply goes to its limit; None when the speed of a model is unknown.
+
+    Args:
+        todo: What is to be run.
+        speeds: Tokens per second that each model was seen to reach.
+    """
+    total = 0.0
+    for cell in todo:
+        if cell.model not in speeds:
+            return None
+        tokens = EXPECTED_REPLY if cell.params.max_tokens == UNLIMITED else cell.params.max_tokens
+        total += tokens / speeds[cell.model]
+    return total
+
+
+class Memory(NamedTuple):
+    """What the largest local model of a sweep takes, in bytes."""
+
+    model: str
+    needed: int
+    free: int
+    enough: bool
+
+
+async def memory_for(refs: Iterable[ModelRef], options: LoadOptions) -> Memory | None:
+    """The local model that needs most, against what is free: they are loaded one after another.
+
+    None when there is none whose header tells. Reads headers in a thread.
+    """
+    from playground.engine.memory import estimate_memory
+
+    found = []
+    for ref in refs:
+        if not ref.endpoint:
+            try:
+                one = await asyncio.to_thread(estimate_memory, ref.name, options)
+            except PlaygroundError:
+                continue  # loading it says what is wrong
+            found.append(Memory(ref.name, one.weights_bytes + one.kv_bytes, one.free_bytes, one.enough))
+    return max(found, key=lambda one: (not one.enough, one.needed), default=None)
