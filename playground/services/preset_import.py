@@ -7,12 +7,15 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from playground.domain.errors import ConfigError
 from playground.services.preset_keys import Taken, take_over
 from playground.services.presets import Preset
 from playground.services.toml_files import one_line, read_text
+
+if TYPE_CHECKING:
+    import yaml
 
 FORMATS: Final = (
     *("text-generation-webui", "SillyTavern", "LM Studio", "KoboldAI", "Ollama", "Hugging Face", "llama.cpp"),
@@ -20,15 +23,16 @@ FORMATS: Final = (
 """Programs whose presets can be read."""
 
 _NAME: Final = 40
-_MODELFILE: Final = re.compile(r"^\s*(FROM|PARAMETER)\s+\S", re.IGNORECASE | re.MULTILINE)
-_PARAMETER: Final = re.compile(r"^\s*PARAMETER\s+(\S+)\s+(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
+# Blanks, and no line ends: a run of empty lines would be gone through anew from each of them.
+_MODELFILE: Final = re.compile(r"^[ \t]*(FROM|PARAMETER)[ \t]+\S", re.IGNORECASE | re.MULTILINE)
+_PARAMETER: Final = re.compile(r"^[ \t]*PARAMETER[ \t]+(\S+)[ \t]+(\S.*)$", re.IGNORECASE | re.MULTILINE)
 _BLOCK: Final = re.compile(
-    r'^\s*(?:SYSTEM|TEMPLATE|LICENSE|MESSAGE\s+\S+)\s+"""(.*?)"""', re.IGNORECASE | re.MULTILINE | re.DOTALL
+    r'^[ \t]*(?:SYSTEM|TEMPLATE|LICENSE|MESSAGE[ \t]+\S+)[ \t]+"""(.*?)"""', re.IGNORECASE | re.MULTILINE | re.DOTALL
 )
 _OTHER: Final = re.compile(
-    r"^\s*(SYSTEM|TEMPLATE|ADAPTER|LICENSE|MESSAGE|FROM|REQUIRES)\b", re.IGNORECASE | re.MULTILINE
+    r"^[ \t]*(SYSTEM|TEMPLATE|ADAPTER|LICENSE|MESSAGE|FROM|REQUIRES)\b", re.IGNORECASE | re.MULTILINE
 )
-_SECTION: Final = re.compile(r"^\s*\[[^\]\n]+\]\s*$", re.MULTILINE)
+_SECTION: Final = re.compile(r"^[ \t]*\[[^\]\n]+\][ \t\r]*$", re.MULTILINE)
 
 
 class Imported(NamedTuple):
@@ -130,12 +134,25 @@ def _from_lm_studio(data: Mapping[str, Any], name: str) -> Imported:
     return _imported(name, "LM Studio", take_over(found), off)
 
 
+def _plain_yaml() -> type[yaml.SafeLoader]:
+    """Reads plain YAML in which no value stands for an earlier one: a few lines of those can unfold to gigabytes."""
+    import yaml
+
+    class Plain(yaml.SafeLoader):
+        def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+            if self.check_event(yaml.AliasEvent):
+                raise yaml.YAMLError("a value refers to another one, which presets do not")
+            return super().compose_node(parent, index)
+
+    return Plain
+
+
 def _from_yaml(text: str, name: str, path: Path) -> Imported:
     import yaml
 
     try:
-        data = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
+        data = yaml.load(text, _plain_yaml())
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         why = one_line(str(error), 120)
         raise ConfigError(f"{one_line(str(path))} cannot be read: {why}.", "Is it a preset?") from error
     if not isinstance(data, dict):
@@ -147,7 +164,8 @@ def _from_modelfile(text: str, name: str) -> Imported:
     instructions = _BLOCK.sub(lambda block: block[0].split('"""')[0], text)  # what stands in quotes is no instruction
     found: dict[str, Any] = {}
     stops: list[str] = []
-    for key, value in _PARAMETER.findall(instructions):
+    for key, padded in _PARAMETER.findall(instructions):
+        value = padded.rstrip()
         plain = value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
         if key.lower() == "stop":
             stops.append(plain)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from playground.domain.errors import ConfigError
 from playground.domain.params import replace
 from playground.domain.sampling import DEFAULT_ORDER, NEUTRAL, SamplingParams
 from playground.services.preset_import import Imported, read_foreign
+from playground.services.presets import load_presets
 
 TEXTGEN = """
 temperature: 1.1
@@ -185,7 +187,10 @@ def test_a_value_that_cannot_be_is_left_out_and_says_why(tmp_path: Path) -> None
         ("just a text", "no sampling parameter"),
         ('{"colour": "red"}', "no sampling parameter"),
         ("", "no sampling parameter"),
-        ("a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nd: [*c, *c]", "no sampling parameter"),
+        ("a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\ntemperature: [*c, *c]", "refers to another one"),
+        ("a: &a [*a]\ntemperature: 1", "refers to another one"),
+        ("temperature: " + "1" * 5000, "cannot be read"),
+        ("temperature: 2024-99-99", "cannot be read"),
     ],
 )
 def test_what_cannot_be_read_is_a_sentence(tmp_path: Path, content: str, what: str) -> None:
@@ -193,12 +198,32 @@ def test_what_cannot_be_read_is_a_sentence(tmp_path: Path, content: str, what: s
         read(tmp_path, content)
 
 
-def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "huge.json"
-    with path.open("wb") as file:
-        file.truncate(100 * 1024 * 1024)
-    with pytest.raises(ConfigError, match="larger than"):
-        read_foreign(path)
+@pytest.mark.parametrize(
+    "content",
+    ["\n" * 200_000 + "x", "FROM x\nPARAMETER top_q 1" + " " * 200_000 + "x", 'FROM x\nSYSTEM """\n' * 20_000],
+    ids=["empty lines", "blanks", "quotes"],
+)
+def test_a_file_made_to_take_for_ever_does_not(tmp_path: Path, content: str) -> None:
+    """Where a search begins anew in every line and goes on to the end, it takes minutes: over the time of a test."""
+    with pytest.raises(ConfigError, match="no sampling parameter"):
+        read(tmp_path, content)
+
+
+@pytest.mark.parametrize("content", [b"{", b"[sampling]\n", b"temperature: 1\n", b"\n"])
+def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "huge.toml"
+    path.write_bytes(content * (100 * 1024 * 1024 // len(content)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ConfigError) as foreign:
+            read_foreign(path)
+        presets, errors = load_presets([tmp_path])
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 10_000_000
+    assert foreign.value.message == f"{path} is larger than 1,024 KiB."
+    assert (presets, [error.message for error in errors]) == ({}, [foreign.value.message])
 
 
 def test_hostile_names_stay_names(tmp_path: Path) -> None:
