@@ -1,21 +1,28 @@
 """`python -m playground.engine.probe`: what llama.cpp knows without a loaded model, told by a process that then ends.
 
-One question in msgpack comes on standard input, one answer goes to standard output. llama.cpp aborts the process on a
-failed assertion: here that costs an answer and nothing else.
+One question in msgpack comes on standard input, one answer goes to standard output. With `--stay` they go on, each
+behind its length (`LENGTH`), until standard input ends, and vocabularies that were read are kept. llama.cpp aborts the
+process on a failed assertion: here that costs an answer and nothing else.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import struct
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from playground.domain.errors import ModelFileError, PlaygroundError, Problem
 
+if TYPE_CHECKING:
+    from playground.engine.model import Pieces
+
+LENGTH: Final = struct.Struct("<I")
+"""Bytes of the question or answer behind it."""
 _GPUS: Final = (1, 2)  # GGML_BACKEND_DEVICE_TYPE_GPU and _IGPU
 
 
@@ -39,6 +46,8 @@ class TokensFound(msgspec.Struct, frozen=True, tag="split"):
     pieces: tuple[bytes, ...]
     name: str
     """What the model calls itself; may be empty."""
+    special: tuple[int, ...] = ()
+    """Those of the ids that are control tokens, each once; their bytes are their names."""
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -78,50 +87,79 @@ Answer = TokensFound | Build | Unanswered
 
 
 def main() -> None:
-    """Answer one question."""
+    """Answer one question, or with `--stay` all that come."""
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")  # else llama.cpp starts a debugger to say where it gave up
+    if "--stay" in sys.argv[1:]:
+        _stay()
+        return
     question: Question = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Question)
-    answer: Answer
+    sys.stdout.buffer.write(msgspec.msgpack.encode(_answer(question, {})))
+
+
+def _stay() -> None:
+    known: dict[str, _Vocabulary] = {}
+    source, sink = sys.stdin.buffer, sys.stdout.buffer
+    while len(head := source.read(LENGTH.size)) == LENGTH.size:
+        question: Question = msgspec.msgpack.decode(source.read(LENGTH.unpack(head)[0]), type=Question)
+        body = msgspec.msgpack.encode(_answer(question, known))
+        sink.write(LENGTH.pack(len(body)) + body)
+        sink.flush()
+
+
+def _answer(question: Question, known: dict[str, _Vocabulary]) -> Answer:
     try:
-        answer = _split(question) if isinstance(question, TokensWanted) else _build()
+        if isinstance(question, BuildWanted):
+            return _build()
+        if question.path not in known:
+            known[question.path] = _Vocabulary(question.path)
+        return known[question.path].split(question.text, special=question.special)
     except PlaygroundError as error:
-        answer = Unanswered(error.problem)
+        return Unanswered(error.problem)
     except (ImportError, OSError) as error:  # a package that is not there, or was built for another machine
         message = "llama-cpp-python cannot be loaded."
         hint = "Install it anew: pip install --force-reinstall --no-cache-dir llama-cpp-python."
-        answer = Unanswered(Problem(kind="RunFailed", message=message, hint=hint, detail=str(error)))
-    sys.stdout.buffer.write(msgspec.msgpack.encode(answer))
+        return Unanswered(Problem(kind="RunFailed", message=message, hint=hint, detail=str(error)))
 
 
-def _split(question: TokensWanted) -> TokensFound:
-    import llama_cpp.llama_cpp as lib
+class _Vocabulary:
+    """The vocabulary of a model file. Raises ModelFileError when it cannot be read."""
 
-    from playground.engine.gguf_checks import check_model_file
-    from playground.engine.libllama import initialise
-    from playground.engine.model import Pieces
+    def __init__(self, path: str) -> None:
+        import llama_cpp.llama_cpp as lib
 
-    header = check_model_file(Path(question.path))
-    initialise()
-    params = lib.llama_model_default_params()
-    params.vocab_only = True
-    model = lib.llama_model_load_from_file(os.fsencode(question.path), params)
-    if not model:
-        raise ModelFileError(
-            f"llama.cpp cannot read the vocabulary of {Path(question.path).name}.",
-            "The file may be damaged, or its tokenizer newer than the installed llama-cpp-python.",
-        )
-    vocabulary = lib.llama_model_get_vocab(model)
-    data = question.text.encode()
-    room = len(data) + 8
-    found = (lib.llama_token * room)()
-    count = lib.llama_tokenize(vocabulary, data, len(data), found, room, False, question.special)
-    if count < 0:
-        room = -count
+        from playground.engine.gguf_checks import check_model_file
+        from playground.engine.libllama import initialise
+        from playground.engine.model import Pieces
+
+        header = check_model_file(Path(path))
+        initialise()
+        params = lib.llama_model_default_params()
+        params.vocab_only = True
+        self._model = lib.llama_model_load_from_file(os.fsencode(path), params)
+        if not self._model:
+            raise ModelFileError(
+                f"llama.cpp cannot read the vocabulary of {Path(path).name}.",
+                "The file may be damaged, or its tokenizer newer than the installed llama-cpp-python.",
+            )
+        self._pointer = lib.llama_model_get_vocab(self._model)
+        self._pieces: Pieces = Pieces(self._pointer, frozenset())
+        self._name = header.name
+
+    def split(self, text: str, *, special: bool) -> TokensFound:
+        """The tokens of a text."""
+        import llama_cpp.llama_cpp as lib
+
+        data = text.encode()
+        room = len(data) + 8
         found = (lib.llama_token * room)()
-        count = lib.llama_tokenize(vocabulary, data, len(data), found, room, False, question.special)
-    pieces = Pieces(vocabulary, frozenset())
-    ids = tuple(found[:count])
-    return TokensFound(ids, tuple(pieces[token][0] for token in ids), header.name)
+        count = lib.llama_tokenize(self._pointer, data, len(data), found, room, False, special)
+        if count < 0:
+            room = -count
+            found = (lib.llama_token * room)()
+            count = lib.llama_tokenize(self._pointer, data, len(data), found, room, False, special)
+        pieces, ids = self._pieces, tuple(found[:count])
+        control = tuple(token for token in set(ids) if pieces[token][1])
+        return TokensFound(ids, tuple(pieces[token][0] for token in ids), self._name, control)
 
 
 def _build() -> Build:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from playground.domain.errors import PlaygroundError
-from playground.engine.probe import TokensWanted
+from playground.domain.pieces import is_whole
+from playground.engine.probe import TokensFound, TokensWanted
 from playground.services.probing import ask_tokens
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     text_bytes: int
     ids: tuple[int, ...] = ()
     pieces: tuple[bytes, ...] = ()
+    special: frozenset[int] = frozenset()
+    """Those of the ids that are control tokens."""
     problem: str = ""
     """Why there are no tokens; empty when all is well."""
 
@@ -42,6 +45,12 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     def bytes_per_token(self) -> float | None:
         """Bytes of the text for each token; None without tokens."""
         return self.text_bytes / len(self.ids) if self.ids else None
+
+    @property
+    def broken(self) -> int:
+        """Tokens that are no whole characters."""
+        known = {piece: not is_whole(piece) for piece in set(self.pieces)}
+        return sum(map(known.__getitem__, self.pieces))
 
 
 class Stretch(NamedTuple):
@@ -56,17 +65,24 @@ class Stretch(NamedTuple):
         return len({tuple(piece for _, piece in cell) for cell in self.cells}) <= 1
 
 
-async def split_by_model(path: Path, text: str, *, special: bool = False) -> Split:
+async def split_by_model(
+    path: Path,
+    text: str,
+    *,
+    special: bool = False,
+    ask: Callable[[TokensWanted], Awaitable[TokensFound]] = ask_tokens,
+) -> Split:
     """A text under the tokenizer of a model file, of which only the vocabulary is read."""
     size = len(text.encode())
     name = path.name.removesuffix(".gguf")
     try:
-        found = await ask_tokens(TokensWanted(str(path), text, special))
+        found = await ask(TokensWanted(str(path), text, special))
     except PlaygroundError as error:
         return Split(tokenizer=name, text_bytes=size, problem=str(error))
     if name.startswith("sha256-") and found.name:  # as Ollama calls its files
         name = found.name
-    return Split(tokenizer=name, text_bytes=size, ids=found.ids, pieces=found.pieces)
+    control = frozenset(found.special)
+    return Split(tokenizer=name, text_bytes=size, ids=found.ids, pieces=found.pieces, special=control)
 
 
 async def split_by_tiktoken(
@@ -82,7 +98,8 @@ async def split_by_tiktoken(
         why = "and could not be fetched; it comes from the network, once" if fetch else "and nothing is to be fetched"
         return Split(tokenizer=name, text_bytes=size, problem=f"This vocabulary is not on this machine, {why}.")
     ids, pieces = await asyncio.to_thread(_encoded, encoding, text, special)
-    return Split(tokenizer=name, text_bytes=size, ids=ids, pieces=pieces)
+    control = frozenset(map(encoding.encode_single_token, encoding.special_tokens_set)) if special else frozenset()
+    return Split(tokenizer=name, text_bytes=size, ids=ids, pieces=pieces, special=control)
 
 
 def can_align(split: Split, text: str) -> bool:
