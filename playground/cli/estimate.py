@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
 import msgspec
+
+from playground.domain.display import display_line
+
+if TYPE_CHECKING:
+    from playground.domain.loads import Estimate, Load
 
 
 @click.command("estimate")
@@ -27,15 +35,17 @@ def estimate_command(
 ) -> None:
     """Reckon what a load would cost a day and a month, how long one reply takes, and from when on a cache pays.
 
-    Prices are those of the settings, else of the table this program brings along; nothing is sent.
+    Prices are those of the settings, else of the table this program brings along; nothing is sent. The same with
+    sliders, for all models at once: Alt+F in the app, "Load and cost".
 
     \b
     Examples:
       llm-playground estimate anthropic/claude-haiku-4-5 openai/gpt-5-mini --requests 5000 --in 2000 --out 300
       llm-playground estimate anthropic/claude-haiku-4-5 --in 8000 --out 500 --cached 0.9 --ttft-ms 600 --speed 80
     """  # noqa: D301 - \b is click's mark for text that is not to be re-wrapped
+    from playground.domain.loads import Load
     from playground.services.endpoints import load_endpoints
-    from playground.services.estimates import Load, estimate
+    from playground.services.estimates import estimate
     from playground.services.prices import PriceTable
     from playground.services.settings import load_settings
 
@@ -54,31 +64,30 @@ def estimate_command(
         for row in rows:
             click.echo(msgspec.json.encode(row).decode())
         return
-    from playground.domain.prices import usd_text
-
-    def money(usd: float | None) -> str:
-        return "–" if usd is None else f"≈{usd_text(usd)}"
-
-    width = max(len("model"), *(len(row.model) for row in rows))
-    click.echo(f"{'model':<{width}} {'a request':>12} {'a day':>12} {'30 days':>12} {'whole reply':>12}")
-    for row in rows:
-        waits = "–" if row.response_s is None else f"{row.response_s:.1f} s"
-        click.echo(
-            f"{row.model:<{width}} {money(row.request):>12} {money(row.day):>12} {money(row.month):>12} {waits:>12}"
-        )
-    for row in rows:
-        for one in row.caching:
-            pays = "never pays" if one.pays_from_reads is None else _reads(one.pays_from_reads)
-            if one.pays_from_requests_per_day is not None:
-                pays += f", so from {one.pays_from_requests_per_day:,.0f} requests a day, evenly spread"
-            click.echo(
-                f"{row.model}, cache kept {one.kept}: writing {money(one.write)}, reading {money(one.read)},"
-                f" without {money(one.plain)}; {pays}"
-            )
+    _print(rows, load)
     if any(row.request is None for row in rows):
         click.echo("–: the price is unknown; put it into the settings under [prices].", err=True)
     click.echo(f"Prices: {prices.date}.", err=True)
 
 
-def _reads(reads: int) -> str:
-    return f"pays from {'the first read' if reads <= 1 else f'{reads} reads'} on"
+def _print(rows: Sequence[Estimate], load: Load) -> None:
+    from playground.domain.load_table import kept_text, money, pace_text, pays_text, seconds, too_short_text
+
+    names = [display_line(row.model) for row in rows]
+    width = max(len("model"), *map(len, names))
+    titles = ("a request", "a day", "30 days", "30d uncached", "whole reply")
+    click.echo(" ".join([f"{'model':<{width}}", *(f"{title:>12}" for title in titles)]))
+    for name, row in zip(names, rows, strict=True):
+        cells = [money(usd) for usd in (row.request, row.day, row.month, row.uncached_month)] + [
+            seconds(row.response_s)
+        ]
+        click.echo(" ".join([f"{name:<{width}}", *(f"{cell:>12}" for cell in cells)]))
+    for name, row in zip(names, rows, strict=True):
+        for one in row.caching:
+            said = "; ".join(filter(None, (pays_text(one), pace_text(one, load))))
+            click.echo(
+                f"{name}, cache kept {kept_text(one.kept)}: writing {money(one.write)}, reading {money(one.read)},"
+                f" without {money(one.plain)}; {said}"
+            )
+    if any(row.caching for row in rows) and too_short_text(load):
+        click.echo(too_short_text(load), err=True)

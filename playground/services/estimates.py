@@ -2,131 +2,161 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-import msgspec
+from msgspec import structs
 
-from playground.domain.endpoints import Endpoint
+from playground.domain.endpoints import Endpoint, parse_model_ref
 from playground.domain.errors import BadInput
+from playground.domain.loads import (
+    DAYS_A_MONTH,
+    KEEP_S,
+    PROVIDERS_OWN,
+    SECONDS_A_DAY,
+    Caching,
+    Estimate,
+    Load,
+    Times,
+    reads_to_break_even,
+)
+from playground.domain.prices import Price
+from playground.domain.usage import Usage
 from playground.services.prices import PriceTable
 
-DAYS_A_MONTH: Final = 30
-_KEEP_S: Final = {"5m": 300, "1h": 3600}
+RESELLERS: Final = ("openrouter",)
+"""Endpoints that sell hundreds of models of others."""
 
 
-class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """How a model would be used."""
-
-    requests_per_day: float
-    prompt_tokens: int
-    """Of one request, the cached part included."""
-    completion_tokens: int
-    cached_share: float = 0.0
-    """Part of the prompt that is read from the provider's cache, 0 to 1."""
-    ttft_ms: float | None = None
-    tokens_per_second: float | None = None
-
-
-class Caching(msgspec.Struct, frozen=True, kw_only=True):
-    """What keeping a prompt in the provider's cache costs, and from when on it pays."""
-
-    kept: str
-    """"5m" or "1h"."""
-    write: float
-    """US dollars to write the cached part once."""
-    read: float
-    """US dollars to read it once."""
-    plain: float
-    """US dollars to send it without a cache once."""
-    pays_from_reads: int | None
-    """Reads of one writing from which on it is cheaper; None: never."""
-    pays_from_requests_per_day: float | None
-    """Requests a day, evenly spread, from which on each finds what the one before has left; None: never."""
-
-
-class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """A load on one model. None is "nobody knows"."""
-
-    model: str
-    request: float | None
-    """US dollars of one request."""
-    day: float | None
-    month: float | None
-    """Of 30 days."""
-    response_s: float | None
-    """TTFT and the time to write the reply: what a person waits for the whole of it."""
-    caching: tuple[Caching, ...] = ()
-
-
-def estimate(load: Load, models: Sequence[str], endpoints: dict[str, Endpoint], prices: PriceTable) -> list[Estimate]:
+def estimate(
+    load: Load,
+    models: Iterable[str],
+    endpoints: Mapping[str, Endpoint],
+    prices: PriceTable,
+    measured: Mapping[str, Times] | None = None,
+) -> list[Estimate]:
     """Reckon a load on each model, written ENDPOINT/MODEL; one without an endpoint runs here and is free.
 
-    Raises BadInput for an endpoint that does not exist and for figures that cannot be.
+    Args:
+        load: The load.
+        models: The models.
+        endpoints: What can stand before a slash.
+        prices: What tokens cost.
+        measured: How fast some of the models were; the others are as fast as the load says.
+
+    Raises:
+        BadInput: For an endpoint that does not exist and for figures that cannot be.
     """
     _check(load)
-    return [_estimate(load, model, endpoints, prices) for model in models]
+    return [_estimate(_at_speed(load, (measured or {}).get(model)), model, endpoints, prices) for model in models]
 
 
-def _estimate(load: Load, reference: str, endpoints: dict[str, Endpoint], prices: PriceTable) -> Estimate:
-    name, slash, model = reference.partition("/")
-    if slash and name not in endpoints:
-        raise BadInput(f"There is no endpoint {name!r}.", f"Known ones: {', '.join(endpoints)}.")
-    endpoint = endpoints[name] if slash else None
-    cached = round(load.prompt_tokens * load.cached_share)
-    request = prices.estimate(endpoint, model, load.prompt_tokens, load.completion_tokens, cached_tokens=cached)
-    day = None if request is None else request * load.requests_per_day
+def priced_models(endpoints: Iterable[Endpoint], prices: PriceTable) -> Iterator[str]:
+    """Models whose price is known, and those that endpoints offer by name, as ENDPOINT/MODEL."""
+    for endpoint in endpoints:
+        for model in dict.fromkeys([*endpoint.models, *prices.models(endpoint)]):
+            yield f"{endpoint.name}/{model}"
+
+
+def is_resold(reference: str) -> bool:
+    """True for a model that somebody sells whose it is not."""
+    return reference.partition("/")[0] in RESELLERS
+
+
+def caching(load: Load, reference: str, endpoints: Mapping[str, Endpoint], prices: PriceTable) -> tuple[Caching, ...]:
+    """What keeping the prompt costs there; empty where a token from the cache is no cheaper. Raises BadInput."""
+    endpoint, model = _place(reference, endpoints)
+    rates = prices.rates(endpoint, model, load.prompt_tokens)
+    return () if endpoint is None or rates is None else _caching(load, endpoint, rates)
+
+
+def _estimate(load: Load, reference: str, endpoints: Mapping[str, Endpoint], prices: PriceTable) -> Estimate:
+    endpoint, model = _place(reference, endpoints)
+    rates = prices.rates(endpoint, model, load.prompt_tokens)
+    cached = _cost(rates, load, round(load.prompt_tokens * load.cached_share))
+    uncached = _cost(rates, load, 0)
+    waiting, writing = _seconds(load)
     return Estimate(
         model=reference,
-        request=request,
-        day=day,
-        month=None if day is None else day * DAYS_A_MONTH,
-        response_s=_response_s(load),
-        caching=_caching(load, endpoint, model, prices) if endpoint is not None else (),
+        request=cached,
+        day=_times(cached, load.requests_per_day),
+        month=_times(cached, load.requests_per_day * DAYS_A_MONTH),
+        uncached_request=uncached,
+        uncached_day=_times(uncached, load.requests_per_day),
+        uncached_month=_times(uncached, load.requests_per_day * DAYS_A_MONTH),
+        response_s=None if waiting is None or writing is None else waiting + writing,
+        waiting_s=waiting,
+        writing_s=writing,
+        caching=() if endpoint is None or rates is None else _caching(load, endpoint, rates),
     )
 
 
-def _response_s(load: Load) -> float | None:
-    if load.ttft_ms is None or not load.tokens_per_second:
+def _place(reference: str, endpoints: Mapping[str, Endpoint]) -> tuple[Endpoint | None, str]:
+    found = parse_model_ref(reference, set(endpoints))
+    if found.endpoint:
+        return endpoints[found.endpoint], found.name
+    name, slash, _ = reference.partition("/")
+    if slash and name and not reference.endswith(".gguf"):
+        raise BadInput(f"There is no endpoint {name!r}.", f"Known ones: {', '.join(endpoints)}.")
+    return None, reference
+
+
+def _cost(rates: Price | None, load: Load, cached_tokens: int) -> float | None:
+    if rates is None:
         return None
-    # The first token comes with the TTFT; the others one after another.
-    return load.ttft_ms / 1000 + max(0, load.completion_tokens - 1) / load.tokens_per_second
-
-
-def _caching(load: Load, endpoint: Endpoint, model: str, prices: PriceTable) -> tuple[Caching, ...]:
-    """Only where the provider charges for writing: elsewhere caching costs nothing and always pays."""
-    size = round(load.prompt_tokens * (load.cached_share or 1.0))
-    plain = prices.estimate(endpoint, model, size, 0)
-    read = prices.estimate(endpoint, model, size, 0, cached_tokens=size)
-    writes = {
-        "5m": prices.estimate(endpoint, model, size, 0, cache_write_5m_tokens=size),
-        "1h": prices.estimate(endpoint, model, size, 0, cache_write_1h_tokens=size),
-    }
-    if endpoint.api != "anthropic" or plain is None or read is None:
-        return ()
-    return tuple(
-        Caching(
-            kept=kept,
-            write=write,
-            read=read,
-            plain=plain,
-            pays_from_reads=reads_to_break_even(plain, write, read),
-            pays_from_requests_per_day=None if read >= plain else 86_400 / _KEEP_S[kept],
+    return rates.cost(
+        Usage(
+            prompt_tokens=load.prompt_tokens,
+            cached_tokens=cached_tokens,
+            completion_tokens=load.completion_tokens,
+            estimate=True,
         )
-        for kept, write in writes.items()
-        if write is not None
     )
 
 
-def reads_to_break_even(plain: float, write: float, read: float) -> int | None:
-    """Reads n from which on writing once and reading n times is cheaper than sending n + 1 times; None: never.
+def _times(usd: float | None, count: float) -> float | None:
+    return None if usd is None else usd * count
 
-    write + n * read < (n + 1) * plain holds from n > (write - plain) / (plain - read) on.
-    """
-    if read >= plain:
-        return None
-    return max(0, math.floor((write - plain) / (plain - read) + 1e-9) + 1)
+
+def _at_speed(load: Load, times: Times | None) -> Load:
+    if times is None:
+        return load
+    return structs.replace(load, ttft_ms=times.ttft_ms, tokens_per_second=times.tokens_per_second)
+
+
+def _seconds(load: Load) -> tuple[float | None, float | None]:
+    """The wait, and the writing: the first token comes with the TTFT, the others one after another."""
+    waiting = None if load.ttft_ms is None else load.ttft_ms / 1000
+    speed = load.tokens_per_second
+    return waiting, max(0, load.completion_tokens - 1) / speed if speed else None
+
+
+def _caching(load: Load, endpoint: Endpoint, rates: Price) -> tuple[Caching, ...]:
+    """By how long it is kept; a provider that charges nothing for writing decides that by itself."""
+    per_token = 1e-6 * load.cacheable_tokens
+    plain = rates.input_per_mtok * per_token
+    read = plain if rates.cache_read_per_mtok is None else rates.cache_read_per_mtok * per_token
+    writes: list[tuple[str, float | None]] = []
+    if endpoint.api == "anthropic":
+        writes = [("5m", rates.cache_write_5m_per_mtok), ("1h", rates.cache_write_1h_per_mtok)]
+    elif read < plain:
+        writes = [(PROVIDERS_OWN, rates.cache_write_5m_per_mtok)]
+    found = []
+    for kept, rate in writes:
+        write = plain if rate is None else rate * per_token
+        reads = reads_to_break_even(plain, write, read)
+        lasts = KEEP_S.get(kept)
+        found.append(
+            Caching(
+                kept=kept,
+                write=write,
+                read=read,
+                plain=plain,
+                pays_from_reads=reads,
+                pays_from_requests_per_day=None if reads is None or lasts is None else SECONDS_A_DAY / lasts,
+            )
+        )
+    return tuple(found)
 
 
 def _check(load: Load) -> None:

@@ -13,11 +13,14 @@ def test_a_table_by_model_and_when_a_cache_pays() -> None:
     )
     assert done.status == 0
     head, claude, here, *caching = done.out.splitlines()
-    assert head.split() == ["model", "a", "request", "a", "day", "30", "days", "whole", "reply"]
-    assert claude.count("≈$") == 3
-    assert here.count("$0.00") == 3
-    assert any("cache kept 5m" in line and "pays from the first read on" in line for line in caching)
-    assert any("cache kept 1h" in line and "pays from 2 reads on" in line for line in caching)
+    assert head.split() == ["model", "a", "request", "a", "day", "30", "days", "30d", "uncached", "whole", "reply"]
+    assert claude.count("≈$") == 4
+    assert here.split()[1:] == ["$0", "$0", "$0", "$0", "–"]
+    five, hour = caching
+    assert "cache kept 5 minutes: " in five
+    assert "pays from the second request within 5 minutes on; evenly spread, yours come every 86.4 s: it pays" in five
+    assert "cache kept 1 hour: " in hour
+    assert "pays from the third request within 1 hour on" in hour
     assert "genai-prices" in done.err
 
 
@@ -28,7 +31,20 @@ def test_as_json() -> None:
     assert row["day"] == pytest.approx(10 * row["request"])
 
 
+def test_waiting_and_writing_are_two_numbers() -> None:
+    (row,) = run(
+        *("estimate", "nosuch.gguf", "--in", "1", "--out", "101", "--ttft-ms", "500", "--speed", "50", "--json")
+    ).objects
+    assert (row["waiting_s"], row["writing_s"], row["response_s"]) == (0.5, 2.0, 2.5)
+
+
+def test_a_load_that_comes_too_seldom_and_a_prompt_too_short_for_a_cache_are_said() -> None:
+    done = run("estimate", "anthropic/claude-haiku-4-5", "--requests", "20", "--in", "700", "--out", "9")
+    assert "every 72 minutes, too seldom; 288 a day would do" in done.out
+    assert "Most providers keep nothing below 1,024 tokens; yours are 700." in done.err
+
+
 def test_an_unknown_price_is_no_zero() -> None:
     done = run("estimate", "openai/nobody-knows-this", "--in", "1", "--out", "1")
-    assert done.out.splitlines()[1].split()[1:] == ["–", "–", "–", "–"]
+    assert done.out.splitlines()[1].split()[1:] == ["–", "–", "–", "–", "–"]
     assert "[prices]" in done.err

@@ -6,8 +6,9 @@ import pytest
 
 from playground.domain.endpoints import Endpoint
 from playground.domain.errors import BadInput
+from playground.domain.loads import Load, Times, reads_to_break_even
 from playground.domain.prices import Price
-from playground.services.estimates import Load, estimate, reads_to_break_even
+from playground.services.estimates import caching, estimate, is_resold, priced_models
 from playground.services.prices import PriceTable
 
 ENDPOINTS = {
@@ -45,6 +46,29 @@ def test_what_is_read_from_the_cache_costs_less() -> None:
     assert (five.kept, five.pays_from_reads, hour.kept, hour.pays_from_reads) == ("5m", 1, "1h", 2)
     assert [five.write, hour.write] == pytest.approx([900 * 12.5e-6, 900 * 20e-6])
     assert (five.pays_from_requests_per_day, hour.pays_from_requests_per_day) == (288, 24)
+    assert five.cost(3) == pytest.approx(five.write + 2 * five.read)
+    assert row.uncached_request == pytest.approx(1_000 * 10e-6)
+
+
+def test_a_provider_that_charges_nothing_for_writing_pays_from_the_second_request_on() -> None:
+    price = Price(input_per_mtok=1.0, output_per_mtok=2.0, cache_read_per_mtok=0.0)
+    (auto,) = caching(LOAD, "other/m", ENDPOINTS, PriceTable({"other/m": price}))
+    assert (auto.kept, auto.write, auto.read, auto.pays_from_reads) == ("auto", auto.plain, 0.0, 1)
+    assert auto.pays_from_requests_per_day is None
+
+
+def test_models_with_a_price_and_those_an_endpoint_names_are_offered() -> None:
+    named = {"box": Endpoint(name="box", api="openai", base_url="http://127.0.0.1:1/v1", models=("qwen",))}
+    assert list(priced_models([*ENDPOINTS.values(), *named.values()], PRICES)) == ["mine/m", "other/m", "box/qwen"]
+    assert is_resold("openrouter/openai/gpt-4o")
+    assert not is_resold("openai/gpt-4o")
+
+
+def test_a_model_that_was_measured_is_as_fast_as_it_was() -> None:
+    load = Load(requests_per_day=1, prompt_tokens=1, completion_tokens=101, ttft_ms=500, tokens_per_second=50)
+    slow, other = estimate(load, ["a.gguf", "b.gguf"], ENDPOINTS, PRICES, {"a.gguf": Times(2000.0, 10.0)})
+    assert (slow.waiting_s, slow.writing_s, slow.response_s) == (2.0, 10.0, 12.0)
+    assert (other.waiting_s, other.writing_s) == (0.5, 2.0)
 
 
 @pytest.mark.parametrize(
