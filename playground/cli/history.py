@@ -16,6 +16,8 @@ from playground.domain.errors import BadInput
 
 if TYPE_CHECKING:
     from playground.domain.history import Entry, Query
+    from playground.services.history_export import Form
+    from playground.services.history_html import Look
     from playground.services.history_reader import HistoryReader
     from playground.services.history_store import HistoryStore
 
@@ -167,7 +169,7 @@ def cost_command(as_json: bool) -> None:
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="File to write; else it is printed."
 )
-def export_command(numbers: tuple[int, ...], form: str, output: Path | None) -> None:
+def export_command(numbers: tuple[int, ...], form: Form, output: Path | None) -> None:
     """Write conversations as Markdown (md), as one page of HTML (html), or with everything in them (jsonl).
 
     Markdown and HTML have the branch that ends with the reply, JSON Lines have the whole conversation; `history import`
@@ -178,17 +180,15 @@ def export_command(numbers: tuple[int, ...], form: str, output: Path | None) -> 
       llm-playground history export 12 > talk.md
       llm-playground history export 12 15 --format jsonl -o talks.jsonl
     """  # noqa: D301
-    text = _exported(numbers, form)
-    if output is None:
-        sys.stdout.buffer.write(text.encode("utf-8", "replace"))
-        sys.stdout.buffer.flush()
-        return
-    from playground.services.paths import write_text_atomic
+    from playground.services.exporting import export_text, write_export
+    from playground.services.history import history_path
 
-    try:
-        write_text_atomic(output, text, mode=0o644)
-    except OSError as error:
-        raise BadInput(f"{output} cannot be written: {error.strerror}.", "Give another file.") from error
+    text = export_text(history_path(), numbers, form, _look)
+    if output is not None:
+        write_export(output, text)
+        return
+    sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+    sys.stdout.buffer.flush()
 
 
 @history_group.command("import")
@@ -228,22 +228,11 @@ def replay_command(number: int, yes: bool, as_json: bool) -> None:
     sys.exit(status)
 
 
-def _exported(numbers: Sequence[int], form: str) -> str:
-    from playground.services.history_export import find_branches, to_json_lines, to_markdown
-
-    branches = _read(lambda reader: find_branches(reader, numbers))
-    if form == "md":
-        return to_markdown(branches)
-    if form == "jsonl":
-        trees = {branch.tree.uid: branch.tree for branch in branches}
-        entries = _read(lambda reader: {uid: reader.entries_of(uid) for uid in trees})
-        return "".join(f"{line}\n" for line in to_json_lines([(tree, entries[uid]) for uid, tree in trees.items()]))
+def _look() -> Look:
     from playground.screens.page_colours import page_look
-    from playground.services.history_html import to_html
     from playground.services.settings import load_settings
 
-    settings, _ = load_settings()
-    return to_html(branches, page_look(settings.theme))
+    return page_look(load_settings()[0].theme)
 
 
 def _query(*, words: tuple[str, ...], since: str, until: str, cost: float | None, **rest: Any) -> Query:
