@@ -16,6 +16,9 @@ from playground.domain.sampling import SamplingParams
 from playground.domain.tokens import Token
 from playground.domain.transcript import Begun, Mark, Turn
 
+APP: Final = "app"
+ORIGINS: Final = (APP, "run", "compare", "sweep")
+"""Where a reply can have been asked for: in the app, or by one of the commands."""
 BEGINNING: Final = 300
 """Characters of prompt and reply that the list of entries shows."""
 
@@ -84,6 +87,10 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How a local model was loaded; None for others, or when nobody told."""
     app_version: str = ""
     llama_cpp_version: str = ""
+    origin: str = APP
+    """Where it was asked for: one of ORIGINS, or one that a newer version knows."""
+    batch: str = ""
+    """Name of the sweep that it belongs to; empty for a reply by itself."""
 
 
 class TreeInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -112,6 +119,8 @@ class ReplyText(msgspec.Struct, frozen=True):
     tokens: int
     text: str
     """The whole of it once it has ended; before that its beginning will do."""
+    began_at: float | None = None
+    """Seconds since 1970, UTC; None for the moment in which it is first kept."""
 
 
 class TreeChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,6 +142,8 @@ class TreeChange(msgspec.Struct, frozen=True, kw_only=True):
     """Who follows the conversation: one that was opened twice has two, whose new turns must not meet."""
     begins_at: int = 0
     """Turns from this id on are this writer's own; those before were there when the conversation was opened."""
+    title: str = ""
+    """The name that a new conversation begins with; one that is there already keeps its own."""
 
 
 class StoredTree(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,6 +186,12 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """The name a person gave to the conversation; empty for none."""
     starred: bool
     deleted: bool
+    origin: str = APP
+    """Where it was asked for; see ORIGINS."""
+    batch: str = ""
+    """Name of the sweep that it belongs to; empty for a reply by itself."""
+    more: int = 0
+    """How many other replies of its sweep the line stands for; tokens and cost are those of all of them then."""
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,6 +207,10 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     until: float | None = None
     least_cost: float | None = None
     """US dollars."""
+    origins: tuple[str, ...] = ()
+    """Where they were asked for; empty for anywhere."""
+    grouped: bool = False
+    """The replies of a sweep in one line, that of the newest one."""
     starred: bool = False
     deleted: bool = False
     """Those that were deleted in place of those that were not."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -17,11 +17,33 @@ from playground.services.toml_files import one_line
 T = TypeVar("T")
 
 _WORD: Final = re.compile(r"\w+")
-_ENTRY: Final = """
-    SELECT runs.id, trees.uid, runs.turn, runs.began, runs.model, runs.preset, runs.prompt, runs.reply, runs.tokens,
-    runs.cost, runs.stop, runs.ttft_ms, runs.tokens_per_second, trees.title, runs.starred, runs.deleted
-    FROM runs JOIN trees ON trees.id = runs.tree
+_FROM: Final = "FROM runs JOIN trees ON trees.id = runs.tree"
+_COLUMNS: Final = {
+    **{"id": "runs.id", "tree": "trees.uid", "turn": "runs.turn", "began_at": "runs.began", "model": "runs.model"},
+    **{"preset": "runs.preset", "prompt": "runs.prompt", "reply": "runs.reply", "tokens": "runs.tokens"},
+    **{"cost": "runs.cost", "stop": "runs.stop", "ttft_ms": "runs.ttft_ms"},
+    **{"tokens_per_second": "runs.tokens_per_second", "title": "trees.title", "starred": "runs.starred"},
+    **{"deleted": "runs.deleted", "origin": "runs.origin", "batch": "runs.batch", "more": "0"},
+}
+"""Where the fields of an entry come from."""
+_OF_BATCH: Final = _COLUMNS | {
+    **{"tokens": "sums.tokens", "cost": "sums.cost", "more": "sums.more"},
+    **{"ttft_ms": "NULL", "tokens_per_second": "NULL"},
+}
+"""The same of a sweep as a whole, and of its newest reply."""
+
+
+def _select(columns: Mapping[str, str]) -> str:
+    return f"SELECT {', '.join(f'{place} AS {name}' for name, place in columns.items())}"
+
+
+_ENTRY: Final = f"{_select(_COLUMNS)} {_FROM}"
+_SUMS: Final = f"""
+    SELECT max(runs.id) AS newest, count(*) - 1 AS more, sum(runs.tokens) AS tokens, sum(runs.cost) AS cost
+    {_FROM} WHERE {{where}} AND runs.batch != '' GROUP BY runs.batch
 """
+_BATCH: Final = f"{_select(_OF_BATCH)} FROM ({_SUMS}) AS sums JOIN runs ON runs.id = sums.newest"
+_ORDER: Final = "ORDER BY began_at DESC, id DESC LIMIT ? OFFSET ?"
 
 
 class Spending(NamedTuple):
@@ -51,8 +73,16 @@ class HistoryReader:
     def find(self, query: Query) -> list[Entry]:
         """Entries that fulfil a query, the newest first."""
         conditions, values = _conditions(query)
-        sql = f"{_ENTRY} WHERE {' AND '.join(conditions)} ORDER BY runs.began DESC, runs.id DESC LIMIT ? OFFSET ?"
-        return [_entry(row) for row in self._rows(sql, *values, query.limit, query.offset)]
+        where = " AND ".join(conditions)
+        if query.grouped:
+            # The plus keeps SQLite from going through all replies by time, to find those of sweeps among them.
+            of_sweeps = where.replace("runs.deleted", "+runs.deleted")
+            batches = f"{_BATCH.format(where=of_sweeps)} JOIN trees ON trees.id = runs.tree"
+            sql = f"{_ENTRY} WHERE {where} AND runs.batch = '' UNION ALL {batches}"
+            values = [*values, *values]
+        else:
+            sql = f"{_ENTRY} WHERE {where}"
+        return [_entry(row) for row in self._rows(f"{sql} {_ORDER}", *values, query.limit, query.offset)]
 
     def entry(self, run: int) -> Entry:
         """One entry. Raises BadInput when there is none with this number."""
@@ -65,9 +95,13 @@ class HistoryReader:
         """All replies of a conversation, the first one first."""
         return [_entry(row) for row in self._rows(f"{_ENTRY} WHERE trees.uid = ? ORDER BY runs.turn", uid)]
 
-    def tree(self, uid: str) -> StoredTree:
-        """A conversation with everything in it. Raises BadInput when it is not there any more."""
-        tree = self._read(lambda connection: read_tree(connection, uid))
+    def tree(self, uid: str, up_to: int | None = None) -> StoredTree:
+        """A conversation with everything in it. Raises BadInput when it is not there any more.
+
+        With `up_to` only the turns on the way to that one are in it, with their tokens: of a sweep's hundreds of
+        replies to the same prompt, one.
+        """
+        tree = self._read(lambda connection: read_tree(connection, uid, up_to))
         if tree is None:
             raise BadInput("This conversation is not in the history any more.", "Somebody may have purged it.")
         return tree
@@ -136,12 +170,14 @@ def _conditions(query: Query) -> tuple[list[str], list[Any]]:
         found.append(("runs.began < ?", [query.until]))
     if query.least_cost is not None:
         found.append(("runs.cost >= ?", [query.least_cost]))
+    if query.origins:
+        found.append((f"runs.origin IN ({', '.join('?' for _ in query.origins)})", [*query.origins]))
     if query.starred:
         found.append(("runs.starred = 1", []))
     return [sql for sql, _ in found], [value for _, values in found for value in values]
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    names = [name for name in Entry.__struct_fields__ if name not in ("starred", "deleted")]
-    *values, starred, deleted = row
-    return Entry(**dict(zip(names, values, strict=True)), starred=bool(starred), deleted=bool(deleted))
+    values = dict(zip(_COLUMNS, row, strict=True))
+    flags = {name: bool(values[name]) for name in ("starred", "deleted")}
+    return Entry(**(values | flags))

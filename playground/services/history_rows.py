@@ -58,6 +58,11 @@ def unpack_tokens(packed: bytes) -> list[Token]:
     return _decode_tokens(zlib.decompress(packed))
 
 
+def unpack_setting(packed: bytes) -> Setting:
+    """What was packed. Raises one of BROKEN."""
+    return _decode_setting(zlib.decompress(packed))
+
+
 def read_tokens(connection: sqlite3.Connection, tree: int, turn: int) -> list[Token]:
     """The tokens of a reply, up to the first gap, which a damaged file may have."""
     rows = connection.execute("SELECT first, data FROM tokens WHERE tree = ? AND turn = ? ORDER BY first", (tree, turn))
@@ -72,8 +77,18 @@ def read_tokens(connection: sqlite3.Connection, tree: int, turn: int) -> list[To
     return tokens
 
 
-def read_tree(connection: sqlite3.Connection, uid: str) -> StoredTree | None:
-    """A conversation with everything in it; None when there is none of this name.
+_ALL: Final = "SELECT turn, data, deleted FROM turns WHERE tree = ?1 ORDER BY turn"
+_WAY: Final = """
+    WITH RECURSIVE way (turn, parent) AS (
+        SELECT turn, parent FROM turns WHERE tree = ?1 AND turn = ?2
+        UNION SELECT turns.turn, turns.parent FROM turns JOIN way ON turns.tree = ?1 AND turns.turn = way.parent
+    )
+    SELECT turn, data, deleted FROM turns WHERE tree = ?1 AND turn IN (SELECT turn FROM way) ORDER BY turn
+"""
+
+
+def read_tree(connection: sqlite3.Connection, uid: str, up_to: int | None = None) -> StoredTree | None:
+    """A conversation with everything in it, or the turns on the way to one; None when there is none of this name.
 
     Raises HistoryUnusable when more of it than some tokens cannot be read.
     """
@@ -81,10 +96,11 @@ def read_tree(connection: sqlite3.Connection, uid: str) -> StoredTree | None:
     if row is None:
         return None
     tree, title, info, created, updated = row
-    rows = connection.execute("SELECT data, deleted FROM turns WHERE tree = ? ORDER BY turn", (tree,)).fetchall()
+    rows = connection.execute(*((_ALL, (tree,)) if up_to is None else (_WAY, (tree, up_to)))).fetchall()
+    wanted = {turn for turn, _, _ in rows}
     settings = connection.execute("SELECT turn, setting FROM runs WHERE tree = ?", (tree,)).fetchall()
     try:
-        turns = [(_decode_turn(zlib.decompress(data)), bool(deleted)) for data, deleted in rows]
+        turns = [(_decode_turn(zlib.decompress(data)), bool(deleted)) for _, data, deleted in rows]
         kept = _decode_info(zlib.decompress(info))
         if kept.head is not None and kept.head not in {turn.id for turn, _ in turns}:  # it was purged
             kept = msgspec.structs.replace(
@@ -96,7 +112,7 @@ def read_tree(connection: sqlite3.Connection, uid: str) -> StoredTree | None:
             title=title,
             turns=[(turn, read_tokens(connection, tree, turn.id)) for turn, _ in turns],
             deleted=frozenset(turn.id for turn, deleted in turns if deleted),
-            settings={turn: _decode_setting(zlib.decompress(setting)) for turn, setting in settings},
+            settings={turn: unpack_setting(setting) for turn, setting in settings if turn in wanted},
             created_at=created,
             updated_at=updated,
         )

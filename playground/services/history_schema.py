@@ -12,7 +12,7 @@ from typing import Final
 from playground.domain.errors import HistoryNotWritten, HistoryUnusable
 from playground.services.toml_files import one_line
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the tables below. A newer file is left alone, an older one is brought up to date."""
 APPLICATION: Final = 0x4C4C6D50
 """Written into the file's header ("LLmP"), so that no other program's database is taken for ours."""
@@ -71,8 +71,18 @@ _MIGRATIONS: Final = (
     CREATE INDEX trees_being_written ON trees (writing) WHERE writing = 1;
     CREATE VIRTUAL TABLE search USING fts5 (prompt, reply, tokenize = 'unicode61 remove_diacritics 2');
     """,
+    """
+    ALTER TABLE runs ADD COLUMN origin TEXT NOT NULL DEFAULT 'app';
+    ALTER TABLE runs ADD COLUMN batch TEXT NOT NULL DEFAULT '';
+    CREATE INDEX runs_alone ON runs (deleted, began DESC) WHERE batch = '';
+    CREATE INDEX runs_of_batches ON runs (batch, id) WHERE batch != '';
+    """,
 )
 """From each version to the next; the first makes an empty file version 1."""
+_AS_IF_NEWER: Final = {
+    1: "CREATE TEMP VIEW runs AS SELECT *, 'app' AS origin, '' AS batch FROM main.runs",
+}
+"""What lets an older file be read as it is, by its version: reading changes nothing."""
 
 
 def connect(path: Path, *, write: bool) -> sqlite3.Connection:
@@ -116,8 +126,10 @@ def _opened(path: Path, mode: str) -> sqlite3.Connection:
 def _prepare(connection: sqlite3.Connection, *, write: bool) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     if not write:
+        version = check_version(connection)
+        if version in _AS_IF_NEWER:
+            connection.execute(_AS_IF_NEWER[version])
         connection.execute("PRAGMA query_only = ON")
-        check_version(connection)
         return
     version = check_version(connection)  # before anything is written to a file that may not be ours
     connection.execute("PRAGMA journal_mode = WAL")

@@ -10,30 +10,20 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from playground.domain.errors import HistoryUnusable
-from playground.domain.history import (
-    BEGINNING,
-    Entry,
-    ReplyText,
-    Setting,
-    StoredTree,
-    StoredTurn,
-    TokensChange,
-    TreeChange,
-)
+from playground.domain.history import Entry, ReplyText, StoredTree, TokensChange, TreeChange
 from playground.domain.messages import Role
-from playground.services.history_rows import BROKEN, asked, pack, unpack_tokens, whole_text
+from playground.services.history_lines import learn_hash, purge_lines, put_line
+from playground.services.history_rows import BROKEN, pack, unpack_tokens, whole_text
 from playground.services.history_schema import VERSION, check_version, connect, transaction, unusable
 from playground.services.toml_files import one_line
 
 T = TypeVar("T")
 
-_SEARCHED: Final = 1_000_000
-"""Characters of a prompt or reply that can be searched for."""
 _STRETCH: Final = 64
 """Tokens that stand in a row of their own at most before another row is begun: a slow model writes a few at a time."""
 
 _TREE: Final = """
-    INSERT INTO trees (uid, created, updated, instance, writing, info) VALUES (?, ?, ?, ?, ?, ?)
+    INSERT INTO trees (uid, created, updated, title, instance, writing, info) VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (uid) DO UPDATE SET
     updated = excluded.updated, instance = excluded.instance, writing = excluded.writing, info = excluded.info
 """
@@ -127,6 +117,14 @@ class HistoryStore:
         """Put a reply among the deleted ones, or back. It is gone for good with `purge`."""
         self._transaction(lambda: self._execute("UPDATE runs SET deleted = ? WHERE id = ?", deleted, run))
 
+    def set_batch_deleted(self, batch: str, deleted: bool) -> None:
+        """The same for all replies of a sweep."""
+        self._transaction(lambda: self._execute("UPDATE runs SET deleted = ? WHERE batch = ?", deleted, batch))
+
+    def learn_hash(self, uid: str, model_ref: str, model_hash: str) -> None:
+        """The hash of the model that replies of a conversation were written by is known by now."""
+        self._transaction(lambda: learn_hash(self._connection, uid, model_ref, model_hash))
+
     def set_ended(self, uid: str) -> None:
         """A conversation that a crash left open needs no rescue any more."""
         self._transaction(lambda: self._execute("UPDATE trees SET writing = 0 WHERE uid = ?", uid))
@@ -146,24 +144,10 @@ class HistoryStore:
             used = {instance: in_use(instance) for instance in {instance for _, instance in trees}}
             gone = 0
             for tree in [tree for tree, instance in trees if not used[instance]]:
-                gone += self._purge_tree(tree, older_than)
+                gone += purge_lines(self._connection, tree, older_than)
             return gone
 
         return self._transaction(remove)
-
-    def _purge_tree(self, tree: int, older_than: float) -> int:
-        where = "tree = ? AND deleted = 1 AND began < ?"
-        rows = self._execute(f"SELECT id, turn FROM runs WHERE {where} ORDER BY turn DESC", tree, older_than).fetchall()
-        for run, turn in rows:
-            self._execute("DELETE FROM search WHERE rowid = ?", run)
-            self._execute("DELETE FROM runs WHERE id = ?", run)
-            if not self._execute("SELECT 1 FROM turns WHERE tree = ? AND parent = ?", tree, turn).fetchone():
-                self._execute("DELETE FROM tokens WHERE tree = ? AND turn = ?", tree, turn)
-                self._execute("DELETE FROM turns WHERE tree = ? AND turn = ?", tree, turn)
-        if rows:
-            left = "NOT EXISTS (SELECT 1 FROM runs WHERE tree = trees.id)"
-            self._execute(f"DELETE FROM trees WHERE id = ? AND {left}", tree)
-        return len(rows)
 
     def close(self) -> None:
         """Write what waits into the file itself, and let go of it."""
@@ -199,7 +183,8 @@ class HistoryStore:
             if all(turn.id < change.begins_at for turn in change.turns):
                 return uid  # somebody has only looked around in what another one goes on with
             uid = self._copy(tree, change.begins_at)
-        self._execute(_TREE, uid, now, now, self._instance, not change.ended, pack(change.info))
+        title = whole_text(change.title)
+        self._execute(_TREE, uid, now, now, title, self._instance, not change.ended, pack(change.info))
         (tree,) = self._execute("SELECT id FROM trees WHERE uid = ?", uid).fetchone()
         for turn in change.turns:
             self._execute(_TURN, tree, turn.id, turn.parent, pack(turn))
@@ -209,7 +194,7 @@ class HistoryStore:
         self._connection.executemany("UPDATE turns SET deleted = ? WHERE tree = ? AND turn = ?", marks)
         for turn in change.turns:
             if turn.id in change.replies:
-                self._put_run(tree, turn, change.replies[turn.id], change.settings.get(turn.id))
+                put_line(self._connection, tree, turn, change.replies[turn.id], change.settings.get(turn.id), now)
         return uid
 
     def _taken(self, change: TreeChange, uid: str) -> int | None:
@@ -251,43 +236,3 @@ class HistoryStore:
         if tokens:
             values = tree, change.turn, first, len(tokens), pack(tokens)
             self._execute("INSERT INTO tokens VALUES (?, ?, ?, ?, ?)", *values)
-
-    def _put_run(self, tree: int, turn: StoredTurn, reply: ReplyText, setting: Setting | None) -> None:
-        """The line of a reply in the list, and its words for the search."""
-        prompt, text = whole_text(asked(turn)), whole_text(reply.text)
-        usage = turn.finished.usage if turn.finished is not None else None
-        timings = turn.finished.timings if turn.finished is not None else None
-        stop = "failed" if turn.problem is not None else str(turn.finished.reason) if turn.finished is not None else ""
-        values = {
-            "model": whole_text(turn.model),
-            "prompt": prompt[:BEGINNING],
-            "reply": text[:BEGINNING],
-            "tokens": reply.tokens,
-            "cost": usage.cost if usage is not None else None,
-            "stop": stop,
-            "ttft_ms": timings.ttft_ms if timings is not None else None,
-            "tokens_per_second": timings.tokens_per_second if timings is not None else None,
-        }
-        if setting is not None:
-            values |= {"preset": whole_text(setting.preset), "setting": pack(setting)}
-        known = self._execute("SELECT id FROM runs WHERE tree = ? AND turn = ?", tree, turn.id).fetchone()
-        if known is None:
-            first = {
-                "tree": tree,
-                "turn": turn.id,
-                "began": self._clock(),
-                "preset": "",
-                "setting": pack(Setting()),
-            } | values
-            names, marks = ", ".join(first), ", ".join("?" * len(first))
-            run = self._execute(f"INSERT INTO runs ({names}) VALUES ({marks})", *first.values()).lastrowid
-            self._execute(
-                "INSERT INTO search (rowid, prompt, reply) VALUES (?, ?, ?)", run, prompt[:_SEARCHED], text[:_SEARCHED]
-            )
-            return
-        sets = ", ".join(f"{name} = ?" for name in values)
-        self._execute(f"UPDATE runs SET {sets} WHERE id = ?", *values.values(), *known)
-        if stop:  # the words of a reply are found once it has ended, or was left behind
-            self._execute(
-                "UPDATE search SET prompt = ?, reply = ? WHERE rowid = ?", prompt[:_SEARCHED], text[:_SEARCHED], *known
-            )

@@ -332,14 +332,15 @@ async def test_an_older_file_is_brought_up_to_date_with_everything_in_it(
     uid = await with_a_reply(path)
     older = await opened(path)
     monkeypatch.setattr(history_schema, "_MIGRATIONS", (*history_schema._MIGRATIONS, ONLY_A_MIGRATION))
-    monkeypatch.setattr(history_schema, "VERSION", 2)
-    monkeypatch.setattr("playground.services.history_store.VERSION", 2)
+    version = history_schema.VERSION
+    monkeypatch.setattr(history_schema, "VERSION", version + 1)
+    monkeypatch.setattr("playground.services.history_store.VERSION", version + 1)
     newer = await opened(path)
     assert said(path, uid) == ["Hello", "Hi there"]
     with contextlib.closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT colour FROM runs").fetchall() == [("blue",)]
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
-    monkeypatch.setattr(history_schema, "VERSION", 1)
+        assert connection.execute("PRAGMA user_version").fetchone() == (version + 1,)
+    monkeypatch.setattr(history_schema, "VERSION", version)
     session, recorder = Session(), Recorder()
     ask(session, "Hello", "Hi")
     assert not await keep(older, recorder, session), "an old program that runs on does not write into new tables"
@@ -354,7 +355,7 @@ async def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatc
     broken = f"{ONLY_A_MIGRATION}; UPDATE runs SET nonsense = 1"
     with monkeypatch.context() as patch:
         patch.setattr(history_schema, "_MIGRATIONS", (*history_schema._MIGRATIONS, broken))
-        patch.setattr(history_schema, "VERSION", 2)
+        patch.setattr(history_schema, "VERSION", history_schema.VERSION + 1)
         with pytest.raises(HistoryUnusable, match="nonsense"):
             await opened(path)
     history = await opened(path)
