@@ -50,6 +50,8 @@ MAX_SCALE: Final = 40
 """Cells the scale takes at most."""
 MIN_SCALE: Final = 12
 """With fewer cells for the scale the words around it give way."""
+MIN_REMARK: Final = 20
+"""With fewer cells a remark says nothing any more."""
 
 
 class Legend(Widget):
@@ -102,17 +104,29 @@ class Legend(Widget):
             return self._line(self._sampled(width, end))
         if self.mode is ColourMode.OFF or len(self._palette) < LEVELS:
             return self._line([Segment(f"colours {ColourMode.OFF}", end)])
+        around, remark = self._beside(width, name, end)
+        scale = self._scale(min(MAX_SCALE, width - _cells([*around, remark])))
+        return self._line([*around[:2], *scale, *around[2:], remark])
+
+    def _beside(self, width: int, name: Style, end: Style) -> tuple[list[Segment], Segment]:
+        """Words around the scale, and the remark behind it, as far as the scale leaves room for them.
+
+        What the scale is called can be told from its figures, what the remark says from nothing: so it gives way last.
+        """
         low, high = _ENDS[self.mode]
-        around = [Segment(f"{self.mode}  ", name), Segment(f"{low} ", end), Segment(f" {high}", end)]
-        if width - _cells(around) < MIN_SCALE:
-            around = [Segment(f"{self.mode} ", name)]
-        if width - _cells(around) < MIN_SCALE:
-            around = []
-        remark = f" · {self._remark}" if self._remark else ""
-        if len(remark) > width - _cells(around) - MIN_SCALE:
-            remark = ""
-        scale = self._scale(min(MAX_SCALE, width - _cells(around) - len(remark)))
-        return self._line([*around[:2], *scale, *around[2:], Segment(remark, end)])
+        choices = [
+            [Segment(f"{self.mode}  ", name), Segment(f"{low} ", end), Segment(f" {high}", end)],
+            [Segment(f"{self.mode} ", name)],
+            [],
+        ]
+        whole = Segment(f" · {self._remark}" if self._remark else "", end)
+        for around in choices:
+            if width - _cells([*around, whole]) >= MIN_SCALE:
+                return around, whole
+        room = width - MIN_SCALE
+        if whole.cell_length and room >= MIN_REMARK:
+            return [], Segment(fit(whole.text, room), end)
+        return next((around for around in choices if width - _cells(around) >= MIN_SCALE), []), Segment("", end)
 
     def _sampled(self, width: int, end: Style) -> list[Segment]:
         """The samples and the remark, which gives way where there is no room for both."""

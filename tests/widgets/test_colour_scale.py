@@ -78,6 +78,23 @@ async def test_the_legend_names_mode_and_ends() -> None:
         assert app.legend.render_line(0).text.strip() == "colours off"
 
 
+async def test_what_the_legend_remarks_stays_in_narrow_panes() -> None:
+    app = Host()
+    async with app.run_test(size=(80, 3)) as pilot:
+        app.legend.set_palette(PALETTE)
+        app.legend.explain("underlined: guessed ahead", scale=True)
+        for width, shown in (
+            (80, "probability unlikely ≤0.1% 10% 100% certain · underlined: guessed ahead"),
+            (60, "probability ≤0.1% 10% 100% · underlined: guessed ahead"),
+            (41, "≤0.1% 100% · underlined: guessed ahead"),
+            (36, "≤0.1% 100% · underlined: guessed a…"),
+            (30, "probability ≤0.1% 10% 100%"),
+        ):
+            await pilot.resize_terminal(width, 3)
+            await pilot.pause()
+            assert " ".join(app.legend.render_line(0).text.split()) == shown
+
+
 @pytest.mark.parametrize("mode", list(ColourMode))
 async def test_the_legend_fits_any_width(mode: ColourMode) -> None:
     app = Host()
@@ -87,4 +104,6 @@ async def test_the_legend_fits_any_width(mode: ColourMode) -> None:
         for width in (80, 40, 25, MIN_SCALE, 5, 1):
             await pilot.resize_terminal(width, 3)
             await pilot.pause()
-            assert app.legend.render_line(0).cell_length == width
+            for remark in ("", "last reply: none given"):
+                app.legend.explain(remark, scale=True)
+                assert app.legend.render_line(0).cell_length == width
