@@ -177,12 +177,13 @@ class Peak:
 
     @property
     def text(self) -> str:
-        """Such as: " Yes": 12.3% at most, at token 5; 20.1% after the samplers."""
+        """Such as: " Yes": 12.3% at most, at token 5; 20.1% after the samplers. Tokens count from 1."""
         word = show_word(self._word.word)
         if self._best is None:
             return f"{word}: not seen"
         index, found = self._best
-        return f"{word}: {figure(found.before)} at most, at token {index}; {figure(found.after)} after the samplers"
+        at = f"{figure(found.before)} at most, at token {index + 1:,}"
+        return f"{word}: {at}; {figure(found.after)} after the samplers"
 
 
 def figure(probability: float | None) -> str:

@@ -92,4 +92,4 @@ def test_a_peak_is_where_the_word_was_likeliest() -> None:
     assert peak.text == '" Yes": not seen'
     for token in tokens(0.1, None, 0.5, 0.2):
         peak.add(token)
-    assert peak.text == '" Yes": 50.0% at most, at token 2; 25.0% after the samplers'
+    assert peak.text == '" Yes": 50.0% at most, at token 3; 25.0% after the samplers'
