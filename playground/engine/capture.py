@@ -129,6 +129,10 @@ class Distribution:
         """Ids of all tokens more likely than this, ascending."""
         return self.near if cutoff == self._cutoff else (self._exp > np.float32(self.total * cutoff)).nonzero()[0]
 
+    def beyond(self, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Those of a few tokens that are not in `near`."""
+        return tokens[self._exp.take(tokens) <= np.float32(self.total * self._cutoff)]
+
     def holds_top(self, count: int) -> bool:
         """True when the `count` best tokens are all in `near`."""
         return count <= len(self.near)

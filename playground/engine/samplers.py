@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from playground.domain.sampling import SamplingParams, active_stages
 from playground.domain.tokens import Stage
 from playground.engine.capture import Distribution
+from playground.engine.cuts import FEW, Cuts
 from playground.engine.grammar import CANDIDATE, Held, allows, make_grammar
 from playground.engine.libllama import Logits, pointer_to
 from playground.engine.stages import Vocabulary, make_stage, stage_key
@@ -24,7 +25,7 @@ from playground.engine.stages import Vocabulary, make_stage, stage_key
 _REMEMBERS: Final = ("penalties", "dry")
 _ACCEPTS: Final = (*_REMEMBERS, "adaptive_p")
 _MASKS: Final = ("logit_bias", "grammar", "top_n_sigma")  # they may set a logit to -inf
-_FEW: Final = 256  # up to here Python's own sets are quicker than an array of the whole vocabulary
+_ROW: Final = np.dtype((np.void, CANDIDATE.itemsize))  # whole candidates move six times faster than their fields
 
 
 class Choice(NamedTuple):
@@ -39,36 +40,6 @@ class Choice(NamedTuple):
     """Probability after all samplers of each token that was left, or of the top ones among many."""
     cut_by: dict[int, int]
     """Index of the stage that removed a top token, for those that were."""
-
-
-class _Cuts:
-    """Notes, stage after stage, how much of the model's own probability is left and which tokens were removed."""
-
-    def __init__(self, distribution: Distribution, alive: NDArray[np.bool_]) -> None:
-        self.by: dict[int, int] = {}
-        self.watched: list[int] = []
-        self._distribution = distribution
-        self._alive = alive
-        self._weights: dict[int, float] = {}
-
-    def record(self, ids: NDArray[np.int32], stage: int) -> float:
-        """Take the tokens a stage has left; returns their mass."""
-        if len(ids) > _FEW:
-            alive = self._alive
-            alive[ids] = True
-            for token in self.watched:
-                if not alive[token]:
-                    self.by.setdefault(token, stage)
-            alive[ids] = False
-            return self._distribution.mass(ids)
-        left = ids.tolist()
-        if not self._weights:
-            self._weights = dict(zip(left, self._distribution.weights(ids), strict=True))
-        weights, known = self._weights, set(left)
-        for token in self.watched:
-            if token not in known:
-                self.by.setdefault(token, stage)
-        return min(1.0, sum([weights[token] for token in left]) / self._distribution.total)
 
 
 class SamplerChain:
@@ -88,6 +59,7 @@ class SamplerChain:
         self._seed = seed
         self._made: dict[tuple[Any, ...], Any] = {}
         self._array = np.empty(vocabulary.size, CANDIDATE)
+        self._rows = self._array.view(_ROW)
         self._ids, self._logits, self._p = (self._array[field] for field in ("id", "logit", "p"))
         self._all_ids = np.arange(vocabulary.size, dtype=np.int32)
         self._alive = np.zeros(vocabulary.size, bool)
@@ -98,6 +70,8 @@ class SamplerChain:
         self._start = 0
         self._stages: list[tuple[str, Any]] = []
         self._held: Held | None = None
+        self._biased = self._banned = np.empty(0, np.int32)
+        """Tokens with a bias, ascending, and those of them that it removes."""
         self.params = params
         self.wanted = 1
         """How many tokens near the top would spare the stages a walk over the whole vocabulary."""
@@ -136,7 +110,12 @@ class SamplerChain:
         self._held = Held(held, self._vocabulary.prefixes, params, self._stages[1][0]) if held else None
         for sampler in kept.values():
             lib.llama_sampler_free(sampler)
-        self.wanted = max(params.top, params.top_k if self._stages[0][0] == "top_k" else 1)
+        first, *values = next(iter(self._made))
+        biases = values if first == "logit_bias" else []
+        self._biased = np.array([token for token, _ in biases], np.int32)
+        self._banned = np.array([token for token, value in biases if value == -np.inf], np.int32)
+        cutting = names[1] if first == "logit_bias" else first
+        self.wanted = max(params.top, (params.top_k if cutting == "top_k" else 1) + len(self._biased))
 
     def _key(self, name: str, params: SamplingParams, bias: dict[int, float]) -> tuple[Any, ...]:
         return stage_key(name, params, vocabulary=self._vocabulary, bias=bias, seed=self._seed)
@@ -153,7 +132,7 @@ class SamplerChain:
         few = self._fill(distribution, count, also)
         # A first top-k sorts what it keeps: the most likely tokens need not be looked for.
         sorted_by_first = few and self._stages[0][0] == "top_k" and params.top_k >= count
-        cuts = _Cuts(distribution, self._alive)
+        cuts = Cuts(distribution, self._alive)
         if not sorted_by_first:
             top, top_logits = distribution.top(count)
             cuts.watched = [*top, *also]
@@ -175,7 +154,10 @@ class SamplerChain:
                 left = self._drop_masked()
                 if not left and self._held is not None:
                     raise self._held.nothing_left(self._vocabulary.end_tokens)
-            if struct.size != size:
+            if few and name == "logit_bias":
+                if len(self._banned):
+                    size, mass = size - len(self._banned), cuts.ban(self._banned, index)
+            elif struct.size != size:
                 size = struct.size
                 mass = cuts.record(self._ids[self._start : self._start + size], index)
             stages.append(Stage(name, size, mass, few and name == "grammar"))
@@ -186,7 +168,7 @@ class SamplerChain:
         """Put the candidates into llama.cpp's array; True when those near the top were enough.
 
         A first stage that keeps the best few gives the same result on the tokens near the best one as on the whole
-        vocabulary, at a fraction of the memory traffic.
+        vocabulary, at a fraction of the memory traffic; behind a bias, on those and the tokens that have one.
         """
         params = self.params
         match self._stages[0][0]:
@@ -199,6 +181,14 @@ class SamplerChain:
                 few = distribution.holds_top(params.top_k)
             case "min_p":
                 few = params.min_keep <= 1 and distribution.holds_share(params.min_p)
+            case "logit_bias" if self._stages[1][0] == "top_k":
+                # The rest is less likely than any of those near that stay as they are.
+                beyond = distribution.beyond(self._biased)
+                if distribution.holds_top(params.top_k + len(self._biased) - len(beyond)):
+                    ids = np.concatenate([distribution.near, beyond])
+                    self._put(ids, distribution.logits.take(ids))
+                    return True
+                few = False
             case _:
                 few = False
         if few:
@@ -218,8 +208,8 @@ class SamplerChain:
     def _drop_masked(self) -> int:
         """Some stages remove a token by a logit of -inf and leave it in the array: take it out; how many are left."""
         start, size = self._start, self._struct.size
-        live = self._array[start : start + size]
-        kept = live[live["logit"] > -np.inf]
+        live = self._rows[start : start + size]
+        kept = live[self._logits[start : start + size] > -np.inf]
         if 0 < len(kept) < size:
             live[: len(kept)] = kept
             self._struct.size = len(kept)
@@ -232,7 +222,7 @@ class SamplerChain:
         chosen = int(ids[selected])
         if self._stages[-1][0] == "greedy":
             return chosen, {token: float(token == chosen) for token in (*watched, chosen)}
-        if size <= _FEW:
+        if size <= FEW:
             prob = dict(zip(ids.tolist(), p.tolist(), strict=True))
         else:
             prob = {chosen: float(p[selected])}
