@@ -87,7 +87,7 @@ async def test_what_the_legend_remarks_stays_in_narrow_panes() -> None:
             (80, "probability unlikely ≤0.1% 10% 100% certain · underlined: guessed ahead"),
             (60, "probability ≤0.1% 10% 100% · underlined: guessed ahead"),
             (41, "≤0.1% 100% · underlined: guessed ahead"),
-            (36, "≤0.1% 100% · underlined: guessed a…"),
+            (36, "≤0.1% 100% · underlined: guessed…"),
             (30, "probability ≤0.1% 10% 100%"),
         ):
             await pilot.resize_terminal(width, 3)
