@@ -9,6 +9,7 @@ from rich.style import Style
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Static
 
 from playground.domain.display import display_line
@@ -37,12 +38,17 @@ class HistoryPreview(Vertical):
     }
     """
 
+    class MoreWanted(Message):
+        """The end of what is known of the reply comes into sight."""
+
     def __init__(self, mode: ColourMode, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.view = TokenView(id="history-text")
         """The text; its cursor can walk over the tokens."""
         self.view.follow = False
         self._branch = ShownBranch(self.view, Drawing(mode=mode))
+        self._turns: Sequence[Turn] = ()
+        self._more = False
 
     def compose(self) -> ComposeResult:
         """Figures over the text."""
@@ -53,20 +59,48 @@ class HistoryPreview(Vertical):
         """Draw in the colours of a theme."""
         self.view.set_palette(styles)
 
-    def show(self, entry: Entry | None, turns: Sequence[Turn]) -> None:
-        """Show a reply, the last of `turns`, behind what it answers; or nothing."""
+    def on_mount(self) -> None:
+        """Ask for more of a long reply as one reads on."""
+        self.watch(self.view, "scroll_y", self._look_ahead, init=False)
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens of the reply are shown."""
+        return len(self._turns[-1].tokens) if self._turns else 0
+
+    def show(self, entry: Entry | None, turns: Sequence[Turn], *, more: bool = False) -> None:
+        """Show a reply, the last of `turns`, behind what it answers; or nothing. `more`: of the reply there is more."""
         self.query_one("#history-facts", Static).update(_facts(entry) if entry is not None else "")
+        self._turns, self._more = turns, more
         self._branch.clear()
-        if turns:
-            raw = any(turn.raw for turn in turns)
-            model = next((turn.model for turn in turns if turn.role is Role.ASSISTANT), "")
-            self._branch.show(turns, raw, display_line(model), lambda _turn: (1, 1))
+        self._draw()
         self.view.follow = False
         reply = self._branch.turns[-1].start if self._branch.turns else 0
         if reply and self.view.size.height < _LOW:
             self.view.scroll_to_item(reply)  # what was asked stands in the list
         else:
             self.view.scroll_home(animate=False)
+        self.call_after_refresh(self._look_ahead)
+
+    def grow(self, reply: Turn, *, more: bool) -> None:
+        """More of the reply that is shown."""
+        shown = self._turns[-1]
+        shown.tokens += reply.tokens[len(shown.tokens) :]
+        shown.finished, shown.problem, self._more = reply.finished, reply.problem, more
+        self._draw()
+        self._look_ahead()
+
+    def _draw(self) -> None:
+        if self._turns:
+            raw = any(turn.raw for turn in self._turns)
+            model = next((turn.model for turn in self._turns if turn.role is Role.ASSISTANT), "")
+            self._branch.show(self._turns, raw, display_line(model), lambda _turn: (1, 1))
+
+    def _look_ahead(self) -> None:
+        view = self.view
+        if self._more and view.scroll_offset.y + 2 * view.size.height >= view.max_scroll_y:
+            self._more = False  # until the answer is there
+            self.post_message(self.MoreWanted())
 
 
 def _facts(entry: Entry) -> Content:

@@ -1,0 +1,59 @@
+"""The conversation of a reply as a file, whose name says what it is to be."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from playground.domain.display import display_text
+from playground.domain.errors import BadInput, PlaygroundError
+from playground.screens.text_dialog import TextDialog
+
+if TYPE_CHECKING:
+    from playground.domain.history import Entry
+    from playground.screens.history_browser import HistoryBrowser
+
+_HELP: Final = "The ending says what it is: .md to be read, .html in colours with candidates, .jsonl with everything."
+
+
+def export(screen: HistoryBrowser) -> None:
+    """Ask for a file, and write the conversation under the cursor to it."""
+    entry = screen.rows.entry
+    if entry is None:
+        return
+
+    def named(name: str | None) -> None:
+        if name is not None:
+            screen.later(partial(_write, screen, entry, Path(name.strip()).expanduser().absolute()), "export")
+
+    screen.app.push_screen(TextDialog("Export to", f"reply-{entry.id}.md", _HELP, _check, single=True), named)
+
+
+def _check(name: str) -> None:
+    """Raises BadInput for what is no name of a new file, or does not say which form is wanted."""
+    from playground.services.exporting import form_of
+
+    form_of(name.strip())
+    if Path(name.strip()).expanduser().exists():
+        raise BadInput("There is a file of that name already.", "Give another name.")
+
+
+async def _write(screen: HistoryBrowser, entry: Entry, path: Path) -> None:
+    from playground.screens.page_colours import page_look
+    from playground.services.exporting import export_text, form_of, write_export
+
+    form, theme = form_of(path.name), screen.app.theme
+
+    def write() -> None:
+        text = export_text(screen.keeping.file().path, [entry.id], form, lambda: page_look(theme))
+        write_export(path, text)
+
+    try:
+        await screen.keeping.keep()
+        await asyncio.to_thread(write)
+    except PlaygroundError as error:
+        screen.tell(error)
+    else:
+        screen.notify(display_text(str(path)), title="Written to", timeout=6, markup=False)

@@ -1,0 +1,90 @@
+"""Which replies the history lists: read as filters change and words are typed, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from msgspec import structs
+
+from playground.domain.history import Entry, Query
+from playground.screens.choice_dialog import ChoiceDialog
+from playground.screens.history_filters import Filters
+
+if TYPE_CHECKING:
+    from playground.screens.history_browser import HistoryBrowser
+
+_NOTHING: Final = (
+    "Nothing is kept yet.\n\nEvery reply will be here from its first token on, with its branches\n"
+    "and figures: to be found by its words, opened again as it was,\nand set beside another."
+)
+_NOT_FOUND: Final = "No reply is like that.\n\n/ changes the words, a leaves out nothing."
+_NOT_DELETED: Final = "Nothing is deleted.\n\nx leads back."
+
+
+class Finding:
+    """Looks things up for the list of a screen, one after another; what nobody wants any more is left out."""
+
+    def __init__(self, screen: HistoryBrowser) -> None:
+        self._screen = screen
+        self.filters = Filters()
+        self.listed = False
+        """True once there was an answer."""
+        self._wanted: Query | None = None
+        """What to look for next, when a look is under way."""
+        self._looking = False
+        self._keep_row = False
+        """True when the same list is read again."""
+
+    def find(self) -> None:
+        """List what the filters let through."""
+        self._wanted = self.filters.query
+        if not self._looking:
+            self._looking = True
+            self._screen.later(self._look, "look")
+
+    def again(self) -> None:
+        """Read the same list again, with the cursor where it is."""
+        self._keep_row = True
+        self.find()
+
+    async def _look(self) -> None:
+        screen = self._screen
+        try:
+            await screen.keeping.keep()
+            while self._wanted is not None:
+                query, self._wanted = self._wanted, None
+                found = await self._matches(query)
+                if self._wanted is None:
+                    self._show(found, query)
+            screen.show_count(await screen.read(lambda reader: reader.count()) or 0)
+        finally:
+            self._looking = False
+
+    async def _matches(self, query: Query) -> Sequence[Entry]:
+        return await self._screen.read(lambda reader: reader.find(query)) or []
+
+    def _show(self, found: Sequence[Entry], query: Query) -> None:
+        rows = self._screen.rows
+        nothing = _NOT_FOUND if self.filters.narrow else _NOT_DELETED if query.deleted else _NOTHING
+        same = rows.entry is not None and bool(found)
+        at = rows.cursor if same and self._keep_row else 0
+        self._keep_row, self.listed = False, True
+        rows.show(found, more=len(found) == query.limit, nothing=nothing, at=at)
+
+    async def read_more(self) -> None:
+        """List those behind the ones that are listed."""
+        rows = self._screen.rows
+        query = structs.replace(self.filters.query, offset=len(rows.entries))
+        found = await self._matches(query)
+        if structs.replace(self.filters.query, offset=query.offset) == query:
+            rows.append(found, more=len(found) == query.limit)
+
+    async def ask(self, which: str) -> bool:
+        """Let a person choose a filter: "model", "preset", "date" or "cost"; False when they would rather not."""
+        models, presets = await self._screen.read(lambda reader: reader.names()) or ([], [])
+        names = models if which == "model" else presets
+        answer = await self._screen.app.push_screen_wait(ChoiceDialog(self.filters.question(which, names)))
+        if answer is not None:
+            self.filters.choose(which, names, answer)
+        return answer is not None
