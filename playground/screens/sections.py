@@ -40,6 +40,7 @@ _PARTS: Final = {
     ),
     "History": ("screens.history_screen:HistoryScreen",),
     "Replies of the history": ("widgets.history_list:HistoryList",),
+    "Running a reply again": ("screens.history_replay_screen:HistoryReplayScreen",),
     "Figures of the session": ("screens.figures_screen:FiguresScreen",),
     "Questions": ("screens.choice_dialog:ChoiceDialog",),
     "Choosing a model": ("screens.model_picker:ModelPicker",),
