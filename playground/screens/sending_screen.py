@@ -67,6 +67,12 @@ class SendingScreen(PanesScreen):
             return f" to all {len(self.deck.panes)} panes"
         return f" to pane {self.deck.number(self.pane)} alone · Alt+A sends to all"
 
+    @on(PromptEditor.Resized)
+    def _lift_notices(self, event: PromptEditor.Resized) -> None:
+        """Notices stand over the prompt, however high it is, and over the two rows below it."""
+        for rack in self.query("ToastRack"):
+            rack.styles.margin = (0, 0, event.rows + 2, 0)
+
     @on(PromptEditor.Submitted)
     def _submitted(self, event: PromptEditor.Submitted) -> None:
         pressed = time.monotonic()

@@ -123,6 +123,19 @@ class PromptEditor(TextArea):
             """The editor."""
             return self.editor
 
+    class Resized(Message):
+        """The editor has another size: it grows with the text."""
+
+        def __init__(self, editor: PromptEditor, rows: int) -> None:
+            super().__init__()
+            self.editor = editor
+            self.rows = rows
+
+        @property
+        def control(self) -> PromptEditor:
+            """The editor."""
+            return self.editor
+
     def __init__(self, text: str = "", *, placeholder: str = "", id: str | None = None) -> None:
         super().__init__(shield(text), soft_wrap=True, id=id, placeholder=Content(placeholder), tab_behavior="focus")
         self._history: list[str] = []
@@ -190,6 +203,7 @@ class PromptEditor(TextArea):
     def on_resize(self) -> None:
         """The border has other room."""
         self._fit_figures()
+        self.post_message(self.Resized(self, self.outer_size.height))
 
     @on(TextArea.Changed)
     def _tell_edited(self, event: TextArea.Changed) -> None:
