@@ -1,0 +1,25 @@
+"""The program and its model's process, killed at random moments in real terminals. `killed` does it more often."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.killed import Killing
+from tests.e2e.test_terminal import command, needs_tmux, use_tokens
+
+pytestmark = [pytest.mark.terminal, needs_tmux, pytest.mark.usefixtures("starter_gguf")]
+
+
+def test_killed_anywhere_the_history_opens_and_the_next_start_offers_to_go_on(tmp_path: Path) -> None:
+    use_tokens(3000)
+    killing = Killing(tmp_path, f"{command()} --preset short", random.Random())
+    for number in range(1, 5):
+        killing.round(number)
+    found = killing.found
+    assert (found.starts, len(found.app)) == (1, 3)
+    assert found.model
+    assert [missing.tokens for missing in found.model] == [0] * len(found.model), "the program is alive to keep it"
+    assert max(missing.seconds for missing in found.app) <= 1.0, str(found)
