@@ -21,7 +21,13 @@ class Experiment(NamedTuple):
     """Module and function that opens it over the main screen, which it is given; imported when it is chosen."""
 
 
-EXPERIMENTS: Final[tuple[Experiment, ...]] = ()
+EXPERIMENTS: Final[tuple[Experiment, ...]] = (
+    Experiment(
+        "Sweep",
+        "prompts x parameters x models x samples, as curves and a table that grow",
+        "playground.screens.sweeping:open_sweep",
+    ),
+)
 
 
 def choose_experiment(main: TokenScreen) -> None:

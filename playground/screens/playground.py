@@ -131,6 +131,7 @@ class PlaygroundScreen(InspectingScreen):
     async def leave(self) -> None:
         """Before the models are given up: end replies as a person does, so that they are kept as such."""
         if self.furnished:
+            await self.sweeping.end()
             await self.keeping.end_replies()
 
     async def on_unmount(self) -> None:

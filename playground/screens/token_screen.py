@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from playground.screens.replaying import Replaying
     from playground.screens.scoring import Scoring
     from playground.screens.stepping import Stepping
+    from playground.screens.sweeping import Sweeping
     from playground.screens.watching import Watching
     from playground.widgets.candidates import CandidateList
     from playground.widgets.inspector import Inspector
@@ -72,6 +73,7 @@ class TokenScreen(CompareScreen):
         from playground.screens.replaying import Replaying
         from playground.screens.scoring import Scoring
         from playground.screens.stepping import Stepping
+        from playground.screens.sweeping import Sweeping
         from playground.screens.watching import Watching
 
         self.forks: Forks = Forks(self)
@@ -84,6 +86,7 @@ class TokenScreen(CompareScreen):
         self.scoring: Scoring = Scoring(self)
         self.bending: Bending = Bending(self)
         self.guessing: Guessing = Guessing(self)
+        self.sweeping: Sweeping = Sweeping(self)
         self.keeping: Keeping = Keeping(self, private=not self.settings.history)
         self._private_note = f" · {PRIVATE}"
 

@@ -37,6 +37,10 @@ class SweepJob:
         self.at_once = 0
         """Requests at a time in the last run; 0 before there was one."""
         self.running = False
+        self.speed: float | None = None
+        """Tokens per second of all requests together in the run that ended last."""
+        self.took_s = 0.0
+        """Seconds from its first request to its end."""
         self._run: SweepRun | None = None
 
     @classmethod
@@ -101,6 +105,7 @@ class SweepJob:
                 self.progress = self._run.progress
                 await self._run.run()
                 self.errors = self._run.errors
+                self.speed, self.took_s = self.progress.tokens_per_second, self.progress.elapsed_s
                 self.files = await asyncio.to_thread(write_outputs, self.folder, self.sweep, dict(file.results))
         finally:
             await pool.close_all()

@@ -27,6 +27,8 @@ _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 _RULE: Final = "┊"
 _BELOW: Final = 3
 """Lines under the curves: the axis, its numbers and what it is."""
+_MORE: Final = 3
+"""So many numbers more than there is room for may stand at an x axis, when they are the values that were asked for."""
 _APART: Final = 3
 """Cells between two names of a legend."""
 
@@ -47,7 +49,7 @@ class Chart(NamedTuple):
     y_label: str
     curves: tuple[Curve, ...]
     xs: tuple[float, ...] = ()
-    """Values that the x axis has room for, though nothing is known there yet."""
+    """Values that were asked for, also those of which nothing is known yet; empty: those of the curves."""
 
 
 class Piece(NamedTuple):
@@ -99,7 +101,8 @@ def chart_of(found: Sequence[Group], measure: str) -> Chart | None:
     if not curves:
         return None
     title = f"{MEASURES[measure]} over {x_name}" if x_name else MEASURES[measure]
-    return Chart(title, x_name, MEASURES[measure], tuple(curves))
+    xs = sorted({x for curve in curves for x, _ in curve.points}) if x_name else ()
+    return Chart(title, x_name, MEASURES[measure], tuple(curves), tuple(xs))
 
 
 def axis_for(values: Sequence[float], room: int) -> Axis:
@@ -120,10 +123,11 @@ def axis_for(values: Sequence[float], room: int) -> Axis:
 
 
 def axes(chart: Chart, columns: int, rows: int) -> tuple[Axis, Axis]:
-    """Both axes of a chart, for about so many numbers at each."""
-    xs = [*chart.xs, *(x for curve in chart.curves for x, _ in curve.points)]
+    """Both axes of a chart, for about so many numbers at each. Few values of a parameter stand there themselves."""
+    xs = sorted({*chart.xs, *(x for curve in chart.curves for x, _ in curve.points)})
     ys = [y for curve in chart.curves for _, y in curve.points]
-    return axis_for(xs, columns), axis_for(ys, rows)
+    own = bool(chart.xs) and 1 < len(xs) <= columns + _MORE
+    return Axis(xs[0], xs[-1], tuple(xs)) if own else axis_for(xs, columns), axis_for(ys, rows)
 
 
 def draw(chart: Chart, width: int, height: int) -> list[list[Piece]]:
