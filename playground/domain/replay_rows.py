@@ -25,7 +25,7 @@ class CandidateRow(NamedTuple):
     token: str
     """In which nothing is invisible."""
     then: tuple[str, str]
-    """Log-probability, and chance after all samplers, when it was written."""
+    """Log-probability, and chance after all samplers ("cut" where one removed it), when it was written."""
     now: tuple[str, str]
     change: str
     """Of the log-probability."""
@@ -112,7 +112,7 @@ def _figures(one: Candidate | None) -> tuple[str, str]:
         return _UNKNOWN, _UNKNOWN
     return (
         _UNKNOWN if one.logprob is None else f"{one.logprob:.5f}",
-        _UNKNOWN if one.prob is None else f"{one.prob:.2%}",
+        _UNKNOWN if one.prob is None else f"{one.prob:.2%}" if one.prob else "cut",
     )
 
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 _FRAME_SECONDS: Final = 0.1
 _BAR: Final = 24
-_RUNNING: Final = (Hint("Stop", id="replay.leave"), "app.help")
-_ENDED: Final = (Hint("Back", id="replay.leave"), "replay.again", "app.help", "app.picture")
+_RUNNING: Final = (Hint("Stop", id="replay.leave"),)
+_ENDED: Final = (Hint("Back", id="replay.leave"), "replay.again", Hint("Scroll", "↑↓"), "app.picture")
 _SHOWN: Final = 60
 """Characters of the prompt in the title."""
 
@@ -149,8 +149,8 @@ class HistoryReplayScreen(ModalScreen[None]):
         params, count = plan.request.params, len(plan.before)
         seed = f"seed {params.seed}" if params.seed is not None else "no seed known"
         what = "pieces" if any(token.chunk for token in plan.before) else "tokens"
-        name = display_line(self._entry.model or plan.model.name)
-        text = f"{name} · {seed} · temperature {params.temperature:g} · {count:,} {what} to come again"
+        name = display_line(self._entry.model or plan.model.name.rsplit("/", 1)[-1])
+        text = f"{name} · {seed} · temperature {params.temperature:g} · {count:,} {what}"
         self.query_one("#replay-what", Static).update(Content(text))
 
     def _draw(self) -> None:

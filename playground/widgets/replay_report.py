@@ -24,7 +24,9 @@ _HEADLINES: Final = {
 _FIGURES: Final = 20
 """Cells of one run's figures."""
 _CHANGE: Final = 10
+_LABEL: Final = 6
 _LEAST_TOKEN, _MOST_TOKEN = 8, 28
+_MUTED: Final = "$foreground 60%"
 
 _Part = tuple[str, str]
 
@@ -43,6 +45,7 @@ class ReplayReportView(VerticalScroll, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._report: ReplayReport | None = None
+        self._text: Parting | None = None
 
     def compose(self) -> ComposeResult:
         """One text below the other."""
@@ -51,24 +54,25 @@ class ReplayReportView(VerticalScroll, can_focus=True):
 
     def show(self, report: ReplayReport | None, text: Parting | None = None) -> None:
         """Show a report, and the text where the runs part; None: nothing."""
-        self._report = report
+        self._report, self._text = report, text
         verdict: list[_Part] = []
         if report is not None:
             verdict = [_HEADLINES[report.verdict]]
             verdict += [(f"\n{display_line(sentence)}", "") for sentence in report.sentences]
         self._put("verdict", verdict)
-        self._put("text", _around(text) if text is not None else [])
-        self._draw_table()
+        self._fit()
         self.scroll_home(animate=False)
 
     def on_resize(self) -> None:
         """Another width, other columns."""
-        self._draw_table()
+        self._fit()
 
-    def _draw_table(self) -> None:
+    def _fit(self) -> None:
+        width = self.scrollable_content_region.width
+        self._put("text", _around(self._text, width) if self._text is not None else [])
         difference = self._report.difference if self._report is not None else None
         rows = candidate_rows(difference) if difference is not None else []
-        self._put("table", list(_table(rows, self.scrollable_content_region.width)) if rows else [])
+        self._put("table", list(_table(rows, width)) if rows else [])
 
     def _put(self, name: str, parts: Sequence[_Part]) -> None:
         text = self.query_one(f"#replay-{name}", Static)
@@ -76,32 +80,30 @@ class ReplayReportView(VerticalScroll, can_focus=True):
         text.update(Content.assemble(*parts))
 
 
-def _around(text: Parting) -> list[_Part]:
-    return [
-        ("both  ", "$text-muted"),
-        (f"{text.before}\n", "$foreground 75%"),
-        ("then  ", "$text-muted"),
-        (f"{text.then}\n", "$foreground"),
-        ("now   ", "$text-muted"),
-        (text.now, "$mark"),
-    ]
+def _around(text: Parting, width: int) -> list[_Part]:
+    lines = (("both", text.before, "$foreground 75%"), ("then", text.then, "$foreground"), ("now", text.now, "$mark"))
+    parts: list[_Part] = []
+    for name, line, look in lines:
+        parts += [("\n" if parts else "", ""), (f"{name:<{_LABEL}}", _MUTED)]
+        parts.append((fit(line, max(1, width - _LABEL)).rstrip(), look))
+    return parts
 
 
 def _table(rows: Sequence[CandidateRow], width: int) -> Iterator[_Part]:
     change = width >= _LEAST_TOKEN + 2 * _FIGURES + _CHANGE
     room = width - 2 * _FIGURES - (_CHANGE if change else 0)
     token = max(_LEAST_TOKEN, min(_MOST_TOKEN, room))
-    yield f"{'':{token}}{'then':>13}{'now':>{_FIGURES}}\n", "bold $text-muted"
+    yield f"{'':{token}}{'then':>13}{'now':>{_FIGURES}}\n", f"bold {_MUTED}"
     for row in (HEAD, *rows):
         head = row is HEAD
         chosen = row.was_chosen or row.is_chosen
-        yield fit(row.token, token), "bold $text-muted" if head else "bold $foreground" if chosen else "$foreground"
+        yield fit(row.token, token), f"bold {_MUTED}" if head else "bold $foreground" if chosen else "$foreground"
         for (logprob, chance), mark, colour in (
             (row.then, row.was_chosen, "$foreground"),
             (row.now, row.is_chosen, "$mark"),
         ):
-            look = "bold $text-muted" if head else f"bold {colour}" if mark else "$foreground 75%"
+            look = f"bold {_MUTED}" if head else f"bold {colour}" if mark else "$foreground 75%"
             yield f" {'▸' if mark else ' '}{logprob:>9}{chance:>9}", look
         if change:
-            yield f"{row.change:>{_CHANGE}}", "bold $text-muted" if head else "$foreground 75%"
+            yield f"{row.change:>{_CHANGE}}", f"bold {_MUTED}" if head else "$foreground 75%"
         yield "\n", ""
