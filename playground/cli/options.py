@@ -30,3 +30,8 @@ def presets_option(help_text: str) -> _Decorator:
     return click.option(
         "--preset", "presets", metavar="NAME", multiple=True, shell_complete=complete_preset, help=help_text
     )
+
+
+def private_option(command: Any) -> Any:
+    """`--private`: the command takes `private`."""
+    return click.option("--private", is_flag=True, help="Keep nothing of it in the history.")(command)

@@ -6,27 +6,29 @@ import asyncio
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 import msgspec
 
 from playground.cli.completion import complete_model, complete_preset
-from playground.cli.run_output import INTERRUPTED, JsonOutput, TextOutput, say, write_json
+from playground.cli.options import private_option
+from playground.cli.run_output import INTERRUPTED, JsonOutput, Output, TextOutput, say, write_json
 from playground.cli.status_line import StatusLine
 from playground.domain.errors import BadInput, PlaygroundError
-from playground.domain.messages import CallOptions, ChatPrompt, GenerationRequest, Message, Prompt, RawPrompt, Role
+from playground.domain.messages import CallOptions
 from playground.domain.params import replace
 from playground.domain.sampling import SamplingParams
 from playground.domain.watch_list import check_words
 from playground.services.json_events import JsonEvents
 
 if TYPE_CHECKING:
+    from playground.backends.base import Backend
     from playground.domain.endpoints import ModelRef
+    from playground.services.history_keeping import HistoryKeeping
     from playground.services.model_pool import ModelPool
 
 
@@ -37,12 +39,16 @@ class _Plan:
     model: ModelRef
     pool: ModelPool
     options: CallOptions
-    prompt: Prompt
+    text: str
+    system: str
+    raw: bool
+    preset: str
     params: SamplingParams
     named: tuple[str, ...]
     """Parameters that were asked for by name."""
     watch: tuple[str, ...]
     as_json: bool
+    private: bool
 
 
 @click.command("run")
@@ -77,6 +83,7 @@ class _Plan:
 @click.option(
     "--cache", type=click.Choice(["off", "5m", "1h"]), default="off", help="Let the provider keep the prompt."
 )
+@private_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with everything captured.")
 def run_command(as_json: bool, **given: Any) -> None:
     """Send one prompt and stream the reply.
@@ -119,6 +126,7 @@ def _plan(
     preset: str,
     assignments: tuple[str, ...],
     as_json: bool,
+    private: bool,
     **limits: Any,
 ) -> _Plan:
     from playground.services.model_pool import ModelPool
@@ -153,17 +161,16 @@ def _plan(
         model=pool.find(model),
         pool=pool,
         options=CallOptions(effort=limits["effort"], thinking=limits["thinking"], cache=limits["cache"]),
-        prompt=RawPrompt(text) if raw else _chat(text, settings.system if system is None else system),
+        text=text,
+        system=settings.system if system is None else system,
+        raw=raw,
+        preset=chosen.name,
         params=replace(params, **changes),
         named=(*changes, *(one.partition("=")[0].strip().replace("-", "_") for one in assignments)),
         watch=watch,
         as_json=as_json,
+        private=private or not settings.history,
     )
-
-
-def _chat(text: str, system: str) -> ChatPrompt:
-    first = (Message(Role.SYSTEM, system),) if system.strip() else ()
-    return ChatPrompt((*first, Message(Role.USER, text)))
 
 
 def _check_text(given: str) -> None:
@@ -191,8 +198,13 @@ def _read_stdin() -> str:
 
 
 async def _run(plan: _Plan) -> int:
-    from playground.services.accounts import Accounts
+    from playground.services.history_keeping import HistoryKeeping
 
+    async with HistoryKeeping(private=plan.private, tell=say) as keeping:
+        return await _answered(plan, keeping)
+
+
+async def _answered(plan: _Plan, keeping: HistoryKeeping) -> int:
     stop_now = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -206,34 +218,52 @@ async def _run(plan: _Plan) -> int:
         return INTERRUPTED
     backend = await loading
     try:
-        known = getattr(backend, "info", None) or backend.card
-        output = JsonOutput(JsonEvents(known)) if plan.as_json else TextOutput(sys.stdout, plan.params.stop)
-        output.answering = backend.card
-        output.price = Accounts(plan.pool.settings, lambda: plan.pool.endpoints).price
         able = backend.capabilities
         for name in plan.named:
             if name not in able.params and (reason := able.why_not(name)):
                 say(f"{name} is not sent. {reason}")
         if plan.watch:
             await backend.watched_words(plan.watch)  # refused before anything is computed or paid for
+        output = _output(plan, backend)
         output.when_broken = stop_now.set
-        request = GenerationRequest(
-            stream=1,
-            prompt=plan.prompt,
-            params=plan.params,
-            options=plan.options,
-            watch=plan.watch,
-            submitted_at=time.monotonic(),
-        )
-        running = asyncio.ensure_future(backend.generate(request, output.take))
-        await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        if not running.done():
-            await backend.stop(1)
-        await running
+        await _write(plan, backend, output, stopped, keeping)
         return output.close()
     finally:
         stopped.cancel()
         await plan.pool.close(backend)
+
+
+def _output(plan: _Plan, backend: Backend) -> Output:
+    from playground.services.accounts import Accounts
+
+    known = getattr(backend, "info", None) or backend.card
+    output = JsonOutput(JsonEvents(known)) if plan.as_json else TextOutput(sys.stdout, plan.params.stop)
+    output.answering = backend.card
+    output.price = Accounts(plan.pool.settings, lambda: plan.pool.endpoints).price
+    return output
+
+
+async def _write(
+    plan: _Plan, backend: Backend, output: Output, stopped: asyncio.Task[Literal[True]], keeping: HistoryKeeping
+) -> None:
+    """Let the model write, up to its end or until somebody stops it, and keep it in the history as it comes."""
+    from playground.domain.session import Session
+    from playground.services.history_keeping import Conversation
+
+    session = Session(plan.params, plan.system)
+    session.mode = "raw" if plan.raw else "chat"
+    session.options, session.watch, session.model = plan.options, plan.watch, backend.card.short_name
+    request = session.send(plan.text)
+    output.follow = session.apply
+    reply, kept = session.active, Conversation(keeping, session, "run")
+    assert reply is not None, "one was asked for"
+    kept.wrote(reply, backend, plan.preset, plan.pool.settings.load, plan.options)
+    running = asyncio.ensure_future(backend.generate(request, output.take))
+    await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    if not running.done():
+        await backend.stop(request.stream)
+    await running
+    await kept.learn_prompt(reply, backend)
 
 
 def _loading(status: StatusLine) -> Callable[[float], None]:

@@ -57,6 +57,8 @@ class Output(ABC):
         self.when_broken: Callable[[], None] = lambda: None
         """Called once when nobody reads the output any more."""
         self.price: Pricer = lambda _card, usage: usage.cost
+        self.follow: Callable[[Event], None] = lambda _event: None
+        """Is given every event, with what the reply cost, whether somebody reads the output or not."""
         self.answering: ModelCard | None = None
         """The model that answers; another one may take over."""
         self._status = 0
@@ -73,6 +75,7 @@ class Output(ABC):
             self.answering = event.card
         if isinstance(event, Finished):
             event = priced(event, self.answering, self.price)
+        self.follow(event)
         if self._broken is None:
             try:
                 self.write(event)

@@ -9,6 +9,7 @@ import importlib.metadata
 import os
 import re
 import stat
+import threading
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,8 @@ from playground.services.toml_files import one_line
 _CACHE: Final = "model-hashes.json"
 _MOST: Final = 500
 """Files whose hashes are remembered; the oldest go first."""
+_BLOCK: Final = 1 << 20
+"""Bytes of a file that are read and hashed at once."""
 _PACKAGE: Final = "llama-cpp-python"
 _BUILD: Final = re.compile(r"set\(LLAMA_(?P<name>VERSION|BUILD_COMMIT|BUILD_NUMBER)\s+(?P<value>[\w.+-]+)\)")
 
@@ -42,7 +45,7 @@ async def hash_file(path: Path) -> str:
 
     A part of several is hashed by itself, and the hashes of all parts in order are hashed again. Raises ModelFileError.
     """
-    return await asyncio.to_thread(_hash, path)
+    return await asyncio.to_thread(hash_until, path, threading.Event())
 
 
 def known_hash(path: Path) -> str:
@@ -139,7 +142,8 @@ def _joined(hashes: list[str]) -> str:
     return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
-def _hash(path: Path) -> str:
+def hash_until(path: Path, stop: threading.Event) -> str:
+    """The same in this thread; empty when `stop` was set before the end. Raises ModelFileError."""
     hashes, new = [], {}
     cache = _read_cache()
     try:
@@ -149,8 +153,9 @@ def _hash(path: Path) -> str:
                 raise ModelFileError(f"{one_line(str(part))} is not a file.", "Check the path.")
             digest = _remembered(cache, part, look)
             if not digest:
-                with part.open("rb") as file:
-                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+                digest = _digest(part, stop)
+                if not digest:
+                    return ""
                 if (part.stat().st_size, part.stat().st_mtime_ns) == (look.st_size, look.st_mtime_ns):
                     new[str(part)] = _Known(look.st_size, look.st_mtime_ns, digest)
             hashes.append(digest)
@@ -159,6 +164,16 @@ def _hash(path: Path) -> str:
     if new:
         _remember(new)
     return _joined(hashes)
+
+
+def _digest(part: Path, stop: threading.Event) -> str:
+    digest, block = hashlib.sha256(), bytearray(_BLOCK)
+    with part.open("rb", buffering=0) as file:
+        while size := file.readinto(block):
+            if stop.is_set():
+                return ""
+            digest.update(memoryview(block)[:size])
+    return digest.hexdigest()
 
 
 def _remembered(cache: dict[str, _Known], part: Path, look: os.stat_result) -> str:

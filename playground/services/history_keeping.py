@@ -1,0 +1,205 @@
+"""Keeps what commands write, as it streams. Nothing that happens to the file holds them up or changes their end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Protocol
+
+from msgspec import structs
+
+from playground.domain.errors import HistoryUnusable
+from playground.domain.history import Setting
+from playground.domain.messages import CallOptions
+
+if TYPE_CHECKING:
+    from playground.backends.base import Backend
+    from playground.domain.history import TreeChange
+    from playground.domain.models import LoadOptions
+    from playground.domain.session import Session
+    from playground.domain.transcript import Turn
+    from playground.services.history import History
+    from playground.services.history_models import KnownModels
+    from playground.services.history_recorder import Recorder
+
+_SECONDS: Final = 0.8
+"""How often is looked what is new: with the time that writing takes, a crash costs a second at most."""
+_HASH_S: Final = 0.5
+"""How long a command waits at its end, at most, for the hash of a model's file."""
+
+
+class Source(Protocol):
+    """Something that is being written."""
+
+    def take(self) -> list[TreeChange]:
+        """What became new since the last call."""
+        ...
+
+
+class HistoryKeeping:
+    """Follows what a command writes, from `async with` to its end. All methods belong to one event loop."""
+
+    def __init__(
+        self,
+        *,
+        private: bool,
+        tell: Callable[[HistoryUnusable], None] = lambda _: None,
+        history: History | None = None,
+    ) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            private: Keep nothing, and touch no file.
+            tell: Is told, once, when something cannot be kept.
+            history: One that is open already, and stays open; None opens the file when there is something to keep.
+        """
+        self.private = private
+        self._tell = tell
+        self._given = history
+        self._sources: list[Source] = []
+        self._begun, self._ending = asyncio.Event(), asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.models: KnownModels | None = None
+        """What is found out about the models; None in private mode."""
+
+    async def __aenter__(self) -> HistoryKeeping:
+        """Get ready, beside whatever comes next."""
+        if not self.private:
+            from playground.services.history_models import KnownModels
+
+            self.models = KnownModels()
+            self._task = asyncio.create_task(self._run(self.models), name="keep history")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write the last change and let go of the file."""
+        self._ending.set()
+        self._begun.set()
+        if self._task is not None:
+            await self._task
+
+    def follow(self, source: Source) -> None:
+        """Keep what comes from here, from now on."""
+        self._sources.append(source)
+        self._begun.set()
+
+    async def _run(self, models: KnownModels) -> None:
+        await asyncio.to_thread(_import)
+        await self._begun.wait()
+        history = await self._opened()
+        if history is not None:
+            while not self._ending.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._ending.wait(), _SECONDS)
+                if not self._ending.is_set():
+                    await self._look(history)
+                    models.hash_next()
+            await self._look(history)
+        await models.end(_HASH_S if history is not None else 0.0)
+        if history is not None:
+            await self._look(history)
+        if history is not None and self._given is None:
+            await history.close()
+
+    async def _opened(self) -> History | None:
+        """The file, open for writing; None when there is nothing to keep, or no way to."""
+        if not self._sources:
+            return None
+        if self._given is not None:
+            return self._given
+        from playground.services.history import History
+
+        history = History()
+        try:
+            await history.open()
+        except HistoryUnusable as error:
+            self._tell(error)
+            await history.close()
+            return None
+        return history
+
+    async def _look(self, history: History) -> None:
+        changes = [change for source in self._sources for change in source.take()]
+        if not await history.keep(changes) and history.problem is not None:
+            self._tell(history.problem)
+
+
+class Conversation:
+    """One tree with the replies that a command lets be written in it, each in a session that looks at the tree."""
+
+    def __init__(
+        self, keeping: HistoryKeeping, session: Session, origin: str, look: Callable[[], object] = lambda: None
+    ) -> None:
+        """Nothing is kept yet.
+
+        Args:
+            keeping: Keeps it, unless it is private.
+            session: One that looks at the tree.
+            origin: The command; see ORIGINS.
+            look: Brings the tree up to date, where that is not done as events come.
+        """
+        self._keeping = keeping
+        self._session = session
+        self._origin = origin
+        self._look = look
+        self._recorder: Recorder | None = None
+        self._replies: dict[int, Setting] = {}
+
+    def wrote(self, turn: Turn, backend: Backend, preset: str, load: LoadOptions, options: CallOptions) -> None:
+        """A reply is being written, or was.
+
+        Args:
+            turn: The reply.
+            backend: What writes it.
+            preset: Name of the preset that its parameters come from.
+            load: How the model was loaded, if it is a local one.
+            options: What a hosted model takes beside parameters.
+        """
+        models = self._keeping.models
+        if models is None:
+            return
+        models.meet(backend, load)
+        self._replies[turn.id] = Setting(model_ref=backend.card.id, preset=preset, options=options, origin=self._origin)
+        if len(self._replies) == 1:
+            self._keeping.follow(self)
+
+    async def learn_prompt(self, turn: Turn, backend: Backend) -> None:
+        """Find out about the tokens of the prompt of a reply, now that the model has time."""
+        from playground.services.history_models import prompt_ids
+
+        if turn.id in self._replies and turn.prompt is not None:
+            ids = await prompt_ids(backend, turn.prompt)
+            self._replies[turn.id] = structs.replace(self._replies[turn.id], prompt_ids=ids)
+
+    def take(self) -> list[TreeChange]:
+        """See Source."""
+        from playground.services.history_recorder import Recorder
+
+        self._look()
+        self._recorder = self._recorder or Recorder()
+        models = self._keeping.models
+        own = {turn: with_model(setting, models) for turn, setting in self._replies.items()}
+        last = structs.replace(next(reversed(own.values())), prompt_ids=())
+        change = self._recorder.take(self._session, last, own)
+        return [change] if change is not None else []
+
+
+def with_model(setting: Setting, models: KnownModels | None) -> Setting:
+    """The setting with what is known of its model by now."""
+    if models is None:
+        return setting
+    own = ("preset", "options", "prompt_ids", "origin", "batch")
+    return structs.replace(models.of(setting.model_ref), **{name: getattr(setting, name) for name in own})
+
+
+def _import() -> None:
+    """What writing needs; in a thread, because it takes a while."""
+    import playground.services.history
+    import playground.services.history_recorder
+    import playground.services.history_store
+
+    del playground
