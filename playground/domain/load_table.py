@@ -13,6 +13,7 @@ from playground.domain.prices import usd_text
 UNKNOWN: Final = "–"
 _LONG_S: Final = 600
 _KEPT: Final = {"5m": "5 minutes", "1h": "1 hour"}
+_ENDINGS: Final = {1: "st", 2: "nd", 3: "rd"}
 
 
 class Sorting(NamedTuple):
@@ -48,9 +49,9 @@ def money(usd: float | None) -> str:
     if usd == 0:
         return "$0"
     if usd < 0.0001:
-        return usd_text(usd)
-    if usd >= 1e9:
-        return f"≈${usd / 1e9:,.3g} bn"
+        return f"≈${usd:.6f}" if usd >= 1e-6 else "<$0.000001"
+    if usd >= 999_999.5:
+        return f"≈${usd / 1e9:,.3g}bn" if usd >= 999_500_000 else f"≈${usd / 1e6:,.3g}M"
     return f"≈${usd:,.0f}" if usd >= 1000 else f"≈{usd_text(usd)}"
 
 
@@ -68,15 +69,15 @@ def kept_text(kept: str) -> str:
     return _KEPT.get(kept, "by the provider")
 
 
-def pays_text(caching: Caching) -> str:
-    """From when on it pays, as a part of a sentence."""
+def pays_text(caching: Caching, *, window: bool = True) -> str:
+    """From when on it pays, as a part of a sentence; `window` adds within which time."""
     reads = caching.pays_from_reads
     if reads is None:
         return "never pays"
-    window = f" within {_KEPT[caching.kept]}" if caching.kept in _KEPT else ""
     if reads == 0:
         return "pays with every request"
-    return f"pays from the {_ordinal(reads + 1)} request{window} on"
+    within = f" within {_KEPT[caching.kept]}" if window and caching.kept in _KEPT else ""
+    return f"pays from the {_ordinal(reads + 1)} request{within} on"
 
 
 def pace_text(caching: Caching, load: Load) -> str:
@@ -89,8 +90,8 @@ def pace_text(caching: Caching, load: Load) -> str:
     if gap_s < 1:
         every = "many a second"
     if load.requests_per_day >= needed:
-        return f"evenly spread, yours come {every}: it pays"
-    return f"evenly spread, yours come {every}, too seldom; {needed:,.0f} a day would do"
+        return f"yours, evenly spread, come {every}: it pays"
+    return f"yours, evenly spread, come {every}, too seldom; {needed:,.0f} a day would do"
 
 
 def too_short_text(load: Load) -> str:
@@ -101,8 +102,8 @@ def too_short_text(load: Load) -> str:
 
 
 def _ordinal(number: int) -> str:
-    words = {1: "first", 2: "second", 3: "third"}
-    return words.get(number, f"{number}th")
+    teen = number % 100 in (11, 12, 13)
+    return f"{number}{'th' if teen else _ENDINGS.get(number % 10, 'th')}"
 
 
 _MONEY: Final = ("request", "day", "month", "uncached_request", "uncached_day", "uncached_month")

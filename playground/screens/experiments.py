@@ -27,6 +27,11 @@ EXPERIMENTS: Final[tuple[Experiment, ...]] = (
         "prompts x parameters x models x samples, as curves and a table that grow",
         "playground.screens.sweeping:open_sweep",
     ),
+    Experiment(
+        "Load and cost",
+        "what so many requests a day would cost on each model, and how long one waits",
+        "playground.screens.load_screen:open_load",
+    ),
 )
 
 

@@ -58,6 +58,8 @@ _PARTS: Final = {
     "Help": ("screens.help:HelpScreen",),
     "What guessing ahead gains": ("screens.guessing_dialog:GuessingDialog",),
     "Grammar and JSON schema": ("screens.grammar_dialog:GrammarDialog",),
+    "Load and cost": ("screens.load_screen:LoadScreen",),
+    "Models under a load": ("widgets.load_table:LoadTable",),
 }
 """Titles, in the order of the help, and the classes that have the bindings; imported when they are asked for."""
 

@@ -64,7 +64,7 @@ async def test_the_help_lists_every_binding_with_the_key_it_really_has() -> None
     folder = user_config_dir()
     folder.mkdir(parents=True)
     (folder / "settings.toml").write_text('[keymap]\n"chat.colour" = "f12"\n')
-    async with playing(make_app(), size=(120, 400)) as player:
+    async with playing(make_app(), size=(120, 800)) as player:
         await player.press("f1")
         assert isinstance(player.app.screen, HelpScreen)
         text = player.text

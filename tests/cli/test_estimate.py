@@ -18,9 +18,9 @@ def test_a_table_by_model_and_when_a_cache_pays() -> None:
     assert here.split()[1:] == ["$0", "$0", "$0", "$0", "–"]
     five, hour = caching
     assert "cache kept 5 minutes: " in five
-    assert "pays from the second request within 5 minutes on; evenly spread, yours come every 86.4 s: it pays" in five
+    assert "pays from the 2nd request within 5 minutes on; yours, evenly spread, come every 86.4 s: it pays" in five
     assert "cache kept 1 hour: " in hour
-    assert "pays from the third request within 1 hour on" in hour
+    assert "pays from the 3rd request within 1 hour on" in hour
     assert "genai-prices" in done.err
 
 

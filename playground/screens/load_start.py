@@ -1,0 +1,99 @@
+"""What the sliders of a load begin with: the real figures of the last reply, as far as there are any."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from playground.domain.display import display_line
+from playground.domain.endpoints import REPLAY
+from playground.domain.loads import Load, Times
+from playground.domain.messages import Role
+from playground.domain.usage import Usage
+from playground.screens.pane import Pane
+from playground.services.accounts import Accounts
+from playground.widgets.load_sliders import LOAD_SPECS
+from playground.widgets.slider_scale import Number, SliderScale
+
+_ASSUMED: Final[dict[str, Number]] = {
+    "requests": 1_000,
+    "prompt": 2_000,
+    "cached": 0,
+    "reply": 300,
+    "ttft": 500,
+    "speed": 50.0,
+}
+NOTHING_MEASURED: Final = (
+    "Nothing is measured yet: all figures are assumptions. After a reply in this pane its own stand here."
+)
+
+
+class Start(NamedTuple):
+    """Where a person begins."""
+
+    values: dict[str, Number]
+    """By the names of the sliders."""
+    note: str
+    """Which of them were measured."""
+    model: str
+    """Id of the active pane's model, which the sliders are about; empty without one."""
+
+
+def start_of(pane: Pane, accounts: Accounts) -> Start:
+    """Figures of the active pane: tokens of its last reply, and how fast its model was in this session."""
+    values, told = dict(_ASSUMED), []
+    reply = pane.session.transcript.last(Role.ASSISTANT)
+    usage = reply.finished.usage if reply is not None and reply.finished is not None else None
+    if usage is not None:
+        told += _tokens(values, usage)
+    card = pane.card if pane.card is not None and pane.card.provider != REPLAY else None
+    model, name = (card.id, card.short_name) if card is not None else ("", "a recording")
+    summary = accounts.latency.summary(model)
+    ttft_ms, speed = summary.ttft_ms.p50, summary.tokens_per_second.p50
+    if ttft_ms is not None:
+        values["ttft"] = ttft_ms
+        told.append(f"TTFT {ttft_ms:,.0f} ms")
+    if speed is not None:
+        values["speed"] = speed
+        told.append(f"{speed:,.1f} tokens/s")
+    values = {key: SliderScale(LOAD_SPECS[key]).clamp(value) for key, value in values.items()}
+    if not told:
+        return Start(values, NOTHING_MEASURED, model)
+    count = max(summary.ttft_ms.count, summary.tokens_per_second.count)
+    median = f" (median of {count:,} replies)" if count > 1 else ""
+    text = f"As measured in this session, {display_line(name)}: {', '.join(told)}{median}. Requests a day are a guess."
+    return Start(values, text, model)
+
+
+def _tokens(values: dict[str, Number], usage: Usage) -> list[str]:
+    about, told = "≈" if usage.estimate else "", []
+    if usage.prompt_tokens:
+        values["prompt"] = usage.prompt_tokens
+        told.append(f"{about}{usage.prompt_tokens:,} tokens in")
+        if usage.cached_tokens is not None:
+            values["cached"] = round(100 * usage.cached_tokens / usage.prompt_tokens)
+            told.append(f"{about}{usage.cached_tokens:,} of them cached")
+    if usage.completion_tokens:
+        values["reply"] = usage.completion_tokens
+        told.append(f"{about}{usage.completion_tokens:,} out")
+    return told
+
+
+def measured_models(accounts: Accounts) -> dict[str, Times]:
+    """How fast each model was in this session, by its id; recordings are no models."""
+    return {
+        one.model: Times(one.ttft_ms.p50, one.tokens_per_second.p50)
+        for one in accounts.latency.summaries()
+        if one.count and not one.model.startswith(f"{REPLAY}/")
+    }
+
+
+def load_of(values: dict[str, Number]) -> Load:
+    """The load that the sliders say."""
+    return Load(
+        requests_per_day=values["requests"],
+        prompt_tokens=round(values["prompt"]),
+        completion_tokens=round(values["reply"]),
+        cached_share=values["cached"] / 100,
+        ttft_ms=values["ttft"],
+        tokens_per_second=values["speed"],
+    )

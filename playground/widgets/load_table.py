@@ -1,0 +1,288 @@
+"""What a load costs on each model and how long a reply takes: a row a model, time as a bar of waiting and writing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import ClassVar, Final, NamedTuple
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from playground.domain.display import display_line
+from playground.domain.load_table import SORTINGS, money, seconds
+from playground.domain.loads import Estimate
+from playground.widgets.bars import fit, stack
+
+GAP: Final = 2
+_LEAST_BAR, _MOST_BAR = 12, 48
+_LEAST_NAME, _GOOD_NAME, _MOST_NAME = 19, 36, 60
+_DISPENSABLE: Final = 4
+"""Columns from this rank on come only where names are not cut short for them."""
+MEASURED: Final = "● "
+"""Before a model whose speed was measured."""
+
+_EXPLAINED: Final = """\
+A row for each model. All of it is reckoned (≈); – is what nobody knows.
+uncached   30 days where nothing is read from a cache, then a day and a request
+reply      TTFT, and then one token after another; the bar is both, side by side
+●          replied in this session: its own measured times, not those of the sliders
+
+A click on a title sorts by it."""
+
+
+class _Column(NamedTuple):
+    title: str
+    text: Callable[[Estimate], str]
+    cells: int
+    rank: int
+    """What has the highest goes first when there is no room."""
+    sorting: int
+    """The order that a click on the title asks for, by its place in SORTINGS."""
+
+
+_COLUMNS: Final = (
+    _Column("a request", lambda row: money(row.request), 10, 3, 0),
+    _Column("a day", lambda row: money(row.day), 10, 1, 0),
+    _Column("30 days", lambda row: money(row.month), 10, 0, 0),
+    _Column("uncached", lambda row: money(row.uncached_month), 10, 2, 1),
+    _Column("day unc.", lambda row: money(row.uncached_day), 10, 5, 1),
+    _Column("req. unc.", lambda row: money(row.uncached_request), 10, 4, 1),
+)
+_TIME_CELLS: Final = 7
+
+
+def _key(keys: str, action: str, label: str, tooltip: str, *, id: str) -> Binding:
+    return Binding(keys, action, label, show=False, id=f"load.{id}", tooltip=tooltip)
+
+
+class LoadTable(ScrollView, can_focus=True):
+    """A cursor walks over the rows. Only rows in sight are made, so a thousand models are as quick as ten."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        _key("up", "move(-1)", "Up", "The row above", id="up"),
+        _key("down", "move(1)", "Down", "The row below", id="down"),
+        _key("pageup", "page(-1)", "Page up", "A page up", id="pageup"),
+        _key("pagedown", "page(1)", "Page down", "A page down", id="pagedown"),
+        _key("home", "go_to(0)", "First", "The first row", id="home"),
+        _key("end", "go_to(-1)", "Last", "The last row", id="end"),
+    ]
+    ALLOW_SELECT = False
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"load-table--{part}"
+        for part in ("head", "sorted", "name", "own", "figure", "waiting", "writing", "cursor", "rest")
+    }
+    DEFAULT_CSS = """
+    LoadTable {
+        overflow-x: hidden;
+        scrollbar-size-vertical: 1;
+        padding: 0 1;
+        & > .load-table--head { color: $text-muted; text-style: bold; }
+        & > .load-table--sorted { color: $accent; text-style: bold; }
+        & > .load-table--name { color: $foreground; }
+        & > .load-table--own { color: $role-assistant; text-style: bold; }
+        & > .load-table--figure { color: $foreground 80%; }
+        & > .load-table--waiting { color: $warning; }
+        & > .load-table--writing { color: $primary; }
+        & > .load-table--cursor { background: $foreground 18%; }
+        & > .load-table--rest { background: $foreground 8%; }
+    }
+    """
+
+    class Moved(Message):
+        """The cursor is on another row, or the row has changed."""
+
+        def __init__(self, row: Estimate | None) -> None:
+            super().__init__()
+            self.row = row
+
+    class SortingWanted(Message):
+        """A title was clicked."""
+
+        def __init__(self, sorting: int) -> None:
+            super().__init__()
+            self.sorting = sorting
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tooltip = Content(_EXPLAINED)
+        self.rows: Sequence[Estimate] = ()
+        self.cursor = 0
+        self._own: Collection[str] = ()
+        self._sorting = 0
+        self._most_s = 0.0
+        self._nothing = ""
+
+    @property
+    def row(self) -> Estimate | None:
+        """The one under the cursor."""
+        return self.rows[self.cursor] if self.cursor < len(self.rows) else None
+
+    def show(self, rows: Sequence[Estimate], own: Collection[str], sorting: int, *, at: str, nothing: str) -> None:
+        """Show other rows.
+
+        Args:
+            rows: As they are to stand.
+            own: Models whose times were measured.
+            sorting: By what they are sorted, a place in SORTINGS.
+            at: The model that the cursor is to be on, if it is among them.
+            nothing: What stands here when there is no row.
+        """
+        self.rows, self._own, self._sorting, self._nothing = rows, own, sorting, nothing
+        self._most_s = max((row.response_s or 0.0 for row in rows), default=0.0)
+        self.cursor = next((place for place, row in enumerate(rows) if row.model == at), 0)
+        self.virtual_size = Size(1, len(rows) + 1)
+        self._reveal()
+        self.refresh()
+        self.post_message(self.Moved(self.row))
+
+    # -- drawing -----------------------------------------------------------------------------------------------
+
+    def _plan(self) -> tuple[int, list[_Column], int]:
+        """Cells of the names, the columns there is room for, and cells of the bar."""
+        room = self.scrollable_content_region.width - _LEAST_NAME - GAP - _TIME_CELLS - 1 - _LEAST_BAR
+        chosen: list[_Column] = []
+        for column in sorted(_COLUMNS, key=lambda column: column.rank):
+            kept = _GOOD_NAME - _LEAST_NAME if column.rank >= _DISPENSABLE else 0
+            if column.cells + GAP + kept > room:
+                break
+            chosen.append(column)
+            room -= column.cells + GAP
+        longest = max((cell_len(_name(row)) for row in self.rows[:200]), default=0) + len(MEASURED)
+        more = max(0, min(room, min(_MOST_NAME, longest) - _LEAST_NAME))
+        columns = [column for column in _COLUMNS if column in chosen]
+        return _LEAST_NAME + more, columns, min(_MOST_BAR, _LEAST_BAR + max(0, room - more))
+
+    def render_line(self, y: int) -> Strip:
+        """The titles, which stay in sight, or one model."""
+        width, base = self.scrollable_content_region.width, self.rich_style
+        names, columns, bar = self._plan()
+        if y == 0:
+            return Strip(self._head(names, columns, base)).adjust_cell_length(width, base)
+        place = y + self.scroll_offset.y - 1
+        if place >= len(self.rows):
+            text = self._nothing if not self.rows and y == 2 else ""
+            return Strip([Segment(fit(f"  {text}", width), base + self._part("figure"))])
+        row, ground = self.rows[place], base
+        if place == self.cursor:
+            ground = self._under_cursor(base)
+        own = row.model in self._own
+        name = (MEASURED if own else "  ") + _fitting(_name(row), names - len(MEASURED))
+        segments = [Segment(name, ground + self._part("own" if own else "name"))]
+        for column in columns:
+            text = fit(column.text(row), column.cells).rstrip().rjust(column.cells)
+            segments += [Segment(" " * GAP, ground), Segment(text, ground + self._part("figure"))]
+        segments.append(Segment(" " * GAP, ground))
+        segments.append(Segment(seconds(row.response_s).rjust(_TIME_CELLS) + " ", ground + self._part("figure")))
+        return Strip([*segments, *self._bar(row, bar, ground)]).adjust_cell_length(width, ground)
+
+    def _head(self, names: int, columns: Sequence[_Column], base: Style) -> list[Segment]:
+        def title(text: str, sorting: int) -> Segment:
+            return Segment(text, base + self._part("sorted" if sorting == self._sorting else "head"))
+
+        segments = [title(fit("  model", names), len(SORTINGS) - 1)]
+        for column in columns:
+            segments += [Segment(" " * GAP, base), title(column.title.rjust(column.cells), column.sorting)]
+        segments += [Segment(" " * GAP, base), title("reply".rjust(_TIME_CELLS), 2), Segment(" ", base)]
+        segments.append(Segment("■wait ", base + self._part("waiting")))
+        return [*segments, Segment("■write", base + self._part("writing"))]
+
+    def _bar(self, row: Estimate, cells: int, ground: Style) -> list[Segment]:
+        if row.response_s is None or not self._most_s:
+            return []
+        eighths = max(1, round(cells * 8 * row.response_s / self._most_s))
+        waiting = min(eighths, round(eighths * (row.waiting_s or 0.0) / row.response_s)) if row.response_s else 0
+        parts = [
+            (waiting, self._part("waiting")),
+            (eighths - waiting, self._part("writing")),
+            (cells * 8 - eighths, Style(color=ground.bgcolor)),
+        ]
+        shown = stack([(length, Style(color=style.color)) for length, style in parts], cells)
+        return [Segment(segment.text, ground + (segment.style or Style.null())) for segment in shown]
+
+    def _under_cursor(self, base: Style) -> Style:
+        part = "cursor" if self.has_focus else "rest"
+        return base + Style(bgcolor=self.get_component_rich_style(f"load-table--{part}").bgcolor)
+
+    def _part(self, name: str) -> Style:
+        style = self.get_component_rich_style(f"load-table--{name}")
+        return Style(color=style.color, bold=style.bold)
+
+    # -- walking -----------------------------------------------------------------------------------------------
+
+    def action_move(self, by: int) -> None:
+        """Another row."""
+        self._go(self.cursor + by)
+
+    def action_page(self, by: int) -> None:
+        """A page of rows."""
+        self._go(self.cursor + by * max(1, self.size.height - 2))
+
+    def action_go_to(self, row: int) -> None:
+        """The first or the last row."""
+        self._go(row % max(1, len(self.rows)))
+
+    def _go(self, row: int) -> None:
+        row = max(0, min(row, len(self.rows) - 1))
+        if row != self.cursor:
+            self.cursor = row
+            self._reveal()
+            self.refresh()
+            self.post_message(self.Moved(self.row))
+
+    def _reveal(self) -> None:
+        top, height = self.scroll_offset.y, max(1, self.size.height - 1)
+        if not top <= self.cursor < top + height:
+            self.scroll_to(y=self.cursor if self.cursor < top else self.cursor - height + 1, animate=False)
+
+    def on_resize(self) -> None:
+        """Another height: the cursor stays in sight."""
+        self._reveal()
+
+    def on_focus(self) -> None:
+        """The cursor is drawn stronger while it can be moved."""
+        self.refresh()
+
+    def on_blur(self) -> None:
+        """And weaker when it cannot."""
+        self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        """Go to the row under the mouse; on a title, sort by it."""
+        if event.y == 0:
+            self.post_message(self.SortingWanted(self._sorting_at(event.x - self.gutter.left)))
+        elif event.y + self.scroll_offset.y - 1 < len(self.rows):
+            self._go(event.y + self.scroll_offset.y - 1)
+
+    def _sorting_at(self, x: int) -> int:
+        names, columns, _ = self._plan()
+        if x < names:
+            return len(SORTINGS) - 1
+        end = names
+        for column in columns:
+            end += GAP + column.cells
+            if x < end:
+                return column.sorting
+        return 2
+
+
+def _name(row: Estimate) -> str:
+    name = row.model
+    if name.endswith(".gguf"):
+        name = name.replace("\\", "/").rsplit("/", 1)[-1]
+    return display_line(name)
+
+
+def _fitting(name: str, cells: int) -> str:
+    """The end of a name tells models of one maker apart, so its beginning goes first."""
+    if cell_len(name) <= cells:
+        return fit(name, cells)
+    start = next(at for at in range(len(name)) if cell_len(name[at:]) < cells)
+    return fit(f"…{name[start:]}", cells)
