@@ -7,16 +7,17 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import llama_cpp
 import llama_cpp.llama_cpp as lib
 import psutil
+from msgspec.structs import replace
 
 from playground.domain.errors import BadInput, ModelFileError, OutOfMemory, PlaygroundError
 from playground.domain.models import LoadOptions, ModelInfo
 from playground.engine import llama_log, memory
-from playground.engine.gguf import kv_bytes_per_token, recommended_params, shown_path
+from playground.engine.gguf import GgufHeader, kv_bytes_per_token, recommended_params, shown_path
 from playground.engine.gguf_checks import check_model_file, split_parts
 from playground.engine.libllama import Context, gpu_name, initialise, load_model
 from playground.engine.prefixes import Prefixes
@@ -163,51 +164,94 @@ def open_model(
         ModelFileError: the file is missing, damaged or no text model.
         OutOfMemory: weights or context do not fit.
     """
-    options = options or LoadOptions()
     started = time.monotonic()
-    file = Path(path).expanduser()
+    plan = _plan(Path(path).expanduser(), options or LoadOptions())
+    pointer = _load_weights(plan, progress or (lambda _: True))
+    try:
+        context, fit = _make_context(pointer, plan)
+    except PlaygroundError:
+        lib.llama_model_free(pointer)
+        raise
+    info = _describe(pointer, context, fit, plan)
+    return LoadedModel(pointer, context, replace(info, load_ms=(time.monotonic() - started) * 1000))
+
+
+class _Plan(NamedTuple):
+    """What is known before anything is loaded."""
+
+    file: Path
+    header: GgufHeader
+    options: LoadOptions
+    gpu: str
+    """Name of the GPU; empty when there is none."""
+    layers: int
+    """Layers to be put on it."""
+    need_bytes: int
+    """Size of the weights."""
+    free_bytes: int
+    """Memory that is free before they come."""
+    kv_bytes_per_token: int
+    """0 when unknown."""
+
+
+def _plan(file: Path, options: LoadOptions) -> _Plan:
     header = check_model_file(file)
     initialise()
     llama_log.listen()
     gpu = gpu_name()
-    layers = (options.gpu_layers if options.gpu_layers >= 0 else _ALL_LAYERS) if gpu else 0
-    need, free = sum(part.stat().st_size for part in split_parts(file)), memory.available_bytes()
-    if need > free and not options.mmap:
-        raise OutOfMemory(
-            f"The model needs {memory.gib(need)}, but only {memory.gib(free)} of memory is free.",
-            _SMALLER,
-        )
-    pointer = load_model(str(file), gpu_layers=layers, mmap=options.mmap, progress=progress or (lambda _: True))
+    return _Plan(
+        file=file,
+        header=header,
+        options=options,
+        gpu=gpu,
+        layers=(options.gpu_layers if options.gpu_layers >= 0 else _ALL_LAYERS) if gpu else 0,
+        need_bytes=sum(part.stat().st_size for part in split_parts(file)),
+        free_bytes=memory.available_bytes(),
+        kv_bytes_per_token=kv_bytes_per_token(header, options.kv_type) or 0,
+    )
+
+
+def _load_weights(plan: _Plan, progress: Callable[[float], bool]) -> Any:
+    need, mmap = memory.gib(plan.need_bytes), plan.options.mmap
+    if plan.need_bytes > plan.free_bytes and not mmap:
+        free = memory.gib(plan.free_bytes)
+        raise OutOfMemory(f"The model needs {need}, but only {free} of memory is free.", _SMALLER)
+    pointer = load_model(str(plan.file), gpu_layers=plan.layers, mmap=mmap, progress=progress)
     if not pointer:
         raise llama_log.refusal(
             ModelFileError(
-                f"llama.cpp cannot load {shown_path(Path(file.name))}.",
+                f"llama.cpp cannot load {shown_path(Path(plan.file.name))}.",
                 "The file may be damaged, or its architecture newer than the installed llama-cpp-python; "
                 "download it again or upgrade the package.",
             ),
-            f"The model needs {memory.gib(need)}, and that does not fit in memory.",
+            f"The model needs {need}, and that does not fit in memory.",
             _SMALLER,
         )
-    per_token = kv_bytes_per_token(header, options.kv_type) or 0
-    threads, threads_batch = default_threads(options)
-    try:
-        fit = memory.fit_context(
-            wanted=options.context,
-            trained=lib.llama_model_n_ctx_train(pointer),
-            kv_bytes_per_token=per_token,
-            free_bytes=None if layers else max(0, free - need),
-        )
-        context = Context(pointer, n_ctx=fit.n_ctx, threads=threads, threads_batch=threads_batch, options=options)
-    except PlaygroundError:
-        lib.llama_model_free(pointer)
-        raise
-    info = ModelInfo(
-        path=str(file),
-        name=header.name or file.stem,
+    return pointer
+
+
+def _make_context(pointer: Any, plan: _Plan) -> tuple[Context, memory.ContextFit]:
+    fit = memory.fit_context(
+        wanted=plan.options.context,
+        trained=lib.llama_model_n_ctx_train(pointer),
+        kv_bytes_per_token=plan.kv_bytes_per_token,
+        free_bytes=None if plan.layers else max(0, plan.free_bytes - plan.need_bytes),
+    )
+    threads, threads_batch = default_threads(plan.options)
+    context = Context(pointer, n_ctx=fit.n_ctx, threads=threads, threads_batch=threads_batch, options=plan.options)
+    return context, fit
+
+
+def _describe(pointer: Any, context: Context, fit: memory.ContextFit, plan: _Plan) -> ModelInfo:
+    header, memory_kind = plan.header, _memory_kind(pointer)
+    threads, threads_batch = default_threads(plan.options)
+    return ModelInfo(
+        path=str(plan.file),
+        name=header.name or plan.file.stem,
         architecture=header.architecture,
         quantisation=header.quantisation,
         parameters=int(lib.llama_model_n_params(pointer)),
-        size_bytes=need,
+        size_bytes=plan.need_bytes,
         n_vocab=context.n_vocab,
         vocab_type=_VOCAB_TYPES.get(lib.llama_vocab_type(lib.llama_model_get_vocab(pointer)), "unknown"),
         n_ctx=context.n_ctx,
@@ -215,19 +259,17 @@ def open_model(
         context_decided_by=fit.decided_by,
         context_note=fit.note,
         chat_template=_chat_template(pointer),
-        memory_kind=_memory_kind(pointer),
-        can_cut=_memory_kind(pointer) == "attention",
-        device=gpu if layers else "CPU",
-        gpu_layers=min(layers, int(lib.llama_model_n_layer(pointer)) + 1),
+        memory_kind=memory_kind,
+        can_cut=memory_kind == "attention",
+        device=plan.gpu if plan.layers else "CPU",
+        gpu_layers=min(plan.layers, int(lib.llama_model_n_layer(pointer)) + 1),
         threads=threads,
         threads_batch=threads_batch,
-        kv_type=options.kv_type,
-        kv_bytes_per_token=per_token,
+        kv_type=plan.options.kv_type,
+        kv_bytes_per_token=plan.kv_bytes_per_token,
         recommended=recommended_params(header),
-        load_ms=(time.monotonic() - started) * 1000,
         llama_cpp=llama_cpp.__version__,
     )
-    return LoadedModel(pointer, context, info)
 
 
 def default_threads(options: LoadOptions) -> tuple[int, int]:
