@@ -24,13 +24,16 @@ import sys
 import tempfile
 import termios
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
 
     from playground.screens.pane import Pane
+    from playground.screens.playground import PlaygroundScreen
+
+    Look = Callable[[PlaygroundScreen], Awaitable[dict[str, float]]]
 
 RUNS: Final = 3
 PANES: Final = 4
@@ -47,8 +50,12 @@ LETTERS: Final = "".join(map(chr, (*range(0x410, 0x450), *range(0x531, 0x557), *
 NEW_PANE, CLEAR, ENTER = b"\x1bn", b"\x15", b"\r"
 
 
-def in_the_app(told: int) -> None:
-    """Run the app, and write what its panes do to a file descriptor, a line of JSON each time."""
+def in_the_app(told: int, begin: Callable[[], Look] | None = None) -> None:
+    """Run the app, and write what its panes do to a file descriptor, a line of JSON each time.
+
+    `begin` is called before the app begins. What it returns is called before each line and may take its time; its
+    answer goes into the line.
+    """
     from playground.cli.app import tune_process
 
     tune_process()
@@ -58,6 +65,7 @@ def in_the_app(told: int) -> None:
     from playground.services.settings import Settings
     from playground.services.start import DEFAULT_PRESET, find_preset, starting_params
 
+    look = begin() if begin is not None else None
     presets, _ = load_presets()
     preset = find_preset(presets, DEFAULT_PRESET)
     params = replace(starting_params(preset), **SETTINGS)
@@ -68,7 +76,8 @@ def in_the_app(told: int) -> None:
         while not screen.furnished:
             await pilot.pause(0.1)
         while app.is_running:
-            os.write(told, json.dumps(state_of(screen.all_panes)).encode() + b"\n")
+            more = await look(screen) if look is not None else {}
+            os.write(told, json.dumps(state_of(screen.all_panes) | more).encode() + b"\n")
             await pilot.pause(0.1)
 
     app.run(auto_pilot=tell)
@@ -116,14 +125,15 @@ async def without_a_screen() -> float:
 class Terminal:
     """The app in a terminal, as somebody who types sees it."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: Sequence[str] = (__file__,)) -> None:
+        """Start it; `program` is what Python is given to run, and calls `in_the_app`."""
         self._told, tell = os.pipe()
         os.set_inheritable(tell, True)
         self.pid, self._terminal = pty.fork()
         if self.pid == 0:
             os.environ.pop("COLUMNS", None)
             os.environ.pop("LINES", None)
-            os.execv(sys.executable, [sys.executable, __file__, "app", str(tell)])
+            os.execv(sys.executable, [sys.executable, *program, "app", str(tell)])
         os.close(tell)
         fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", SIZE[1], SIZE[0], 0, 0))
         self._lines = b""
