@@ -40,8 +40,10 @@ _ONE: Final = "One prompt · F6: one a line"
 _LINES: Final = "Prompts, one a line · F6: one"
 
 
-def _key(keys: str, action: str, label: str, tooltip: str, *, id: str = "") -> Binding:
-    return Binding(keys, action, label, id=f"sweep_form.{id or action}", tooltip=tooltip)
+def _key(keys: str, action: str, label: str, tooltip: str) -> Binding:
+    # The field for a text has F6 and F7 for itself: the form's come first.
+    first = action != "leave"
+    return Binding(keys, action, label, id=f"sweep_form.{action}", tooltip=tooltip, priority=first)
 
 
 class SweepForm(ModalScreen[Asked | None]):

@@ -54,7 +54,7 @@ def _key(keys: str, action: str, label: str, tooltip: str, *, id: str = "") -> B
 class SweepScreen(Screen[None]):
     """Follows a job. Esc stops it, and leaves when nothing runs; b leaves while it goes on."""
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-below"), (170, "-beside")]  # noqa: RUF012 - Textual's interface
+    HORIZONTAL_BREAKPOINTS = [(0, "-below"), (240, "-beside")]  # noqa: RUF012 - Textual's interface
     VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         _key("escape", "leave", "Stop", "Stop it: what is done is kept. When nothing runs: back to the panes"),
@@ -79,6 +79,8 @@ class SweepScreen(Screen[None]):
         & > #sweep-body { height: 1fr; layout: vertical; padding: 0 1; }
         & SweepChart { height: 3fr; min-height: 9; }
         & SweepTable { height: 2fr; min-height: 4; }
+        &.-low SweepChart { height: 2fr; }
+        &.-low SweepTable { height: 1fr; }
         &.-beside #sweep-body { layout: horizontal; }
         &.-beside SweepChart { width: 1fr; height: 1fr; }
         &.-beside SweepTable { width: 1fr; height: 1fr; margin: 0 0 0 2; }
@@ -142,7 +144,7 @@ class SweepScreen(Screen[None]):
 
     def _show_progress(self) -> None:
         job, progress = self.job, self.job.progress
-        share = (progress.kept + progress.done) / max(1, progress.total)
+        share = (job.answered + job.failed) / max(1, progress.total)
         if job.running:
             state = "stopping … " if job.stopping else ""
             line = f"{state}{progress_line(progress)}"
@@ -179,7 +181,7 @@ class SweepScreen(Screen[None]):
         if action in ("new", "earlier"):
             return not self.job.running
         if action == "resume":
-            return not self.job.running and self.job.progress.kept + self.job.progress.done < self.job.progress.total
+            return not self.job.running and not self.job.complete
         return True
 
     @on(Measures.Chosen)

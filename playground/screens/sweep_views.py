@@ -76,11 +76,13 @@ def table_of(sweep: Sweep, groups: Sequence[Group]) -> tuple[list[str], list[lis
 def told(job: SweepJob) -> str:
     """A sweep that does not run, in words."""
     progress = job.progress
-    there, left = progress.kept + progress.done - progress.failed, progress.total
-    parts = [f"{there}/{left}"]
-    parts.append("done" if there == left else "all run" if there + progress.failed == left else "r goes on")
-    if progress.failed:
-        parts.append(f"{progress.failed} failed, r tries them again")
+    parts = [f"{job.answered}/{progress.total}"]
+    if job.complete:
+        parts.append("done")
+    elif job.answered + job.failed < progress.total:
+        parts.append("r goes on")
+    if job.failed:
+        parts.append(f"{job.failed} failed, r tries them again")
     if job.speed is not None:
         parts.append(f"{job.speed:,.0f} tokens/s in {duration(job.took_s)}")
     if progress.spent.usd or progress.spent.unknown:

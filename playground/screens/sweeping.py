@@ -152,7 +152,7 @@ class Sweeping:
 
         if job is self.job:
             self._unseen = False
-        self._screen.app.push_screen(SweepScreen(self, job), lambda _: self._left())
+        self._screen.app.push_screen(SweepScreen(self, job), lambda _: self._badge())
         self._badge()
 
     def show_shelf(self, over: Screen[Any]) -> None:
@@ -244,9 +244,6 @@ class Sweeping:
 
         return any(isinstance(screen, SweepScreen) for screen in self._screen.app.screen_stack)
 
-    def _left(self) -> None:
-        self._badge()
-
     def _badge(self) -> None:
         """A row over the status bar while a sweep runs that is not on screen."""
         from playground.services.experiment_words import progress_line
@@ -267,13 +264,12 @@ class Sweeping:
         if self._on_screen():
             return
         self._unseen = True
-        left = job.progress.total - job.progress.kept - job.progress.done
-        text = f"{job.progress.kept + job.progress.done:,} of {job.progress.total:,} replies are there."
+        text = f"{job.answered:,} of {job.progress.total:,} replies are there."
         text += f" {job.errors[0]}" if job.errors else ""
         self._screen.notify(
             display_text(f"{text} Alt+F, Sweep shows them."),
-            title="The sweep has ended" if left else "The sweep is done",
-            severity="warning" if left else "information",
+            title="The sweep is done" if job.complete else "The sweep has ended",
+            severity="information" if job.complete else "warning",
             timeout=8,
             markup=False,
         )

@@ -27,9 +27,14 @@ class SweepJob:
     def __init__(self, sweep: Sweep, folder: Path, results: Iterable[CellResult] = ()) -> None:
         """A sweep whose results lie in `folder`, with those that are known already."""
         self.sweep, self.folder = sweep, folder
-        self.results = {result.id: result for result in results}
+        known = {cell.id for cell in sweep.cells}
+        self.results = {result.id: result for result in results if result.id in known}
         self.live = LiveGroups(sweep, self.results.values())
-        self.progress = SweepProgress(total=len(sweep.cells), kept=len(sweep.cells) - len(self.todo))
+        self.failed = sum(result.problem is not None for result in self.results.values())
+        """Cells whose last try failed; they are run again."""
+        self.answered = len(self.results) - self.failed
+        """Cells that have a reply."""
+        self.progress = SweepProgress(total=len(sweep.cells), kept=self.answered)
         self.errors: list[PlaygroundError] = []
         """Why the last run has left cells."""
         self.files: list[Path] = []
@@ -68,7 +73,7 @@ class SweepJob:
     @property
     def complete(self) -> bool:
         """True when every cell has a reply."""
-        return all(self._answered(cell.id) for cell in self.sweep.cells)
+        return self.answered == len(self.sweep.cells)
 
     @property
     def stopping(self) -> bool:
@@ -96,8 +101,9 @@ class SweepJob:
         try:
             with CellFile(self.folder) as file:
                 file.begin(self.sweep)
+                own = {cell.id for cell in self.sweep.cells}
                 for result in file.results.values():
-                    if self.results.get(result.id) != result:
+                    if result.id in own and self.results.get(result.id) != result:
                         self._take(result)
                 self._run = SweepRun(
                     self.sweep, file, pool, accounts, at_once=at_once, anyway=anyway, on_result=self._take
@@ -117,6 +123,11 @@ class SweepJob:
             await self._run.stop()
 
     def _take(self, result: CellResult) -> None:
+        before = self.results.get(result.id)
+        for one, step in ((before, -1), (result, 1)):
+            if one is not None:
+                self.failed += step * (one.problem is not None)
+                self.answered += step * (one.problem is None)
         self.results[result.id] = result
         self.live.add(result)
 

@@ -27,6 +27,8 @@ _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 _RULE: Final = "┊"
 _BELOW: Final = 3
 """Lines under the curves: the axis, its numbers and what it is."""
+_MOST_LABELS: Final = 9
+"""Numbers at an upright axis, however high it is."""
 _MORE: Final = 3
 """So many numbers more than there is room for may stand at an x axis, when they are the values that were asked for."""
 _APART: Final = 3
@@ -148,7 +150,7 @@ def draw_within(chart: Chart, width: int, rows: int, at: float | None = None) ->
 def _drawn(chart: Chart, width: int, height: int, at: float | None = None) -> Drawing:
     if not chart.x_label:
         return Drawing(_bars(chart, width), {})
-    x_axis, y_axis = axes(chart, max(2, width // 12), max(2, round(height / 2.4)))
+    x_axis, y_axis = axes(chart, max(2, width // 12), max(2, min(_MOST_LABELS, round(height / 2.4))))
     labels = [f"{tick:g}" for tick in y_axis.ticks]
     left = max(map(len, labels))
     canvas = _Canvas(width - left - 2, height)
