@@ -13,6 +13,7 @@ import msgspec
 
 from playground.cli.run_output import INTERRUPTED, say, write_json
 from playground.domain.errors import BadInput
+from playground.domain.history import ORIGINS
 
 if TYPE_CHECKING:
     from playground.domain.history import Entry, Query
@@ -49,6 +50,13 @@ def history_group() -> None:
 @click.option("--since", metavar="DATE", default="", help="From this day on, e.g. 2026-01-31, or 7d for a week ago.")
 @click.option("--until", metavar="DATE", default="", help="Up to this day, which is included.")
 @click.option("--cost", metavar="DOLLARS", type=click.FloatRange(min=0), default=None, help="At least this much.")
+@click.option(
+    "--from",
+    "origins",
+    type=click.Choice(ORIGINS),
+    multiple=True,
+    help="Where they were asked for; repeatable. Without it a sweep is one line, with it each of its replies.",
+)
 @click.option("--starred", is_flag=True, help="Only those with a star.")
 @click.option("--deleted", is_flag=True, help="Those that were deleted, and can be undeleted until they are purged.")
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="How many at most.")
@@ -56,9 +64,12 @@ def history_group() -> None:
 def list_command(as_json: bool, **given: Any) -> None:
     """List replies, the newest first; with WORDS those in whose prompt, reply or name they stand.
 
+    The line of a sweep is that of its newest reply, with the tokens and the cost of all of them.
+
     \b
     Examples:
       llm-playground history list
+      llm-playground history list --from sweep "sweep 0f3ab81c2d"
       llm-playground history list lighthouse --model smollm --starred
       llm-playground history list --since 7d --cost 0.01 --json
     """  # noqa: D301
@@ -244,6 +255,7 @@ def _query(*, words: tuple[str, ...], since: str, until: str, cost: float | None
         since=moment(since).timestamp() if since else None,
         until=moment(until, end=True).timestamp() if until else None,
         least_cost=cost,
+        grouped=not rest["origins"],
         **rest,
     )
 

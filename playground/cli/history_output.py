@@ -33,8 +33,12 @@ def lines_of(entries: Sequence[Entry]) -> Iterator[str]:
         began = datetime.fromtimestamp(entry.began_at).strftime("%Y-%m-%d %H:%M")
         cost = "–" if entry.cost is None else "free" if entry.cost == 0 else f"${entry.cost:.4f}"
         star = "*" if entry.starred else " "
-        start = f"{entry.id:>{digits}}{star} {began}  {_model(entry):<{names}}  {entry.tokens:>6} tokens  {cost:>8}  "
-        said = f"{entry.title}: {entry.prompt}" if entry.title else entry.prompt
+        start = (
+            f"{entry.id:>{digits}}{star} {began}  {display_line(entry.origin):<7}  {_model(entry):<{names}}  "
+            f"{entry.tokens:>6} tokens  {cost:>8}  "
+        )
+        title = f"{entry.title} ({entry.more + 1} replies)" if entry.more else entry.title
+        said = f"{title}: {entry.prompt}" if title else entry.prompt
         yield (start + display_line(said)[: max(_NARROWEST, width - len(start))]).rstrip()
 
 

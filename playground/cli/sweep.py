@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from playground.cli.options import models_option, presets_option
+from playground.cli.options import models_option, presets_option, private_option
 from playground.cli.run_output import INTERRUPTED, say
 from playground.domain.errors import BadInput, BudgetReached, PlaygroundError
 
@@ -67,6 +67,7 @@ _MOST_SAMPLES: Final = 1000
 @click.option("--plot/--no-plot", default=None, help="Draw curves; without either, on a terminal.")
 @click.option("--dry-run", is_flag=True, help="Tell what it would take, and stop there.")
 @click.option("--yes", "-y", is_flag=True, help="Go on beyond the budget without asking.")
+@private_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: plan, cells as they come, groups.")
 def sweep_command(**given: Any) -> None:
     """Run prompts with many settings, models and seeds, and compare what comes.
@@ -136,6 +137,8 @@ async def _with_file(
     from playground.services.accounts import Accounts
     from playground.services.experiment_plans import estimate_sweep
     from playground.services.experiments import SweepRun
+    from playground.services.history_keeping import HistoryKeeping
+    from playground.services.history_sweep import SweepHistory
     from playground.services.model_pool import ModelPool
 
     pool = ModelPool(settings)
@@ -156,12 +159,15 @@ async def _with_file(
     if not given["yes"]:
         run.anyway = _asked(accounts.spending.check_budget, estimate)
     file.begin(sweep)
+    untold: list[PlaygroundError] = []
     try:
-        await _until_done(run, output)
+        async with HistoryKeeping(private=given["private"] or not settings.history, tell=untold.append) as keeping:
+            run.history = SweepHistory(sweep, keeping)
+            await _until_done(run, output)
     finally:
         await pool.close_all()
     output.results(sweep, file)
-    for error in run.errors:
+    for error in (*untold, *run.errors):
         say(error)
     left = len(sweep.cells) - len([cell for cell in sweep.cells if cell.id in file.done()])
     if left:

@@ -7,7 +7,7 @@ import itertools
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
@@ -28,6 +28,9 @@ from playground.domain.models import ModelCard
 from playground.domain.sampling import UNLIMITED
 from playground.services.accounts import Accounts
 from playground.services.runs import priced
+
+if TYPE_CHECKING:
+    from playground.services.history_sweep import Keep
 
 _HOPELESS: Final = frozenset(cls.__name__ for cls in (EngineDied, KeyMissing, KeyRefused))
 """After one of these no other cell of the model can do better."""
@@ -173,6 +176,7 @@ class ModelRun:
         on_result: Callable[[CellResult], None],
         on_token: Callable[[], None],
         anyway: bool,
+        keep: Keep | None = None,
     ) -> None:
         """Prepare a run.
 
@@ -185,7 +189,9 @@ class ModelRun:
             on_result: Is given what came of each cell; what it raises ends the run.
             on_token: Is called for every token.
             anyway: Go on beyond the budget.
+            keep: Follows each cell for the history.
         """
+        self._keep = keep
         self._sweep, self._backend, self._accounts = sweep, backend, accounts
         self._queue = deque(cells)
         self._prompt_tokens = prompt_tokens
@@ -255,17 +261,20 @@ class ModelRun:
             params=cell.params,
             submitted_at=time.monotonic(),
         )
+        kept = self._keep(cell, request) if self._keep is not None else None
         size = self._prompt_tokens.get(cell.prompt, 0)
         self._running.add(stream)
         self._expected[stream] = self._accounts.estimate(card, size, cell.params.max_tokens)
         try:
-            await self._backend.generate(request, collector.take)
+            await self._backend.generate(request, collector.take if kept is None else kept.beside(collector.take))
         finally:
             self._running.discard(stream)
             del self._expected[stream]
         if card.local:
             collector.leave_out_the_queue()
         await self._settle(cell, collector, collector.card or card)
+        if kept is not None:
+            kept.end(collector.finished)
 
     async def _settle(self, cell: Cell, collector: Collector, card: ModelCard) -> None:
         if collector.finished is not None:

@@ -14,10 +14,12 @@ from playground.backends.base import Backend
 from playground.domain.endpoints import ModelRef
 from playground.domain.errors import PlaygroundError
 from playground.domain.experiments import Cell, CellResult, Sweep
+from playground.domain.models import LoadOptions
 from playground.services.accounts import Accounts
 from playground.services.counting import TokenCounter
 from playground.services.experiment_cells import ModelRun
 from playground.services.experiment_store import CellFile
+from playground.services.history_sweep import SweepHistory
 from playground.services.model_pool import ModelPool
 from playground.services.settings import Settings
 from playground.services.spending import Spent
@@ -96,6 +98,8 @@ class SweepRun:
         self.errors: list[PlaygroundError] = []
         """Why cells were left: a model that could not be opened or was given up, a budget, a full disk."""
         self.stopped = False
+        self.history: SweepHistory | None = None
+        """Keeps the replies whole; put here before the run."""
         self._runs: set[ModelRun] = set()
         self._stopping: asyncio.Future[None] | None = None
         self._opening: set[asyncio.Future[Backend]] = set()
@@ -137,6 +141,7 @@ class SweepRun:
         if backend is None:
             return
         try:
+            keep = await self.history.meet(backend, self._options, cells) if self.history is not None else None
             run = ModelRun(
                 self._sweep,
                 backend,
@@ -146,6 +151,7 @@ class SweepRun:
                 on_result=self._take,
                 on_token=self._count,
                 anyway=self.anyway,
+                keep=keep,
             )
             self._runs.add(run)
             if self.progress.began_at is None:
@@ -158,10 +164,14 @@ class SweepRun:
         finally:
             await self._pool.close(backend)
 
+    @property
+    def _options(self) -> LoadOptions:
+        """How local models are loaded."""
+        return msgspec.structs.replace(self._pool.settings.load, streams=self._at_once)
+
     async def _open(self, ref: ModelRef) -> Backend | None:
         """The model; None when the sweep was stopped meanwhile."""
-        options = msgspec.structs.replace(self._pool.settings.load, streams=self._at_once)
-        opening = asyncio.ensure_future(self._pool.open(ref, lambda _: None, options=options))
+        opening = asyncio.ensure_future(self._pool.open(ref, lambda _: None, options=self._options))
         self._opening.add(opening)
         self.progress.loading = ref.text
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from playground.services.history import History
     from playground.services.history_models import KnownModels
     from playground.services.history_recorder import Recorder
+    from playground.services.history_store import HistoryStore
 
 _SECONDS: Final = 0.8
 """How often is looked what is new: with the time that writing takes, a crash costs a second at most."""
@@ -35,6 +37,10 @@ class Source(Protocol):
 
     def take(self) -> list[TreeChange]:
         """What became new since the last call."""
+        ...
+
+    def unhashed(self) -> set[tuple[str, str]]:
+        """Conversations by their uid, and references of models whose hash was not known as they were written."""
         ...
 
 
@@ -102,6 +108,7 @@ class HistoryKeeping:
         await models.end(_HASH_S if history is not None else 0.0)
         if history is not None:
             await self._look(history)
+            await self._put_hashes(history, models)
         if history is not None and self._given is None:
             await history.close()
 
@@ -126,6 +133,16 @@ class HistoryKeeping:
         changes = [change for source in self._sources for change in source.take()]
         if not await history.keep(changes) and history.problem is not None:
             self._tell(history.problem)
+
+    async def _put_hashes(self, history: History, models: KnownModels) -> None:
+        for uid, ref in sorted(one for source in self._sources for one in source.unhashed()):
+            if known := models.of(ref).model_hash:
+                with contextlib.suppress(HistoryUnusable):  # it was said, or will be when something is written
+                    await history.change(partial(_put_hash, uid=uid, ref=ref, known=known))
+
+
+def _put_hash(store: HistoryStore, uid: str, ref: str, known: str) -> None:
+    store.learn_hash(uid, ref, known)
 
 
 class Conversation:
@@ -186,6 +203,10 @@ class Conversation:
         last = structs.replace(next(reversed(own.values())), prompt_ids=())
         change = self._recorder.take(self._session, last, own)
         return [change] if change is not None else []
+
+    def unhashed(self) -> set[tuple[str, str]]:
+        """See Source: what is found out later is a change like any other."""
+        return set()
 
 
 def with_model(setting: Setting, models: KnownModels | None) -> Setting:
