@@ -28,6 +28,11 @@ EXPERIMENTS: Final[tuple[Experiment, ...]] = (
         "playground.screens.sweeping:open_sweep",
     ),
     Experiment(
+        "Tokenizers",
+        "one text under several tokenizers side by side: pieces, counts, what it would cost",
+        "playground.screens.tokenizers_screen:open_tokenizers",
+    ),
+    Experiment(
         "Load and cost",
         "what so many requests a day would cost on each model, and how long one waits",
         "playground.screens.load_screen:open_load",

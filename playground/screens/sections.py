@@ -51,6 +51,10 @@ _PARTS: Final = {
     "A scored text": ("screens.score_screen:ScoreScreen",),
     "Dialogs with a text": ("screens.text_dialog:TextDialog",),
     "A text in a reply, token by token": ("screens.force_dialog:ForceDialog",),
+    "Tokenizers side by side": (
+        "screens.tokenizers_screen:TokenizersScreen",
+        "widgets.piece_rows:PieceRows",
+    ),
     "Setting a sweep up": ("screens.sweep_form:SweepForm",),
     "A sweep": ("screens.sweep_screen:SweepScreen", "widgets.sweep_chart:SweepChart"),
     "Replies of a sweep": ("screens.sweep_replies:SweepReplies",),

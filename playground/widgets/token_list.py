@@ -26,6 +26,8 @@ class Row(NamedTuple):
     id: int
     piece: bytes
     special: bool
+    broken: bool = False
+    """It is no whole character; marked with "½"."""
 
 
 class TokenList(ScrollView):
@@ -62,6 +64,12 @@ class TokenList(ScrollView):
         """Make room for all rows."""
         self.virtual_size = Size(PLACE + ID + 1, len(self._rows))
 
+    def show(self, rows: Sequence[Row]) -> None:
+        """Show other rows."""
+        self._rows = rows
+        self.virtual_size = Size(PLACE + ID + 1, len(rows))
+        self.refresh()
+
     def render_line(self, y: int) -> Strip:
         """One token."""
         y += self.scroll_offset.y
@@ -70,14 +78,16 @@ class TokenList(ScrollView):
             return Strip.blank(width, self.rich_style)
         row = self._rows[y]
         place = self.get_component_rich_style("token-list--place")
-        text = self.get_component_rich_style("token-list--special" if row.special else "token-list--text")
+        text = self.get_component_rich_style("token-list--special" if row.special or row.broken else "token-list--text")
         if y == self.cursor:
             under = self.get_component_rich_style("token-list--cursor")
             place, text = (style + Style(bgcolor=under.bgcolor, bold=under.bold) for style in (place, text))
         segments = [
             Segment(f"{y + 1:>{PLACE},}", place),
             Segment(f"{row.id:>{ID}} ", place),
-            Segment(fit(visible_piece(row.piece), max(1, width - PLACE - ID - 1)), text),
+            Segment(
+                fit(f"{'½ ' if row.broken else ''}{visible_piece(row.piece)}", max(1, width - PLACE - ID - 1)), text
+            ),
         ]
         return Strip(segments).adjust_cell_length(width, self.rich_style)
 
