@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from playground.screens.token_screen import TokenScreen
     from playground.services.history import History
 
-_SECONDS: Final = 0.8
-"""How often is looked what is new: with the time that writing takes, a crash costs a second at most."""
+_SECONDS: Final = 0.5
+"""How often is looked what is new: with the time that writing takes, a crash costs a second at most, even when busy."""
 _STOP_S: Final = 1.0
 """How long a model has, at the end of the program, to end its replies."""
 _CLOSE_S: Final = 3.0

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PAIRS: Final = 100
 STRETCH_SECONDS: Final = 2.4
-"""Three looks at what is new."""
+"""Several looks at what is new."""
 SETTLE_SECONDS: Final = 0.4
 ROOM: Final = 400
 """Tokens that a reply must still have before it for another pair."""
