@@ -113,7 +113,7 @@ class GuessingDialog(ModalScreen[None]):
 
 def _figures(gain: GuessGain | None) -> Content:
     """Four rows; what is not known yet is a dash."""
-    muted = "$foreground 60%"
+    muted = "$foreground 70%"
     right, same = UNKNOWN, UNKNOWN
     if gain is not None:
         right = f"{gain.drafted:,} tokens guessed, {gain.right:,} right" if gain.drafted else "nothing was guessed"

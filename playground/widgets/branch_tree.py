@@ -60,7 +60,7 @@ class BranchTree(ScrollView, can_focus=True):
         & > .branch-tree--path { color: $accent; }
         & > .branch-tree--text { color: $foreground; }
         & > .branch-tree--said { color: $role-user; }
-        & > .branch-tree--was { color: $foreground 60%; }
+        & > .branch-tree--was { color: $foreground 70%; }
         & > .branch-tree--became { color: $mark; text-style: bold; }
         & > .branch-tree--title { color: $accent; text-style: bold; }
         & > .branch-tree--figure { color: $foreground 75%; }

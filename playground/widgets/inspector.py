@@ -200,10 +200,10 @@ def _head(token: Token, note: str, width: int) -> Content:
     return Content.assemble(
         (fit(piece, room), "bold $mark"),
         " ",
-        (note, {"what if": "bold $warning", "next": "bold $warning", "pinned": "$accent"}.get(note, "$foreground 60%")),
+        (note, {"what if": "bold $warning", "next": "bold $warning", "pinned": "$accent"}.get(note, "$foreground 70%")),
         "\n",
-        (fit(text, max(0, width - len(came) - 1)) + " ", "$foreground 60%"),
-        (came, "$foreground 60%"),
+        (fit(text, max(0, width - len(came) - 1)) + " ", "$foreground 70%"),
+        (came, "$foreground 70%"),
     )
 
 
@@ -226,14 +226,14 @@ def _short_figures(shown: Shown) -> Content:
     token = shown.token
     assert token is not None
     return Content.assemble(
-        ("model   ", "$foreground 60%"),
+        ("model   ", "$foreground 70%"),
         (percent(probability(token.logprob), 6), "bold $primary"),
         f" rank {_count(token.rank)}\n",
-        ("sampled ", "$foreground 60%"),
+        ("sampled ", "$foreground 70%"),
         (percent(token.prob, 6), "bold $accent"),
         _was(shown) or f" id {UNKNOWN if token.id is None else token.id}",
         "\n",
-        ("entropy ", "$foreground 60%"),
+        ("entropy ", "$foreground 70%"),
         f"{_bits(token.entropy):>6} bits",
     )
 
@@ -257,18 +257,18 @@ def _figures(shown: Shown, width: int) -> Content:
     assert token is not None
     bar_width = min(24, max(0, width - 23))
     return Content.assemble(
-        ("model     ", "$foreground 60%"),
+        ("model     ", "$foreground 70%"),
         (percent(probability(token.logprob), 6), "bold $primary"),
         f" rank {_count(token.rank)}\n",
-        ("sampled   ", "$foreground 60%"),
+        ("sampled   ", "$foreground 70%"),
         (percent(token.prob, 6), "bold $accent"),
         _was(shown),
         "\n",
-        ("entropy   ", "$foreground 60%"),
+        ("entropy   ", "$foreground 70%"),
         f"{_bits(token.entropy):>6} bits ",
         (_entropy_bar(token.entropy, shown.n_vocab, bar_width), "$primary"),
         "\n",
-        ("surprisal ", "$foreground 60%"),
+        ("surprisal ", "$foreground 70%"),
         f"{_bits(token.surprisal):>6} bits",
     )
 

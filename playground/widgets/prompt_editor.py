@@ -93,6 +93,7 @@ class PromptEditor(TextArea):
         border-title-color: $text-muted;
         border-subtitle-color: $text-muted;
         &:focus { border: round $border; }
+        & .text-area--placeholder { color: $foreground 70%; }
         &.-over { border-subtitle-color: $error; border-subtitle-style: bold; }
     }
     """

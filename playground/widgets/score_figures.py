@@ -17,7 +17,7 @@ LOW: Final = 30
 """On a terminal with fewer rows the text needs the room that the explanations take."""
 _LABEL: Final = 15
 _COLUMN: Final = 14
-_QUIET: Final = "$foreground 60%"
+_QUIET: Final = "$foreground 70%"
 _TOOLTIP: Final = (
     "The whole distributions stay in the models' own processes: a quarter of a million numbers a token would have to\n"
     "travel. Of each token the best candidates come here. The divergence (Kullback-Leibler, of the second model from\n"

@@ -98,7 +98,7 @@ def _line(place: Place, text: int, more: int, with_extra: bool) -> Content:
     number = f"#{place.at + 1:,}"
     return Content.assemble(
         (f"{place.figure:>7} ", "bold $primary"),
-        (f"{number:<6} ", "$foreground 60%"),
+        (f"{number:<6} ", "$foreground 70%"),
         (fit(place.text, text - 1) + " ", "$foreground"),
         (fit(place.more + (place.extra if with_extra else ""), more), "$foreground 70%"),
     )

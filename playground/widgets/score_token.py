@@ -143,14 +143,14 @@ class ScoreToken(Vertical):
             return
         why.update(FIRST_TOKEN if token.logprob is None else "")
         name = display_line(token.special) if token.special else visible_piece(token.piece)
-        lines = [Content.assemble((name, "bold $mark"), (f"  #{token.index + 1:,}  id {token.id}", "$foreground 60%"))]
+        lines = [Content.assemble((name, "bold $mark"), (f"  #{token.index + 1:,}  id {token.id}", "$foreground 70%"))]
         if token.logprob is not None:
             lines += _figures(token) if second is None else _both(token, second, difference, self.size.height < _LOW)
         head.update(Content("\n").join(lines))
 
 
 def _line(label: str, *figures: str, style: str = "") -> Content:
-    parts = [(label.ljust(_LABEL), "$foreground 60%"), *((figure, style or "$foreground") for figure in figures)]
+    parts = [(label.ljust(_LABEL), "$foreground 70%"), *((figure, style or "$foreground") for figure in figures)]
     return Content.assemble(*parts)
 
 
@@ -174,7 +174,7 @@ def _both(token: Token, second: Token, difference: ScoreDifference | None, low: 
     change = signed(bits(difference.logprob)) if difference is not None else UNKNOWN
     kl = UNKNOWN if difference is None or difference.kl_kept is None else f"≥ {difference.kl_kept:.4f}"
     both = (token, second)
-    heads = _line("", "first".rjust(_FIGURE), "second".rjust(_FIGURE), style="$foreground 60%")
+    heads = _line("", "first".rjust(_FIGURE), "second".rjust(_FIGURE), style="$foreground 70%")
     shares = [percent(probability(which.logprob), _FIGURE) for which in both]
     probabilities = _line("probability", *shares)
     if low and any(share.strip().startswith(TOO_SMALL) for share in shares):

@@ -15,7 +15,7 @@ _MOST_SHOWN: Final = 200
 """Tokens that are drawn; of a long paste the end would be out of sight anyhow."""
 _SHADES: Final = ("on $primary 35%", "on $foreground 18%")
 _BETWEEN: Final = "│"
-_QUIET: Final = "$foreground 60%"
+_QUIET: Final = "$foreground 70%"
 _Part = tuple[str, str]
 
 

@@ -53,7 +53,7 @@ class WatchPlot(Widget, can_focus=True):
         padding: 0 1;
         & > .watch-plot--head { color: $foreground 70%; text-style: bold; }
         & > .watch-plot--focus { color: $accent; text-style: bold; }
-        & > .watch-plot--faint { color: $foreground 60%; }
+        & > .watch-plot--faint { color: $foreground 70%; }
         & > .watch-plot--cursor { background: $foreground 20%; }
         & > .watch-plot--word-0 { color: $primary; } & > .watch-plot--word-1 { color: $success; }
         & > .watch-plot--word-2 { color: $mark; } & > .watch-plot--word-3 { color: $error; }
