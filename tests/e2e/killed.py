@@ -116,7 +116,7 @@ class Killing:
         with terminal(folder) as window:
             window.type(self._command)
             window.press("Enter")
-            _wait(lambda: window.children, "the program's process")
+            wait(lambda: window.children, "the program's process")
             app = psutil.Process(window.children[0])
             if number % 5 == 4:
                 time.sleep(self._chance.uniform(0.0, 2.0))
@@ -243,7 +243,7 @@ def _kill(app: psutil.Process) -> float:
     killed_at = time.monotonic()
     app.kill()
     psutil.wait_procs([app], timeout=PATIENCE_S)
-    _wait(lambda: not workers(), "the models' processes end by themselves")
+    wait(lambda: not workers(), "the models' processes end by themselves")
     return killed_at
 
 
@@ -265,7 +265,8 @@ def check_file() -> None:
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def _wait(condition: Callable[[], object], what: str) -> None:
+def wait(condition: Callable[[], object], what: str) -> None:
+    """Wait for what happens in other processes. AssertionError says what never did."""
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline, f"{what}: never"
