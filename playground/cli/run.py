@@ -22,6 +22,7 @@ from playground.domain.errors import BadInput, PlaygroundError
 from playground.domain.messages import CallOptions
 from playground.domain.params import replace
 from playground.domain.sampling import SamplingParams
+from playground.domain.texts import check_text
 from playground.domain.watch_list import check_words
 from playground.services.json_events import JsonEvents
 
@@ -148,7 +149,7 @@ def _plan(
     if not text.strip():
         raise BadInput("The prompt is empty.", "Give a text after --prompt, or - to read standard input.")
     for given in (text, system or "", *limits["stops"], *assignments, *limits["watch"]):
-        _check_text(given)
+        check_text(given, "An argument")
     watch = tuple(dict.fromkeys(limits["watch"]))
     check_words(watch)
     options = settings.load
@@ -171,14 +172,6 @@ def _plan(
         as_json=as_json,
         private=private or not settings.history,
     )
-
-
-def _check_text(given: str) -> None:
-    """Python hands on bytes of an argument that are no UTF-8 as half characters."""
-    try:
-        given.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise BadInput(f"An argument is not UTF-8 text: {given[:40]!r}.", "Convert it first.") from error
 
 
 def _read_file(name: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from playground.domain.errors import BadInput
+from playground.domain.texts import check_text
 from playground.services.toml_files import one_line
 
 LARGEST: Final = 8 << 20
@@ -59,10 +60,7 @@ def _decoded(raw: bytes, name: str) -> str:
 
 
 def _checked(text: str) -> str:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:  # Python hands on bytes of an argument that are no UTF-8 as half characters
-        raise BadInput(f"An argument is not UTF-8 text: {text[:40]!r}.", "Convert it first.") from error
+    check_text(text, "An argument")
     if not text:
         raise BadInput("The text is empty.", "Give a text, the name of a file, or - for standard input.")
     return text

@@ -17,6 +17,7 @@ from playground.domain.messages import ChatPrompt, Message, Prompt, RawPrompt, R
 from playground.domain.models import LOCAL, ModelCard
 from playground.domain.params import replace
 from playground.domain.sampling import UNLIMITED, SamplingParams
+from playground.domain.texts import check_text
 from playground.services.accounts import EXPECTED_REPLY, Accounts
 from playground.services.counting import TokenCounter
 from playground.services.model_pool import ModelPool
@@ -70,22 +71,14 @@ def read_prompt_file(path: Path, *, system: str, raw: bool) -> list[Prompt]:
 
 def as_prompt(text: str, *, system: str, raw: bool) -> Prompt:
     """One prompt. Raises BadInput for an empty one, and for one that is not text."""
-    _check_text(text)
-    _check_text(system)
+    check_text(text)
+    check_text(system)
     if not text.strip():
         raise BadInput("A prompt is empty.", "Give a text.")
     if raw:
         return RawPrompt(text)
     first = (Message(Role.SYSTEM, system),) if system.strip() else ()
     return ChatPrompt((*first, Message(Role.USER, text)))
-
-
-def _check_text(given: str) -> None:
-    """Python hands on bytes of an argument that are no UTF-8 as half characters."""
-    try:
-        given.encode()
-    except UnicodeEncodeError as error:
-        raise BadInput(f"This is not UTF-8 text: {given[:40]!r}.", "Convert it first.") from error
 
 
 def _from_json(line: str, where: str, *, system: str, raw: bool) -> Prompt:
@@ -113,7 +106,7 @@ def base_params(
     """Each preset with assignments on top, and a limit where nobody set one. Raises BadInput."""
     named = {one.partition("=")[0].strip().replace("-", "_") for one in assignments}
     for one in assignments:
-        _check_text(one)
+        check_text(one)
     bases = []
     for preset in presets:
         params = starting_params(preset, assignments)
