@@ -37,6 +37,11 @@ EXPERIMENTS: Final[tuple[Experiment, ...]] = (
         "what so many requests a day would cost on each model, and how long one waits",
         "playground.screens.load_screen:open_load",
     ),
+    Experiment(
+        "Doctor",
+        "what this machine has, what is missing and how to get it",
+        "playground.screens.doctor_screen:open_doctor",
+    ),
 )
 
 

@@ -64,6 +64,7 @@ _PARTS: Final = {
     "Grammar and JSON schema": ("screens.grammar_dialog:GrammarDialog",),
     "Load and cost": ("screens.load_screen:LoadScreen",),
     "Models under a load": ("widgets.load_table:LoadTable",),
+    "Doctor": ("screens.doctor_screen:DoctorScreen",),
 }
 """Titles, in the order of the help, and the classes that have the bindings; imported when they are asked for."""
 

@@ -7,12 +7,9 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Iterable
-from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
-
-import msgspec
 
 from playground import __version__
 from playground.domain.endpoints import is_loopback
@@ -21,6 +18,7 @@ from playground.domain.models import ModelFile
 from playground.engine.memory import available_bytes, gib
 from playground.engine.probe import Build
 from playground.services.endpoints import endpoint_problems, load_endpoints, running
+from playground.services.findings import Finding, from_error, note, ok, problem
 from playground.services.keys import locate_key
 from playground.services.models import find_models, resolve_model, starter_model
 from playground.services.paths import log_dir, user_cache_dir, user_config_dir, user_data_dir, user_state_dir
@@ -39,43 +37,6 @@ _MOST_FILES: Final = 100_000
 _MOST_MODELS: Final = 5
 """Broken ones that are named."""
 _STARTER_HINT: Final = "pip install 'llm-playground-tui[starter]' brings a small one; or give the path of a .gguf file."
-
-
-class State(StrEnum):
-    """How bad it is."""
-
-    OK = "ok"
-    NOTE = "note"
-    """Works, but could be better, or is worth knowing."""
-    PROBLEM = "problem"
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the report."""
-
-    area: str
-    """Such as "llama.cpp" or "folders"."""
-    state: State
-    text: str
-    next_step: str = ""
-    """What to do about it; empty when nothing is to be done."""
-
-
-def _ok(area: str, text: str) -> Finding:
-    return Finding(area=area, state=State.OK, text=text)
-
-
-def _note(area: str, text: str, next_step: str = "") -> Finding:
-    return Finding(area=area, state=State.NOTE, text=text, next_step=next_step)
-
-
-def _problem(area: str, text: str, next_step: str) -> Finding:
-    return Finding(area=area, state=State.PROBLEM, text=text, next_step=next_step)
-
-
-def from_error(area: str, error: ConfigError) -> Finding:
-    """A mistake in one of the person's files, as a line of the report."""
-    return _problem(area, error.message, error.hint)
 
 
 async def examine() -> AsyncIterator[Finding]:
@@ -98,12 +59,12 @@ async def examine() -> AsyncIterator[Finding]:
 
 
 def _versions() -> Iterable[Finding]:
-    yield _ok("versions", f"llm-playground {__version__}, Python {sys.version.split()[0]} on {sys.platform}")
+    yield ok("versions", f"llm-playground {__version__}, Python {sys.version.split()[0]} on {sys.platform}")
     for name in _PACKAGES:
         try:
-            yield _ok("versions", f"{name} {version(name)}")
+            yield ok("versions", f"{name} {version(name)}")
         except PackageNotFoundError:
-            yield _problem("versions", f"{name} is not installed.", f"pip install {name}")
+            yield problem("versions", f"{name} is not installed.", f"pip install {name}")
 
 
 async def _llama() -> list[Finding]:
@@ -111,13 +72,13 @@ async def _llama() -> list[Finding]:
         build = await ask_build()
     except RunFailed as error:
         detail = f" ({one_line(error.detail.splitlines()[-1], 200)})" if error.detail.strip() else ""
-        return [_problem("llama.cpp", f"{error.message}{detail}", error.hint)]
+        return [problem("llama.cpp", f"{error.message}{detail}", error.hint)]
     numbers = [f"llama.cpp {build.llama}" if build.llama else "", f"ggml {build.ggml}" if build.ggml else ""]
     commit = f"commit {build.commit}" if build.commit else ""
     told = ", ".join(one_line(part) for part in (*numbers, commit) if part) or "this build does not tell its version"
     found = [
-        _ok("llama.cpp", told),
-        _ok("llama.cpp", f"built with {one_line(', '.join(build.flags)) or 'no flags that it tells'}"),
+        ok("llama.cpp", told),
+        ok("llama.cpp", f"built with {one_line(', '.join(build.flags)) or 'no flags that it tells'}"),
     ]
     return [*found, *_devices(build), *_acceleration(build)]
 
@@ -125,19 +86,19 @@ async def _llama() -> list[Finding]:
 def _devices(build: Build) -> Iterable[Finding]:
     for device in build.devices:
         memory = f", {gib(device.free_bytes)} of {gib(device.total_bytes)} free" if device.total_bytes else ""
-        yield _ok("llama.cpp", f"computes on {one_line(device.name.strip())}{memory}")
+        yield ok("llama.cpp", f"computes on {one_line(device.name.strip())}{memory}")
 
 
 def _acceleration(build: Build) -> Iterable[Finding]:
     if not build.offloads and _has_nvidia():
-        yield _note(
+        yield note(
             "llama.cpp",
             "There is an NVIDIA GPU, and this build cannot use it.",
             "With the CUDA toolkit installed: CMAKE_ARGS=-DGGML_CUDA=on pip install --force-reinstall --no-cache-dir "
             "llama-cpp-python",
         )
     elif not any(device.gpu for device in build.devices):
-        yield _note("llama.cpp", "No GPU is used; models run on the processor.")
+        yield note("llama.cpp", "No GPU is used; models run on the processor.")
 
 
 def _has_nvidia() -> bool:
@@ -149,7 +110,7 @@ def _processor() -> Iterable[Finding]:
 
     physical, logical = psutil.cpu_count(logical=False), psutil.cpu_count()
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else logical
-    yield _ok("machine", f"{physical or '–'} cores, {logical or '–'} threads, {usable or '–'} of them for this program")
+    yield ok("machine", f"{physical or '–'} cores, {logical or '–'} threads, {usable or '–'} of them for this program")
 
 
 def _memory() -> Iterable[Finding]:
@@ -158,9 +119,9 @@ def _memory() -> Iterable[Finding]:
     free, total = available_bytes(), psutil.virtual_memory().total
     text = f"{gib(free)} of {gib(total)} memory free"
     yield (
-        _note("machine", text, "Close other programs, or choose small models.")
+        note("machine", text, "Close other programs, or choose small models.")
         if free < _LITTLE_MEMORY
-        else _ok("machine", text)
+        else ok("machine", text)
     )
 
 
@@ -178,11 +139,11 @@ def _folders() -> list[Finding]:
     free = shutil.disk_usage(_existing(places["data"])).free
     text = f"{gib(free)} free on the disk of the data folder"
     if free < _NO_DISK:
-        found.append(_problem("folders", text, "Make room: nothing can be kept on a full disk."))
+        found.append(problem("folders", text, "Make room: nothing can be kept on a full disk."))
     elif free < _LITTLE_DISK:
-        found.append(_note("folders", text, "Models take from 100 MiB to many GiB."))
+        found.append(note("folders", text, "Models take from 100 MiB to many GiB."))
     else:
-        found.append(_ok("folders", text))
+        found.append(ok("folders", text))
     return found
 
 
@@ -190,14 +151,14 @@ def _folder(name: str, folder: Path) -> Finding:
     shown = f"{name}: {one_line(str(folder))}"
     standing = _existing(folder)
     if not standing.is_dir():
-        return _problem("folders", f"{shown} cannot be made: {one_line(str(standing))} is a file.", "Move it away.")
+        return problem("folders", f"{shown} cannot be made: {one_line(str(standing))} is a file.", "Move it away.")
     if not os.access(standing, os.W_OK | os.X_OK):
-        return _problem(
+        return problem(
             "folders", f"{shown} cannot be written.", f"Make it yours: chown -R $USER {one_line(str(standing))}"
         )
     if standing != folder:
-        return _ok("folders", f"{shown}, made when it is needed")
-    return _ok("folders", f"{shown}, {_size(folder)}")
+        return ok("folders", f"{shown}, made when it is needed")
+    return ok("folders", f"{shown}, {_size(folder)}")
 
 
 def _existing(folder: Path) -> Path:
@@ -231,11 +192,11 @@ def _files(settings: Settings, errors: list[ConfigError]) -> Iterable[Finding]:
             elif name and name.partition("/")[0] not in load_endpoints(settings):
                 resolve_model(name, settings)
         except BadInput as error:
-            mistakes.append(_problem("settings", f"{what}: {error.message}", error.hint))
+            mistakes.append(problem("settings", f"{what}: {error.message}", error.hint))
     yield from mistakes
     if not any(one.area == "settings" for one in mistakes):
-        yield _ok("settings", "no mistakes")
-    yield _ok("presets", f"{len(presets)} can be used")
+        yield ok("settings", "no mistakes")
+    yield ok("presets", f"{len(presets)} can be used")
 
 
 def _keys(settings: Settings) -> Iterable[Finding]:
@@ -248,29 +209,29 @@ def _keys(settings: Settings) -> Iterable[Finding]:
             yield from_error("keys", error)
             continue
         if found is not None:
-            yield _ok("keys", f"{name}: found in {one_line(found.source)}")
+            yield ok("keys", f"{name}: found in {one_line(found.source)}")
         elif endpoint.key_needed and name in settings.endpoints:
-            yield _note("keys", f"{name}: none", f"llm-playground run --model {name}/… says where to put one.")
+            yield note("keys", f"{name}: none", f"llm-playground run --model {name}/… says where to put one.")
         elif endpoint.key_needed:
             without.append(name)
     if without:
-        yield _ok("keys", f"none for {', '.join(without)}; models on this machine need none")
+        yield ok("keys", f"none for {', '.join(without)}; models on this machine need none")
 
 
 async def _servers(settings: Settings) -> list[Finding]:
     endpoints = load_endpoints(settings)
     up = set(await running(endpoints.values()))
     found = [
-        _ok("servers", f"{name} answers at {one_line(endpoints[name].base_url)}") for name in endpoints if name in up
+        ok("servers", f"{name} answers at {one_line(endpoints[name].base_url)}") for name in endpoints if name in up
     ]
     silent = [name for name, one in endpoints.items() if is_loopback(one.base_url) and name not in up]
     found += [
-        _note("servers", f"{name} does not answer at {one_line(endpoints[name].base_url)}", "Start it first.")
+        note("servers", f"{name} does not answer at {one_line(endpoints[name].base_url)}", "Start it first.")
         for name in silent
         if name in settings.endpoints
     ]
     quiet = [name for name in silent if name not in settings.endpoints]
-    return [*found, _ok("servers", f"not running on this machine: {', '.join(quiet)}")] if quiet else found
+    return [*found, ok("servers", f"not running on this machine: {', '.join(quiet)}")] if quiet else found
 
 
 def _models(settings: Settings) -> list[Finding]:
@@ -279,19 +240,17 @@ def _models(settings: Settings) -> list[Finding]:
     good = [model for model in models if not model.problem]
     found = [_sum(source, good) for source in dict.fromkeys(model.source for model in good)]
     bad = [model for model in models if model.problem]
-    found += [
-        _note("models", f"{one_line(model.name)} cannot be used: {model.problem}") for model in bad[:_MOST_MODELS]
-    ]
+    found += [note("models", f"{one_line(model.name)} cannot be used: {model.problem}") for model in bad[:_MOST_MODELS]]
     if bad[_MOST_MODELS:]:
-        found.append(_note("models", f"Nor can {len(bad) - _MOST_MODELS:,} others."))
-    found += [_note("models", note) for note in notes]
+        found.append(note("models", f"Nor can {len(bad) - _MOST_MODELS:,} others."))
+    found += [note("models", said) for said in notes]
     if not good:
-        found.append(_problem("models", "There is no model on this machine.", _STARTER_HINT))
+        found.append(problem("models", "There is no model on this machine.", _STARTER_HINT))
     elif starter_model() is None:
-        found.append(_note("models", "The starter model is not installed.", _STARTER_HINT))
+        found.append(note("models", "The starter model is not installed.", _STARTER_HINT))
     return found
 
 
 def _sum(source: str, models: list[ModelFile]) -> Finding:
     own = [model for model in models if model.source == source]
-    return _ok("models", f"{one_line(source)}: {len(own):,}, {gib(sum(model.size_bytes for model in own))}")
+    return ok("models", f"{one_line(source)}: {len(own):,}, {gib(sum(model.size_bytes for model in own))}")
