@@ -144,6 +144,7 @@ class HubClient:
             raw = await self._ask(where, reference.repository)
         except RequestRefused as error:
             near = await self.near(reference)
+            near = [name for name in near if name != reference.repository]  # it is there, and is refused
             hint = f"There is: {', '.join(near)}." if near else error.hint
             raise RequestRefused(error.message, hint, error.detail) from None
         try:

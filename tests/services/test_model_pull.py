@@ -299,6 +299,34 @@ async def test_a_token_that_the_hub_does_not_know(hub: FakeHub, monkeypatch: pyt
         await _pull()
 
 
+@pytest.mark.parametrize(
+    ("status", "kind", "said"),
+    [
+        (401, RequestRefused, "knows no acme/Tiny-GGUF.*needs a token in HF_TOKEN"),
+        (403, KeyMissing, "acme/Tiny-GGUF is gated"),
+        (404, RequestRefused, "knows no acme/Tiny-GGUF"),
+        (418, RequestRefused, r"refuses to give acme/Tiny-GGUF \(418\)"),
+    ],
+)
+async def test_answers_without_the_hubs_own_code(
+    hub: FakeHub, status: int, kind: type[PlaygroundError], said: str
+) -> None:
+    """As mirrors give them, which know nothing of the hub's header."""
+    hub.refusals = [(status, {"X-Error-Message": "\x1b[31mred"})]
+    with pytest.raises(kind, match=said) as refused:
+        await _pull()
+    assert "\x1b" not in repr(refused.value.problem)
+    assert _files() == {}
+
+
+async def test_a_file_that_was_taken_away_meanwhile(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = hub.info(REPOSITORY)
+    monkeypatch.setattr(FakeHub, "info", lambda *_: told)
+    del hub.repositories[REPOSITORY][NAME]
+    with pytest.raises(RequestRefused, match=f"knows no {NAME} in {REPOSITORY}"):
+        await _pull()
+
+
 async def test_a_repository_that_is_not_there_has_neighbours(hub: FakeHub) -> None:
     with pytest.raises(RequestRefused, match=rf"knows no acme/Tiny-GUFF.*There is: {REPOSITORY}"):
         await _pull(reference="acme/Tiny-GUFF")
