@@ -31,7 +31,7 @@ class HistoryScreen(HistoryBrowser):
         history_key("e", "export", "Export", "Write the conversation to a file: Markdown, HTML or JSON Lines"),
         history_key("d,delete", "delete", "Delete", "Delete the reply from the list; u puts it back"),
         history_key("u", "undo", "Undo", "Put back what was deleted last; of deleted ones, that under the cursor"),
-        history_key("g", "costs", "Costs", "What all of it cost, by day and by model; again: the text"),
+        history_key("g", "costs", "Costs", "What all of it cost, by model and by day; again: the text"),
     ]
 
     def __init__(self, main: TokenScreen, keeping: Keeping) -> None:
@@ -97,6 +97,9 @@ class HistoryScreen(HistoryBrowser):
         self.toggle_class("-costs")
         if self.has_class("-costs"):
             self.later(self._show_costs, "costs")
+            self.query_one(CostPlot).focus()  # so that arrows reach the days
+        else:
+            self.rows.focus()
 
     async def _show_costs(self) -> None:
         spent = await self.read(lambda reader: reader.spending()) or []

@@ -1,4 +1,4 @@
-"""What replies cost, by day and by model, as bars. Where nothing cost money, the bars are tokens."""
+"""What replies cost, by model and by day, as bars. Where nothing cost money, the bars are tokens."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Cost(NamedTuple):
 
 
 class CostPlot(VerticalScroll, can_focus=True):
-    """Two groups of bars, days over models."""
+    """Two groups of bars, models over days: days become hundreds."""
 
     DEFAULT_CSS = """
     CostPlot { scrollbar-size-vertical: 1; & > Static { height: auto; } }
@@ -59,8 +59,8 @@ class CostPlot(VerticalScroll, can_focus=True):
     def _draw(self) -> None:
         width = max(20, self.scrollable_content_region.width)
         money = any(one.cost for one in self._days)
-        groups = [*_group("by day", self._days, width, money), ("\n", "")]
-        groups += _group("by model", self._models, width, money)
+        groups = [*_group("by model", self._models, width, money), ("\n", "")]
+        groups += _group("by day", self._days, width, money)
         nothing = Content("Nothing was said yet.")
         self.query_one("#cost-bars", Static).update(Content.assemble(*groups) if self._days else nothing)
 
@@ -69,7 +69,7 @@ def _group(title: str, costs: Sequence[Cost], width: int, money: bool) -> list[t
     whole = sum(one.cost for one in costs)
     tokens, unknown = sum(one.tokens for one in costs), sum(one.unknown for one in costs)
     all_of_it = f"{total(whole)} in all" if money else f"{tokens:,} tokens in all, at no cost"
-    parts = [(f"{title} · {all_of_it}{_not_known(unknown)}\n", "bold $text-muted")]
+    parts = [(f"{title} · {all_of_it}{_not_known(unknown)}\n", "bold $foreground 60%")]
     most = max((one.cost if money else float(one.tokens) for one in costs), default=0.0)
     names = [display_line(one.name) for one in costs]
     name_cells = min(_MOST_NAME, max(map(cell_len, names), default=0), width // 3)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from rich.style import Style
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -28,6 +29,18 @@ _LOW: Final = 12
 """Rows that a prompt and the beginning of its reply need."""
 
 
+class PreviewText(TokenView):
+    """Tells when somebody goes to its end, which scrolling alone does not."""
+
+    class Ended(Message):
+        """Somebody wants to see the end."""
+
+    def follow_end(self) -> None:
+        """See TokenScroll."""
+        super().follow_end()
+        self.post_message(self.Ended())
+
+
 class HistoryPreview(Vertical):
     """Figures in words over the text."""
 
@@ -43,7 +56,7 @@ class HistoryPreview(Vertical):
 
     def __init__(self, mode: ColourMode, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.view = TokenView(id="history-text")
+        self.view = PreviewText(id="history-text")
         """The text; its cursor can walk over the tokens."""
         self.view.follow = False
         self._branch = ShownBranch(self.view, Drawing(mode=mode))
@@ -88,7 +101,7 @@ class HistoryPreview(Vertical):
         shown.tokens += reply.tokens[len(shown.tokens) :]
         shown.finished, shown.problem, self._more = reply.finished, reply.problem, more
         self._draw()
-        self._look_ahead()
+        self.call_after_refresh(self._look_ahead)  # at the end that it follows, nothing else would ask
 
     def _draw(self) -> None:
         if self._turns:
@@ -96,6 +109,7 @@ class HistoryPreview(Vertical):
             model = next((turn.model for turn in self._turns if turn.role is Role.ASSISTANT), "")
             self._branch.show(self._turns, raw, display_line(model), lambda _turn: (1, 1))
 
+    @on(PreviewText.Ended)
     def _look_ahead(self) -> None:
         view = self.view
         if self._more and view.scroll_offset.y + 2 * view.size.height >= view.max_scroll_y:

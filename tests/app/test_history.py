@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from textual.widgets import Input
 
@@ -212,8 +214,50 @@ async def test_costs_are_shown_by_day_and_by_model() -> None:
         assert player.app.screen.query_one(CostPlot).display
         line = next(line for line in player.text.splitlines() if line.count("claude-x") == 2 or "│ claude-x" in line)
         assert "$0.25 + ? · 2 replies" in line
+        assert player.focus_is(CostPlot), "arrows scroll it"
         await player.press("g")
         assert not player.app.screen.query_one(CostPlot).display
+
+
+async def test_of_a_long_reply_the_beginning_is_read_and_the_rest_as_somebody_reads_on() -> None:
+    await fill(("Toy", "Count", " ".join(map(str, range(3000))), 0.0))
+    async with playing(make_app()) as player:
+        screen = await open_history(player)
+        view = screen.preview.view
+        await player.until(lambda: screen.preview.tokens > 0, "the beginning")
+        first = screen.preview.tokens
+        assert first < 3000
+        assert "end of text" not in "".join(view.store.texts)
+        view.focus()
+        for _ in range(6):
+            await player.press("end")
+            await player.until(lambda: view.scroll_offset.y >= view.max_scroll_y, "at the end of what is read")
+        await player.until(lambda: screen.preview.tokens == 3000, "all of it")
+        await player.until(lambda: "end of text" in "".join(view.store.texts), "its end")
+        assert "998 999 1000" in "".join(view.store.texts)
+
+
+async def test_a_conversation_is_written_to_a_file_whose_ending_says_how(tmp_path: Path) -> None:
+    await fill(SKY, BREAD)
+    (tmp_path / "there.md").write_text("mine")
+    async with playing(make_app()) as player:
+        await open_history(player)
+        for name, begins in (("a.md", "# How is bread made?"), ("b.html", "<!DOCTYPE html>"), ("c.jsonl", "{")):
+            await player.press("e")
+            await player.until(lambda: isinstance(player.app.screen, TextDialog), "dialog")
+            dialog = player.app.screen.query_one(Input)
+            for refused in ("there.md", "nothing.pdf"):
+                dialog.value = str(tmp_path / refused)
+                await player.press("enter")
+                assert isinstance(player.app.screen, TextDialog)
+            dialog.value = str(tmp_path / name)
+            await player.press("enter")
+            file = tmp_path / name
+            await player.until(lambda file=file: file.exists(), "written")  # type: ignore[misc]
+            assert file.read_text(encoding="utf-8").startswith(begins)
+            assert "With flour" in file.read_text(encoding="utf-8").replace("</span>", "") or name == "b.html"
+        await player.until(lambda: "Written to" in player.notices, "told")
+    assert (tmp_path / "there.md").read_text() == "mine"
 
 
 async def test_long_lists_are_read_page_by_page() -> None:
