@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from playground.domain.display import display_text
 from playground.domain.endpoints import REPLAY
-from playground.domain.errors import BudgetReached, PlaygroundError
+from playground.domain.errors import BudgetReached, HistoryUnusable, PlaygroundError
 from playground.domain.prices import usd_text
 from playground.screens.choice_dialog import Answer, ChoiceDialog, Question
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from playground.services.accounts import Accounts
     from playground.services.experiment_job import SweepJob
     from playground.services.experiment_plans import SweepEstimate
+    from playground.services.history_keeping import HistoryKeeping
     from playground.services.model_pool import ModelPool
 
 GROUP: Final = "sweep"
@@ -215,7 +216,8 @@ class Sweeping:
     async def _run(self, job: SweepJob, at_once: int, anyway: bool) -> None:
         ticking = self._screen.set_interval(_BADGE_S, self._badge)
         try:
-            await job.run(self.pool.settings, self.accounts, at_once=at_once, anyway=anyway)
+            async with await self._keeping() as keeping:
+                await job.run(self.pool.settings, self.accounts, at_once=at_once, anyway=anyway, keeping=keeping)
         except PlaygroundError as error:
             job.errors.append(error)
         finally:
@@ -224,6 +226,19 @@ class Sweeping:
             self._together[job.sweep.models[0]] = job.speed
         self._badge()
         self._tell_end(job)
+
+    async def _keeping(self) -> HistoryKeeping:
+        """Its replies go where those of the panes go."""
+        from playground.services.history_keeping import HistoryKeeping
+
+        panes = self._screen.keeping
+        private = panes.private or not await panes.ready()  # that it is not ready was said
+        history = None if private else panes.file()
+        return HistoryKeeping(private=private, tell=self._tell_loss, history=history, leave_out=lambda: panes.private)
+
+    def _tell_loss(self, error: HistoryUnusable) -> None:
+        text, title = display_text(error.hint), display_text(error.message)
+        self._screen.notify(text, title=title, severity="warning", timeout=10, markup=False)
 
     async def end(self) -> None:
         """Stop it, and wait until that is done: for the end of the program, or for another sweep."""

@@ -17,6 +17,8 @@ from playground.services.accounts import EXPECTED_REPLY, Accounts
 from playground.services.experiment_output import write_outputs
 from playground.services.experiment_store import CellFile
 from playground.services.experiments import SweepProgress, SweepRun, without_stand_ins
+from playground.services.history_keeping import HistoryKeeping
+from playground.services.history_sweep import SweepHistory
 from playground.services.model_pool import ModelPool
 from playground.services.settings import Settings
 
@@ -83,7 +85,15 @@ class SweepJob:
     def _answered(self, name: str) -> bool:
         return name in self.results and self.results[name].problem is None
 
-    async def run(self, settings: Settings, accounts: Accounts, *, at_once: int, anyway: bool = False) -> None:
+    async def run(
+        self,
+        settings: Settings,
+        accounts: Accounts,
+        *,
+        at_once: int,
+        anyway: bool = False,
+        keeping: HistoryKeeping | None = None,
+    ) -> None:
         """Run what is left; what came of it is in the folder, `errors` says why some of it is still left.
 
         Args:
@@ -91,6 +101,7 @@ class SweepJob:
             accounts: Prices and budget.
             at_once: Requests at a time.
             anyway: Go on beyond the budget.
+            keeping: Where its replies are kept whole.
 
         Raises:
             BadInput: another program runs this sweep.
@@ -108,6 +119,7 @@ class SweepJob:
                 self._run = SweepRun(
                     self.sweep, file, pool, accounts, at_once=at_once, anyway=anyway, on_result=self._take
                 )
+                self._run.history = SweepHistory(self.sweep, keeping) if keeping is not None else None
                 self.progress = self._run.progress
                 await self._run.run()
                 self.errors = self._run.errors

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from playground.services.history_recorder import Recorder
     from playground.services.history_store import HistoryStore
 
-_SECONDS: Final = 0.8
-"""How often is looked what is new: with the time that writing takes, a crash costs a second at most."""
+_SECONDS: Final = 0.5
+"""How often is looked what is new: with the time that writing takes, a crash costs a second at most, even when busy."""
 _HASH_S: Final = 0.5
 """How long a command waits at its end, at most, for the hash of a model's file."""
 
@@ -53,6 +53,7 @@ class HistoryKeeping:
         private: bool,
         tell: Callable[[HistoryUnusable], None] = lambda _: None,
         history: History | None = None,
+        leave_out: Callable[[], bool] = lambda: False,
     ) -> None:
         """Nothing is opened yet.
 
@@ -60,7 +61,9 @@ class HistoryKeeping:
             private: Keep nothing, and touch no file.
             tell: Is told, once, when something cannot be kept.
             history: One that is open already, and stays open; None opens the file when there is something to keep.
+            leave_out: True while what comes is not to be kept, though what came before is.
         """
+        self._leave_out = leave_out
         self.private = private
         self._tell = tell
         self._given = history
@@ -131,7 +134,7 @@ class HistoryKeeping:
 
     async def _look(self, history: History) -> None:
         changes = [change for source in self._sources for change in source.take()]
-        if not await history.keep(changes) and history.problem is not None:
+        if not await history.keep([] if self._leave_out() else changes) and history.problem is not None:
             self._tell(history.problem)
 
     async def _put_hashes(self, history: History, models: KnownModels) -> None:

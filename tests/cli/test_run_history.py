@@ -78,7 +78,7 @@ def test_killed_it_leaves_what_it_wrote_up_to_the_last_second() -> None:
     assert (entry.stop, entry.origin, reply.finished) == ("", "run", None)
     assert [token.id for token in tokens] == [event["id"] for event in heard[: len(tokens)]]
     missing_ms = heard[-1]["time_ms"] - tokens[-1].time_ms
-    assert missing_ms < 1500, "0.8 seconds, and what writing takes on a machine that does other things as well"
+    assert missing_ms < 1000
     ((uid, instance),) = read_history(history_path(), lambda reader: reader.unfinished())
     assert uid == entry.tree
     assert not is_alive(instance), "so the app offers to go on"
