@@ -34,7 +34,8 @@ T = TypeVar("T")
 _FOOT: Final = (
     *("history.open", "history.leave", "history.search", "history.beside", "history.star", "history.rename"),
     *("history.run_again", "history.export", "history.delete", "history.undo", "history.costs", "history.model"),
-    *("history.preset", "history.date", "history.cost", "history.starred", "history.deleted", "history.clear"),
+    *("history.preset", "history.date", "history.cost", "history.origin", "history.starred", "history.deleted"),
+    "history.clear",
 )
 
 
@@ -55,6 +56,7 @@ class HistoryBrowser(ModalScreen[None]):
         history_key("p", "filter('preset')", "Preset", "Only those under one preset", id="preset"),
         history_key("t", "filter('date')", "Time", "Only those of some days", id="date"),
         history_key("c", "filter('cost')", "Cost", "Only those that cost something", id="cost"),
+        history_key("o", "filter('origin')", "From", "Only those from the app, or from one command", id="origin"),
         history_key("f", "starred", "Starred", "Only those with a star, or all"),
         history_key("x", "deleted", "Deleted", "Those that were deleted, or back to those that were not"),
         history_key("a", "clear", "All", "Leave nothing out"),
