@@ -9,25 +9,38 @@ from typing import Final
 from msgspec import structs
 
 from playground.domain.display import display_line
-from playground.domain.history import Query
+from playground.domain.history import APP, Query
 from playground.screens.choice_dialog import Answer, Question
 
 _DATES: Final = (("any day", None), ("today", 0), ("the last 7 days", 6), ("the last 30 days", 29), ("this year", 365))
 """In words, and how many days before today it begins."""
+_ORIGINS: Final = (
+    ("from anywhere, a sweep in one line", ()),
+    ("from the app", (APP,)),
+    ("by the command run", ("run",)),
+    ("by the command compare", ("compare",)),
+    ("every reply of sweeps", ("sweep",)),
+)
+"""In words, and where they were asked for."""
 _COSTS: Final = (("any cost", None), ("not free", 1e-9), ("from $0.01", 0.01), ("from $0.10", 0.1), ("from $1", 1.0))
+
+
+_ALL: Final = Query(grouped=True)
+"""Nothing is left out: of a sweep there is one line, whose replies would bury all others."""
+FILTERS: Final = ("model", "preset", "date", "cost", "origin")
 
 
 class Filters:
     """The filters in force."""
 
     def __init__(self) -> None:
-        self.query = Query()
-        self._date = self._cost = 0
+        self.query = _ALL
+        self._date = self._cost = self._origin = 0
 
     @property
     def narrow(self) -> bool:
         """True when something is left out."""
-        return structs.replace(self.query, deleted=False) != Query()
+        return structs.replace(self.query, deleted=False) != _ALL
 
     def words(self) -> list[tuple[str, bool]]:
         """What is in force, in words, and whether it leaves anything out."""
@@ -37,6 +50,7 @@ class Filters:
             (f"preset {display_line(query.preset) or 'any'}", bool(query.preset)),
             (_DATES[self._date][0], self._date > 0),
             (_COSTS[self._cost][0], self._cost > 0),
+            (_ORIGINS[self._origin][0], self._origin > 0),
             ("★ only" if query.starred else "starred or not", query.starred),
             *([("deleted ones", True)] if query.deleted else []),
         ]
@@ -55,15 +69,17 @@ class Filters:
 
     def clear(self) -> None:
         """Leave nothing out; those that were deleted stay where they are."""
-        self.query, self._date, self._cost = Query(deleted=self.query.deleted), 0, 0
+        self.query = structs.replace(_ALL, deleted=self.query.deleted)
+        self._date = self._cost = self._origin = 0
 
     def question(self, which: str, names: Sequence[str]) -> Question:
-        """What to ask for a filter: "model", "preset", "date", "cost"; `names`: models or presets there are."""
+        """What to ask for a filter: one of `FILTERS`; `names`: models or presets there are."""
         if which in ("model", "preset"):
             labels = [f"any {which}", *(display_line(name) for name in names)]
         else:
-            labels = [label for label, _ in (_DATES if which == "date" else _COSTS)]
-        return Question(f"Which {which}?", "Only those are listed.", [Answer(label) for label in labels])
+            labels = [label for label, _ in {"date": _DATES, "cost": _COSTS, "origin": _ORIGINS}[which]]
+        title = "Where from?" if which == "origin" else f"Which {which}?"
+        return Question(title, "Only those are listed.", [Answer(label) for label in labels])
 
     def choose(self, which: str, names: Sequence[str], answer: int) -> None:
         """Put an answer to that question in force."""
@@ -74,6 +90,9 @@ class Filters:
                 self._date, days = answer, _DATES[answer][1]
                 since = None if days is None else _midnight(days)
                 self.query = structs.replace(self.query, since=since)
+            case "origin":
+                self._origin, origins = answer, _ORIGINS[answer][1]
+                self.query = structs.replace(self.query, origins=origins, grouped=not origins)
             case _:
                 self._cost = answer
                 self.query = structs.replace(self.query, least_cost=_COSTS[answer][1])

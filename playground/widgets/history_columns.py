@@ -68,8 +68,9 @@ COLUMNS: Final = (
     Column("preset", 10, 5, lambda entry: display_line(entry.preset) or UNKNOWN),
     Column("tokens", 6, 2, lambda entry: f"{entry.tokens:,}", right=True),
     Column("cost", 8, 3, _cost, right=True),
-    Column("tok/s", 5, 6, _speed, right=True),
+    Column("tok/s", 5, 7, _speed, right=True),
     Column("end", 8, 4, ending),
+    Column("from", 7, 6, lambda entry: display_line(entry.origin)),
 )
 PLACE_OF_TEXT: Final = 3
 """The prompt stands behind so many of them."""
@@ -92,7 +93,8 @@ def said(entry: Entry, cells: int) -> tuple[str, str, str]:
     """Title, prompt and beginning of the reply, in as many cells as there are; what comes first is shortened last."""
     title = display_line(entry.title)
     prompt = display_line(entry.prompt)
-    lead = f"{title} · " if title else ""
+    many = f" ×{entry.more + 1:,}" if entry.more else ""
+    lead = f"{title or display_line(entry.batch)}{many} · " if title or many else ""
     left = cells - cell_len(lead) - cell_len(prompt)
     reply = display_line(entry.reply) if left > 8 else ""
     return lead, prompt, f" → {reply}" if reply else ""

@@ -94,3 +94,8 @@ async def test_where_nothing_cost_money_the_bars_are_tokens() -> None:
         text = "\n".join(strip.text for strip in pilot.app.screen._compositor.render_strips())
         assert "1,234 tokens in all, at no cost" in text
         assert "█" in text
+
+
+def test_a_line_that_stands_for_a_sweep_says_of_how_many_replies() -> None:
+    assert said(entry(title="sweep abc", more=1233), 60)[0] == "sweep abc ×1,234 · "
+    assert said(entry(more=2, batch="abc"), 60)[0] == "abc ×3 · "

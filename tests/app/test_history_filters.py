@@ -1,0 +1,22 @@
+"""Filters of the history by where replies come from, without a screen."""
+
+from __future__ import annotations
+
+from playground.domain.history import Query
+from playground.screens.history_filters import Filters
+
+
+def test_a_sweep_is_one_line_unless_its_replies_are_asked_for() -> None:
+    filters = Filters()
+    assert filters.query.grouped
+    assert not filters.narrow
+    assert ("from anywhere, a sweep in one line", False) in filters.words()
+    labels = [answer.label for answer in filters.question("origin", ()).answers]
+    filters.choose("origin", (), labels.index("every reply of sweeps"))
+    assert (filters.query.origins, filters.query.grouped, filters.narrow) == (("sweep",), False, True)
+    assert ("every reply of sweeps", True) in filters.words()
+    filters.choose("origin", (), labels.index("from the app"))
+    assert filters.query.origins == ("app",)
+    filters.search("river")
+    filters.clear()
+    assert filters.query == Query(grouped=True)
