@@ -202,8 +202,8 @@ class TokenizersView(Screen[None]):
         split = self._shown[at.row] if at.row < len(self._shown) else None
         self._list(split)
         if split is None or spot is None:
-            marks = "≠ they differ · ‹F0 9F› half a character · │ end of a token · tab leads to the tokens"
-            shown.update(Content.styled(marks if self._shown else "", "$text-muted"), layout=False)
+            marks = "≠ they differ · ‹F0 9F› half a character · tab leads to the tokens"
+            shown.update(Content.styled(marks if self._shown else "", "$foreground 60%"), layout=False)
             return
         self.query_one(TokenList).cursor = spot.token
         shown.update(about_token(split, spot.token), layout=False)

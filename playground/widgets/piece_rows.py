@@ -76,13 +76,16 @@ class PieceRows(PieceCanvas):
 
     def on_focus(self) -> None:
         """Begin at the first token in sight."""
-        if self.cursor is None:
-            lines = range(max(1, self.size.height))
-            first = next((spot for y in lines if (spot := self._spot_at(y, 0, nearest=True))), None)
-            if first is not None:
-                self.move_to(first)
-        elif self.cursor is not None:
+        if self.cursor is not None:
             self.post_message(self.Pointed(self.cursor))
+        else:
+            self._begin_in_sight()
+
+    def _begin_in_sight(self) -> None:
+        lines = range(max(1, self.size.height))
+        first = next((spot for y in lines if (spot := self._spot_at(y, 0, nearest=True))), None)
+        if first is not None:
+            self.move_to(first)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
         """Follow the mouse from token to token."""
@@ -106,13 +109,16 @@ class PieceRows(PieceCanvas):
 
     def action_move(self, step: int) -> None:
         """Another token of the same row."""
-        if self.cursor is not None:
+        if self.cursor is None:
+            self._begin_in_sight()
+        else:
             row, index = self.cursor
             self.move_to(Spot(row, max(0, min(index + step, len(self.rows[row].ids) - 1))))
 
     def action_move_row(self, step: int) -> None:
         """The row above or below, in the same place; from the last row of a band to the next band."""
         if self.cursor is None:
+            self._begin_in_sight()
             return
         at = self._where(self.cursor)
         if at is None:

@@ -115,6 +115,7 @@ async def test_tokens_follow_what_is_typed_and_the_mouse_tells_about_them() -> N
     async with playing(make_app()) as player:
         screen = await opened(player)
         await player.until(lambda: "F3 brings examples" in player.text, "a hint")
+        await player.press("tab", "right", "shift+tab")  # there is no token yet to go to
         await player.press(*"two words")
         await split(player, screen, "two words")
         await player.press(*["backspace"] * 6, "s")
@@ -124,6 +125,7 @@ async def test_tokens_follow_what_is_typed_and_the_mouse_tells_about_them() -> N
         await player.press(*"hey you")
         await split(player, screen, "hey you")
         rows = screen.query_one(PieceRows)
+        assert rows.cursor is None
         x = below(player, "│·you│").index("·you") - rows.region.x
         await player.pilot.hover(PieceRows, offset=(x + 1, 1))
         await says(player, "Begins with its space")
