@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
-from playground.cli.options import models_option, presets_option
+from playground.cli.options import models_option, presets_option, private_option
 from playground.cli.run_output import INTERRUPTED, say, write_json
 from playground.cli.status_line import StatusLine
 from playground.domain.display import display_line, display_text
-from playground.domain.errors import BadInput, BudgetReached
+from playground.domain.errors import BadInput, BudgetReached, HistoryUnusable
 
 if TYPE_CHECKING:
     from playground.domain.compare_rows import CompareRow
@@ -45,6 +45,7 @@ _TEXTS: Final = (1, 2, 10)
 @click.option("--raw", is_flag=True, help="Send the text as it is: special tokens parsed, no chat template.")
 @click.option("--full", is_flag=True, help="Print the replies whole.")
 @click.option("--yes", "-y", is_flag=True, help="Send it even where a budget would be overdrawn.")
+@private_option
 @click.option("--json", "form", flag_value="json", help="One JSON object for each reply, with its text.")
 @click.option("--csv", "form", flag_value="csv", help="Comma-separated values, with the replies.")
 @click.option("--markdown", "form", flag_value="markdown", help="A Markdown table; with --full the replies below.")
@@ -103,6 +104,7 @@ async def _compare(form: _Form, full: bool, yes: bool, given: dict[str, Any]) ->
 
 def _prepared(given: dict[str, Any]) -> ModelComparison:
     from playground.cli.texts import read_stdin, text_argument
+    from playground.services.history_keeping import HistoryKeeping
     from playground.services.model_comparison import ModelComparison
     from playground.services.model_pool import ModelPool
     from playground.services.settings import load_settings
@@ -115,7 +117,9 @@ def _prepared(given: dict[str, Any]) -> ModelComparison:
         raise BadInput("The prompt is empty.", "Give a text after --prompt, or - to read standard input.")
     system = settings.system if given["system"] is None else given["system"]
     candidates = _candidates(settings, given)
-    return ModelComparison(ModelPool(settings), candidates, prompt, system=system, raw=given["raw"], tell=_tell)
+    keeping = HistoryKeeping(private=given["private"] or not settings.history, tell=_tell_loss)
+    pool = ModelPool(settings)
+    return ModelComparison(pool, candidates, prompt, system=system, raw=given["raw"], tell=_tell, keeping=keeping)
 
 
 def _candidates(settings: Settings, given: dict[str, Any]) -> list[Candidate]:
@@ -167,6 +171,11 @@ def _tell(what: str) -> None:
         StatusLine().show(f"{display_line(what)} …", at_once=True)
     else:
         StatusLine().clear()
+
+
+def _tell_loss(error: HistoryUnusable) -> None:
+    _tell("")
+    say(error)
 
 
 def _print(outcomes: Sequence[Outcome], form: _Form, full: bool) -> None:

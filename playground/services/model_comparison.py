@@ -11,12 +11,15 @@ from playground.backends.base import Backend
 from playground.domain.compare_rows import CompareRow, PaneState, row_of
 from playground.domain.endpoints import ModelRef
 from playground.domain.errors import PlaygroundError, Problem
-from playground.domain.events import Failed, Finished
+from playground.domain.events import Event, Failed, Finished
+from playground.domain.messages import GenerationRequest
 from playground.domain.models import ModelCard
 from playground.domain.sampling import SamplingParams
 from playground.domain.session import Session
+from playground.domain.transcript import Transcript, Turn
 from playground.services.accounts import Accounts
 from playground.services.counting import TokenCounter
+from playground.services.history_keeping import Conversation, HistoryKeeping
 from playground.services.model_pool import ModelPool
 from playground.services.runs import Runner
 
@@ -43,12 +46,33 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What happened on the way, such as attempts that failed."""
 
 
+class _Inbox:
+    """What has come of a run, put into its session as often as somebody wants to see it."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self.events: list[Event] = []
+
+    def empty(self) -> None:
+        """Apply what is new."""
+        self.events += (event for event in self._runner.drain() if isinstance(event, Finished | Failed))
+
+
 class ModelComparison:
     """One comparison. All methods belong to one event loop; `close` gives the models back."""
 
     def __init__(
-        self, pool: ModelPool, candidates: Sequence[Candidate], prompt: str, *, system: str, raw: bool, tell: Told
+        self,
+        pool: ModelPool,
+        candidates: Sequence[Candidate],
+        prompt: str,
+        *,
+        system: str,
+        raw: bool,
+        tell: Told,
+        keeping: HistoryKeeping,
     ) -> None:
+        self._keeping = keeping
         self._pool = pool
         self._candidates = candidates
         self._prompt = prompt
@@ -60,6 +84,10 @@ class ModelComparison:
         self._running: set[Runner] = set()
         self._stopped = asyncio.Event()
         self._outcomes: dict[int, Outcome] = {}
+        self._first: Session | None = None
+        """Has the tree that all replies stand in, as versions of each other."""
+        self._kept: Conversation | None = None
+        self._inboxes: list[_Inbox] = []
         self.accounts = Accounts(pool.settings, lambda: pool.endpoints)
 
     def find(self) -> None:
@@ -83,7 +111,14 @@ class ModelComparison:
         return costs
 
     async def run(self) -> list[Outcome]:
-        """Ask all of them: models on servers at once, those on this machine one after another, as figures need it."""
+        """Ask all of them: models on servers at once, those on this machine one after another, as figures need it.
+
+        Replies are kept as they stream, as versions of the reply to one prompt.
+        """
+        async with self._keeping:
+            return await self._run()
+
+    async def _run(self) -> list[Outcome]:
         here: dict[str, list[int]] = {}
         hosted: list[int] = []
         for at, ref in enumerate(self._refs):
@@ -156,24 +191,48 @@ class ModelComparison:
         session.model = backend.card.short_name
         runner = Runner(session)
         runner.backend, runner.price = backend, self.accounts.price
+        inbox = _Inbox(runner)
+        self._inboxes.append(inbox)
         self._running.add(runner)
         try:
             self._tell(f"{backend.card.short_name} writes")
-            runner.start(session.send(self._prompt))
+            runner.start(self._request(session))
             turn = session.active
             assert turn is not None, "a reply was asked for"
+            self._keep(session, turn, backend, candidate)
             await runner.settle()
         finally:
             self._running.discard(runner)
-        events = runner.drain()
+        inbox.empty()
+        if self._kept is not None:
+            await self._kept.learn_prompt(turn, backend)
         card = runner.answering or backend.card
-        for event in events:
+        for event in inbox.events:
             if isinstance(event, Finished):
                 await self.accounts.settle(card, event)
             elif isinstance(event, Failed) and turn.tokens:
                 await self.accounts.settle_broken(card)
         row = row_of(at + 1, turn, preset=candidate.preset)
         return Outcome(row=row, text=turn.content, problem=turn.problem, notes=tuple(turn.notes))
+
+    def _request(self, session: Session) -> GenerationRequest:
+        """Ask in the tree that all of them share."""
+        if self._first is None:
+            self._first = session
+            return session.send(self._prompt)
+        session.transcript = Transcript(beside=self._first.transcript)
+        session.transcript.head = session.transcript.children(None)[0].id
+        return session.regenerate()
+
+    def _keep(self, session: Session, turn: Turn, backend: Backend, candidate: Candidate) -> None:
+        if self._kept is None:
+            self._kept = Conversation(self._keeping, session, "compare", self._empty_inboxes)
+        preset = candidate.preset.removesuffix("*")
+        self._kept.wrote(turn, backend, preset, self._pool.settings.load, session.options)
+
+    def _empty_inboxes(self) -> None:
+        for inbox in self._inboxes:
+            inbox.empty()
 
     def _without_reply(self, at: int, error: PlaygroundError | None = None) -> Outcome:
         name = self._name(at).rpartition("/")[2].removesuffix(".gguf")
