@@ -7,12 +7,9 @@ from typing import ClassVar, Final
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from rich.style import Style
-from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from playground.domain.branch_rows import BranchRow
@@ -20,18 +17,17 @@ from playground.domain.branches import Branch
 from playground.domain.messages import Role
 from playground.widgets.bars import UNKNOWN, fit
 from playground.widgets.branch_columns import GAP, cells_of, columns_for, groups_of
+from playground.widgets.row_list import RowList
 
 _MOST_WAS, _MOST_BECAME, _MOST_TITLE = 12, 18, 24
 _HEADING: Final = "branch"
-_HEAD: Final = 2
-"""Rows of titles."""
 
 
 def _key(keys: str, action: str, label: str, tooltip: str, *, id: str) -> Binding:
     return Binding(keys, action, label, show=False, id=f"branches.{id}", tooltip=tooltip)
 
 
-class BranchTree(ScrollView, can_focus=True):
+class BranchTree(RowList):
     """Shows branches in the order given, each below its parent; a cursor walks over them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -45,16 +41,14 @@ class BranchTree(ScrollView, can_focus=True):
         _key("right", "into", "Child", "The first branch that hangs on this one", id="into"),
         _key("enter", "choose", "Show", "Put this branch on screen, at the place where it begins", id="choose"),
     ]
-    ALLOW_SELECT = False
+    HEAD = 2
+    PARTS = "branch-tree"
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"branch-tree--{part}"
         for part in ("head", "guide", "path", "text", "said", "was", "became", "title", "figure", "here", "cursor")
     }
     DEFAULT_CSS = """
     BranchTree {
-        overflow-x: hidden;
-        scrollbar-size-vertical: 1;
-        background: $surface;
         & > .branch-tree--head { color: $text-muted; text-style: bold; }
         & > .branch-tree--guide { color: $foreground 35%; }
         & > .branch-tree--path { color: $accent; }
@@ -91,7 +85,11 @@ class BranchTree(ScrollView, can_focus=True):
         self._places: dict[int, int] = {}
         self._marks: Mapping[int, str] = {}
         self._path: frozenset[int] = frozenset()
-        self.cursor = 0
+
+    @property
+    def count(self) -> int:
+        """How many branches there are."""
+        return len(self._branches)
 
     @property
     def branch(self) -> Branch | None:
@@ -109,9 +107,9 @@ class BranchTree(ScrollView, can_focus=True):
         """
         self._branches, self._marks, self._path = branches, marks, path
         self._places = {id(branch): place for place, branch in enumerate(branches)}
-        self.virtual_size = Size(self.size.width, len(branches) + _HEAD)
+        self.virtual_size = Size(self.size.width, len(branches) + self.HEAD)
         self.cursor = -1
-        self.action_go_to(cursor)
+        self.go(cursor)
         self.refresh()
 
     def below(self, branch: Branch) -> list[Branch]:
@@ -124,37 +122,8 @@ class BranchTree(ScrollView, can_focus=True):
 
     # -- moving ------------------------------------------------------------------------------------------------
 
-    def action_move(self, by: int) -> None:
-        """Some rows on."""
-        self.action_go_to(max(0, self.cursor + by))
-
-    def action_page(self, by: int) -> None:
-        """A page on."""
-        self.action_move(by * max(1, self.size.height - _HEAD - 1))
-
-    def action_go_to(self, row: int) -> None:
-        """To a row; -1 is the last one."""
-        last = len(self._branches) - 1
-        row = last if row < 0 else min(row, last)
-        if last < 0 or row == self.cursor:
-            return
-        old, self.cursor = self.cursor, row
-        self._reveal()
-        for line in (old + _HEAD, row + _HEAD):
-            self.refresh_line(line)
-        self.tell()
-
-    def _reveal(self) -> None:
-        top, height = self.scroll_offset.y, self.size.height - _HEAD
-        if height > 0 and not top <= self.cursor < top + height:
-            self.scroll_to(y=self.cursor if self.cursor < top else self.cursor - height + 1, animate=False, force=True)
-
-    def on_resize(self) -> None:
-        """The cursor stays in sight."""
-        self._reveal()
-
     def tell(self) -> None:
-        """Say once more which branch the cursor is on."""
+        """Say, perhaps once more, which branch the cursor is on."""
         if self.branch is not None:
             self.post_message(self.Moved(self.branch))
 
@@ -173,14 +142,6 @@ class BranchTree(ScrollView, can_focus=True):
         if self.branch is not None:
             self.post_message(self.Chosen(self.branch))
 
-    def on_click(self, event: events.Click) -> None:
-        """To the row under the mouse; a second click chooses it."""
-        row = event.y - self.gutter.top - _HEAD + self.scroll_offset.y
-        if event.y >= self.gutter.top + _HEAD and row < len(self._branches):
-            self.action_go_to(row)
-            if event.chain > 1:
-                self.action_choose()
-
     # -- drawing -----------------------------------------------------------------------------------------------
 
     def render_line(self, y: int) -> Strip:
@@ -188,28 +149,23 @@ class BranchTree(ScrollView, can_focus=True):
         width = self.scrollable_content_region.width
         columns = columns_for(width)
         room = width - sum(column.width + GAP for column in columns) - 3
-        if y < _HEAD:
-            head, last = self._part("head"), y == _HEAD - 1
+        if y < self.HEAD:
+            head, last = self.part("head"), y == self.HEAD - 1
             titles = cells_of(columns, [c.title for c in columns], head) if last else groups_of(columns, head)
             segments = [Segment(f"   {fit(_HEADING if last else '', room)}", head), *titles]
             return Strip(segments).apply_style(self.rich_style).adjust_cell_length(width, self.rich_style)
-        place = y - _HEAD + self.scroll_offset.y
+        place = y - self.HEAD + self.scroll_offset.y
         if place >= len(self._branches):
             return Strip.blank(width, self.rich_style)
         branch = self._branches[place]
         row = self._describe(branch)
-        segments = [Segment(f"{self._marks.get(place, ''):<3.3}", self._part("here"))]
+        segments = [Segment(f"{self._marks.get(place, ''):<3.3}", self.part("here"))]
         segments += _fitted([*self._guides(branch, room // 3), *self._words(row)], room)
-        segments += cells_of(columns, [column.text(row) for column in columns], self._part("figure"))
+        segments += cells_of(columns, [column.text(row) for column in columns], self.part("figure"))
         base = self.rich_style
         if place == self.cursor:
-            base += Style(bgcolor=self.get_component_rich_style("branch-tree--cursor").bgcolor)
+            base = self.under_cursor(base)
         return Strip(segments).apply_style(base).adjust_cell_length(width, base)
-
-    def _part(self, name: str) -> Style:
-        """Colour and weight of a part; what it stands on is for the row to say."""
-        whole = self.get_component_rich_style(f"branch-tree--{name}")
-        return Style(color=whole.color, bold=whole.bold)
 
     def _on_path(self, branch: Branch) -> bool:
         return branch.turn.id in self._path
@@ -218,7 +174,7 @@ class BranchTree(ScrollView, can_focus=True):
         """Lines from a branch up to the left; of very deep ones only the last few levels."""
         parts: list[Segment] = []
         at: Branch | None = branch
-        guide, path = self._part("guide"), self._part("path")
+        guide, path = self.part("guide"), self.part("path")
         while at is not None and at.depth > 0:
             if 2 * len(parts) >= room - 2:
                 parts.append(Segment("⋯ ", guide))
@@ -234,16 +190,16 @@ class BranchTree(ScrollView, can_focus=True):
         """What the fork put in place of what, and the text that follows."""
         words: list[Segment] = []
         if row.title:
-            words += [Segment(_cut(row.title, _MOST_TITLE), self._part("title")), Segment("  ")]
+            words += [Segment(_cut(row.title, _MOST_TITLE), self.part("title")), Segment("  ")]
         if row.became:
             was = _cut(row.was, _MOST_WAS) or UNKNOWN
             became = _cut(row.became, _MOST_BECAME)
-            words += [Segment(f"{was} → ", self._part("was")), Segment(became, self._part("became"))]
+            words += [Segment(f"{was} → ", self.part("was")), Segment(became, self.part("became"))]
         for role, text in row.said:
             if role is Role.USER:
-                words.append(Segment(f"› {text}  ", self._part("said")))
+                words.append(Segment(f"› {text}  ", self.part("said")))
             elif text:
-                words.append(Segment(f"{text}  ", self._part("text")))
+                words.append(Segment(f"{text}  ", self.part("text")))
         return words
 
 

@@ -8,16 +8,15 @@ from typing import ClassVar, Final
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
-from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from playground.domain.history import Entry
 from playground.widgets.bars import fit
 from playground.widgets.history_columns import COLUMNS, GAP, PLACE_OF_TEXT, Column, columns_for, said
+from playground.widgets.row_list import RowList
 
 _AHEAD: Final = 100
 """Rows below the last one in sight from which on more are asked for."""
@@ -27,8 +26,8 @@ def _key(keys: str, action: str, label: str, tooltip: str, *, id: str) -> Bindin
     return Binding(keys, action, label, show=False, id=f"history.{id}", tooltip=tooltip)
 
 
-class HistoryList(ScrollView, can_focus=True):
-    """Shows entries; a cursor walks over them. Only rows in sight are made, so ten thousand are as quick as ten."""
+class HistoryList(RowList):
+    """Shows entries; a cursor walks over them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         _key("up,k", "move(-1)", "Up", "The row above; from the first one to the search", id="up"),
@@ -39,16 +38,13 @@ class HistoryList(ScrollView, can_focus=True):
         _key("end", "go_to(-1)", "Last", "The oldest that is shown so far", id="end"),
         _key("enter", "choose", "Open", "Open it as it was, in the active pane", id="open"),
     ]
-    ALLOW_SELECT = False
+    PARTS = "history-list"
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"history-list--{part}"
         for part in ("head", "text", "title", "reply", "figure", "model", "star", "failed", "cursor")
     }
     DEFAULT_CSS = """
     HistoryList {
-        overflow-x: hidden;
-        scrollbar-size-vertical: 1;
-        background: $surface;
         & > .history-list--head { color: $text-muted; text-style: bold; }
         & > .history-list--text { color: $foreground; }
         & > .history-list--title { color: $accent; text-style: bold; }
@@ -84,11 +80,15 @@ class HistoryList(ScrollView, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.entries: list[Entry] = []
-        self.cursor = 0
         self._more = False
         self._columns: tuple[Column, ...] = ()
         self._text_cells = 1
         self._nothing = ""
+
+    @property
+    def count(self) -> int:
+        """How many entries are there so far."""
+        return len(self.entries)
 
     @property
     def entry(self) -> Entry | None:
@@ -107,7 +107,7 @@ class HistoryList(ScrollView, can_focus=True):
         self.entries, self._more, self._nothing = list(entries), more, nothing
         self.cursor = max(0, min(at, len(self.entries) - 1))
         self._resize_content()
-        self._reveal()
+        self.reveal()
         self.refresh()
         self.post_message(self.Moved(self.entry))
 
@@ -133,6 +133,7 @@ class HistoryList(ScrollView, can_focus=True):
     def on_resize(self) -> None:
         """Another width, other columns."""
         self._resize_content()
+        super().on_resize()
         self.refresh()
 
     def watch_scroll_y(self, old: float, new: float) -> None:
@@ -156,14 +157,14 @@ class HistoryList(ScrollView, can_focus=True):
         if row >= len(self.entries):
             lines = self._nothing.split("\n") if not self.entries else []
             text = f"  {lines[y - 2]}" if 0 <= y - 2 < len(lines) else ""
-            return Strip([Segment(fit(text, width), base + self._part("figure"))])
+            return Strip([Segment(fit(text, width), base + self.part("figure"))])
         if row == self.cursor:
-            base = self._under_cursor(base)
+            base = self.under_cursor(base)
         return self._row(self.entries[row], base).adjust_cell_length(width, base)
 
     def _row(self, entry: Entry | None, base: Style) -> Strip:
         star = "★ " if entry is not None and entry.starred else "  "
-        segments = [Segment(star, base + self._part("star"))]
+        segments = [Segment(star, base + self.part("star"))]
         before = [column for column in self._columns if COLUMNS.index(column) < PLACE_OF_TEXT]
         for column in before:
             segments += self._cell(column, entry, base)
@@ -180,79 +181,36 @@ class HistoryList(ScrollView, can_focus=True):
         if column.title == "end" and entry is not None and entry.stop == "failed":
             look = "failed"
         gap = Segment(" " * GAP, base)
-        cell = Segment(text, base + self._part(look))
+        cell = Segment(text, base + self.part(look))
         return [gap, cell] if self._columns.index(column) >= PLACE_OF_TEXT or column.right else [cell, gap]
 
     def _text(self, entry: Entry | None, base: Style) -> list[Segment]:
         cells = self._text_cells
         if entry is None:
-            return [Segment(fit("prompt → reply", cells), base + self._part("head"))]
+            return [Segment(fit("prompt → reply", cells), base + self.part("head"))]
         segments: list[Segment] = []
         for text, look in zip(said(entry, cells), ("title", "text", "reply"), strict=True):
             shown = fit(text, min(cells, cell_len(text)))
             if shown:
-                segments.append(Segment(shown, base + self._part(look)))
+                segments.append(Segment(shown, base + self.part(look)))
                 cells -= cell_len(shown)
         return [*segments, Segment(" " * cells, base)]
-
-    def _under_cursor(self, base: Style) -> Style:
-        if not self.has_focus:
-            return base + Style(underline=True)
-        return base + Style(bgcolor=self.get_component_rich_style("history-list--cursor").bgcolor)
-
-    def _part(self, name: str) -> Style:
-        """How a part is written; on what ground is another matter."""
-        style = self.get_component_rich_style(f"history-list--{name}")
-        return Style(color=style.color, bold=style.bold)
 
     # -- walking -----------------------------------------------------------------------------------------------
 
     def action_move(self, by: int) -> None:
-        """Another row."""
+        """Another row; above the first one is the search."""
         if self.cursor + by < 0:
             self.post_message(self.Left())
         else:
-            self._go(self.cursor + by)
-
-    def action_page(self, by: int) -> None:
-        """A page of rows."""
-        self._go(self.cursor + by * max(1, self.size.height - 2))
-
-    def action_go_to(self, row: int) -> None:
-        """The first or the last row."""
-        self._go(row % max(1, len(self.entries)))
+            super().action_move(by)
 
     def action_choose(self) -> None:
         """Tell which one was chosen."""
         if self.entry is not None:
             self.post_message(self.Chosen(self.entry))
 
-    def _go(self, row: int) -> None:
-        row = max(0, min(row, len(self.entries) - 1))
-        if row != self.cursor:
-            self.cursor = row
-            self._reveal()
-            self.refresh()
-            self.post_message(self.Moved(self.entry))
+    def tell(self) -> None:
+        """Say which entry the cursor is on."""
+        self.post_message(self.Moved(self.entry))
         self._look_ahead()
-
-    def _reveal(self) -> None:
-        top, height = self.scroll_offset.y, max(1, self.size.height - 1)
-        if not top <= self.cursor < top + height:
-            self.scroll_to(y=self.cursor if self.cursor < top else self.cursor - height + 1, animate=False)
-
-    def on_focus(self) -> None:
-        """The cursor is drawn stronger while it can be moved."""
-        self.refresh()
-
-    def on_blur(self) -> None:
-        """And weaker when it cannot."""
-        self.refresh()
-
-    def on_click(self, event: events.Click) -> None:
-        """Go to the row under the mouse; a double click opens it."""
-        row = event.y + self.scroll_offset.y - 1
-        if event.y > 0 and row < len(self.entries):
-            self._go(row)
-            if event.chain > 1:
-                self.action_choose()
