@@ -124,7 +124,8 @@ async def test_without_a_seed_nothing_is_promised(fake: FakeApi) -> None:
 
 async def test_what_it_will_cost_is_said_before_and_booked_behind(fake: FakeApi) -> None:
     await keep_reply(f"{CLAUDE}:ok")
-    save_setting(settings_path(), "budget.per_request_usd", 0.001)
+    path = settings_path()
+    path.write_text(f"{path.read_text()}\n[budget]\nper_request_usd = 0.001\n")
     asked = await replay()
     assert asked.status == 2
     assert "is hosted: it need not repeat itself, and the reply cost $0.0071 then." in asked.error
