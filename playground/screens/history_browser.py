@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from textual import on
@@ -52,14 +51,6 @@ class HistoryBrowser(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         history_key("escape,alt+c", "leave", "Close", "Back to the panes"),
         history_key("slash", "search", "Search", "Words that stand in prompt, reply or title"),
-        history_key("m", "filter('model')", "Model", "Only the replies of one model", id="model"),
-        history_key("p", "filter('preset')", "Preset", "Only those under one preset", id="preset"),
-        history_key("t", "filter('date')", "Time", "Only those of some days", id="date"),
-        history_key("c", "filter('cost')", "Cost", "Only those that cost something", id="cost"),
-        history_key("o", "filter('origin')", "From", "Only those from the app, or from one command", id="origin"),
-        history_key("f", "starred", "Starred", "Only those with a star, or all"),
-        history_key("x", "deleted", "Deleted", "Those that were deleted, or back to those that were not"),
-        history_key("a", "clear", "All", "Leave nothing out"),
         Binding("down", "to_list", "List", show=False, id="history.list", tooltip="From the search to the list"),
     ]
     DEFAULT_CSS = """
@@ -115,7 +106,7 @@ class HistoryBrowser(ModalScreen[None]):
         """Begin at the newest."""
         self.preview.set_palette(token_palette(self.app.theme_variables))
         self.rows.focus()
-        self._changed()
+        self.changed()
 
     @property
     def rows(self) -> HistoryList:
@@ -163,7 +154,8 @@ class HistoryBrowser(ModalScreen[None]):
             parts += [(words, "bold $accent" if narrow else ""), (" · ", "")]
         self.query_one("#history-filters", Static).update(Content.assemble(*parts[:-1]))
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
+        """Other filters are in force."""
         self._show_filters()
         self.finding.find()
 
@@ -195,31 +187,6 @@ class HistoryBrowser(ModalScreen[None]):
     def action_to_list(self) -> None:
         """To what was found."""
         self.rows.focus()
-
-    def action_filter(self, which: str) -> None:
-        """Choose which ones are listed."""
-        self.later(partial(self._ask_filter, which), "filter")
-
-    async def _ask_filter(self, which: str) -> None:
-        if await self.finding.ask(which):
-            self._changed()
-
-    def action_starred(self) -> None:
-        """Only those with a star, or all."""
-        self.finding.filters.toggle_starred()
-        self._changed()
-
-    def action_deleted(self) -> None:
-        """Those that were deleted, or the others."""
-        self.finding.filters.toggle_deleted()
-        self._changed()
-
-    def action_clear(self) -> None:
-        """Leave nothing out."""
-        self.finding.filters.clear()
-        with self.prevent(Input.Changed):
-            self.query_one(Input).value = ""
-        self._changed()
 
     def action_leave(self) -> None:
         """Back to the panes."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.binding import BindingType
 
-from playground.screens.history_browser import HistoryBrowser, history_key
+from playground.screens.history_browser import history_key
 from playground.screens.history_changes import Changes
+from playground.screens.history_narrowing import HistoryNarrowing
 from playground.screens.keeping import Keeping
 from playground.widgets.cost_plot import Cost, CostPlot
 from playground.widgets.history_list import HistoryList
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from playground.services.history_reader import Spending
 
 
-class HistoryScreen(HistoryBrowser):
+class HistoryScreen(HistoryNarrowing):
     """The history over the panes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
