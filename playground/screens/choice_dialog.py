@@ -30,7 +30,7 @@ class Question(NamedTuple):
 
     title: str
     text: str
-    """What is the matter, with the figures."""
+    """What is the matter, with the figures; empty where there is nothing but a list to choose from."""
     answers: Sequence[Answer]
 
 
@@ -47,6 +47,9 @@ class ChoiceDialog(ModalScreen[int | None]):
             width: 80%; max-width: 90; height: auto; max-height: 90%;
             border: round $warning; background: $surface; padding: 0 1;
         }
+        &.-list > Vertical { border: round $border; }
+        &.-list Static { display: none; }
+        &.-list OptionList { margin: 0; }
         & OptionList, & OptionList:focus {
             height: auto; max-height: 14; border: none; background: $surface; padding: 0; margin: 1 0 0 0;
         }
@@ -57,12 +60,14 @@ class ChoiceDialog(ModalScreen[int | None]):
     def __init__(self, question: Question) -> None:
         super().__init__()
         self._question = question
+        self.set_class(not question.text, "-list")
 
     def compose(self) -> ComposeResult:
         """The question over its answers."""
         with Vertical() as box:
             box.border_title = Content(display_text(self._question.title))
-            box.border_subtitle = Content("enter chooses · esc leaves everything as it was")
+            leaves = " everything as it was" if self._question.text else ""
+            box.border_subtitle = Content(f"enter chooses · esc leaves{leaves}")
             yield Static(Content(display_text(self._question.text)), markup=False)
             yield OptionList(*(Option(self._line(answer)) for answer in self._question.answers))
 

@@ -24,22 +24,22 @@ class Experiment(NamedTuple):
 EXPERIMENTS: Final[tuple[Experiment, ...]] = (
     Experiment(
         "Sweep",
-        "prompts x parameters x models x samples, as curves and a table that grow",
+        "prompts x settings x models x samples, as growing curves",
         "playground.screens.sweeping:open_sweep",
     ),
     Experiment(
         "Tokenizers",
-        "one text under several tokenizers side by side: pieces, counts, what it would cost",
+        "one text as several of them split it",
         "playground.screens.tokenizers_screen:open_tokenizers",
     ),
     Experiment(
         "Load and cost",
-        "what so many requests a day would cost on each model, and how long one waits",
+        "so many requests a day, on each model",
         "playground.screens.load_screen:open_load",
     ),
     Experiment(
         "Doctor",
-        "what this machine has, what is missing and how to get it",
+        "what this machine has, and what is missing",
         "playground.screens.doctor_screen:open_doctor",
     ),
 )
@@ -52,7 +52,8 @@ def choose_experiment(main: TokenScreen) -> None:
         if number is not None:
             open_experiment(main, EXPERIMENTS[number])
 
-    answers = [Answer(one.name, one.meaning) for one in EXPERIMENTS]
+    width = max(len(one.name) for one in EXPERIMENTS)
+    answers = [Answer(f"{one.name:<{width}}", one.meaning) for one in EXPERIMENTS]
     main.app.push_screen(ChoiceDialog(Question("Experiments", "", answers)), chosen)
 
 

