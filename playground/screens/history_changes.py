@@ -76,9 +76,10 @@ class Changes:
         def gone() -> None:
             self._deleted.append(entry)
             screen.finding.again()
-            screen.notify("Deleted. u puts it back, x shows all that was deleted.", timeout=4)
+            what = "All replies of the sweep are deleted. u puts them" if entry.more else "Deleted. u puts it"
+            screen.notify(f"{what} back, x shows all that was deleted.", timeout=4)
 
-        self._change(lambda store: store.set_deleted(entry.id, True), gone)
+        self._change(lambda store: _set_deleted(store, entry, True), gone)
 
     def undo(self) -> None:
         """Put one back."""
@@ -92,4 +93,12 @@ class Changes:
             self._deleted = [other for other in self._deleted if other.id != entry.id]
             screen.finding.again()
 
-        self._change(lambda store: store.set_deleted(entry.id, False), back)
+        self._change(lambda store: _set_deleted(store, entry, False), back)
+
+
+def _set_deleted(store: HistoryStore, entry: Entry, deleted: bool) -> None:
+    """Of the line of a sweep, all that it stands for."""
+    if entry.more:
+        store.set_batch_deleted(entry.batch, deleted)
+    else:
+        store.set_deleted(entry.id, deleted)
