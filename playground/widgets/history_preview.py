@@ -128,7 +128,10 @@ def _facts(entry: Entry) -> Content:
         f"{UNKNOWN if entry.tokens_per_second is None else f'{entry.tokens_per_second:,.0f}'} tok/s",
         dollars(entry.cost),
         ending(entry),
+        display_line(entry.origin),
     ]
+    if entry.more:  # tokens and cost are those of all of them; each reply tells its own below its text
+        facts = [f"the newest of {entry.more + 1:,} replies", *facts[:5], facts[7], facts[9]]
     title = display_line(entry.title)
     parts = [("★ ", "$warning")] if entry.starred else []
     parts += [(f"{title} · ", "bold $accent")] if title else []
