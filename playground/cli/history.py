@@ -95,9 +95,9 @@ def list_command(as_json: bool, **given: Any) -> None:
 def show_command(number: int, as_json: bool) -> None:
     """Show one reply: what was asked, what came, with which parameters, and how fast."""
     from playground.cli.history_output import shown, shown_json
-    from playground.services.history_export import find_branches
+    from playground.services.history_export import find_branch
 
-    (branch,) = _read(lambda reader: find_branches(reader, [number]))
+    branch = _read(lambda reader: find_branch(reader, number))
     if as_json:
         write_json(shown_json(branch))
         return

@@ -69,6 +69,15 @@ def branch_of(tree: StoredTree, entry: Entry) -> Branch:
     return Branch(entry, tree, path[::-1])
 
 
+def find_branch(reader: HistoryReader, run: int) -> Branch:
+    """The branch that ends with a reply, read without the others of its conversation.
+
+    Raises BadInput for a number that is not in the history, and HistoryUnusable.
+    """
+    entry = reader.entry(run)
+    return branch_of(reader.tree(entry.tree, up_to=entry.turn), entry)
+
+
 def find_branches(reader: HistoryReader, runs: Sequence[int]) -> list[Branch]:
     """The branches that end with these replies; one that is the beginning of another is left out.
 
