@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from msgspec import structs
+from textual.widgets import Input, SelectionList
 
 from playground.app import PlaygroundApp
 from playground.screens.playground import PlaygroundScreen
+from playground.screens.sweep_form import SweepForm
+from playground.screens.sweeping import open_sweep
 from playground.services.presets import load_presets
 from playground.services.settings import Settings
 from playground.services.start import find_preset, starting_params
@@ -75,10 +78,44 @@ async def take(shot: Shot) -> None:
         await screen.pool.close_all()
 
 
+async def take_sweep() -> None:
+    """A sweep over temperatures, two thirds through."""
+    presets, _ = load_presets()
+    preset = find_preset(presets, "neutral")
+    params = structs.replace(starting_params(preset), max_tokens=40)
+    app = PlaygroundApp(Settings(), model="starter", presets=presets, preset=preset, params=params)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = app.screen
+        assert isinstance(screen, PlaygroundScreen)
+        while not screen.furnished or screen.pane.runner.backend is None:
+            await pilot.pause(0.1)
+        screen.editor.load_text("Name a colour and say why you like it.")
+        open_sweep(screen)
+        while not isinstance(form := app.screen, SweepForm) or not form.is_mounted:
+            await pilot.pause(0.1)
+        await pilot.pause(0.3)
+        form.query_one("#sweep-ranges", Input).value = "temperature=0:1.6:0.2"
+        form.query_one("#sweep-samples", Input).value = "6"
+        others = [name for name in presets if name != preset.name]
+        form.query_one("#sweep-bases", SelectionList).select(1 + others.index("min-p"))
+        await pilot.pause(1)
+        await pilot.press("ctrl+s")
+        while (job := screen.sweeping.job) is None or job.progress.done < job.progress.total * 2 // 3:
+            await pilot.pause(0.1)
+        await pilot.pause(1)
+        app.clear_notifications()
+        await pilot.pause(0.3)
+        picture = app.export_screenshot(title="llm-playground")
+        await asyncio.to_thread((FOLDER / "sweep-120x40.svg").write_text, picture, "utf-8")
+        await job.stop()
+        await screen.pool.close_all()
+
+
 async def main() -> None:
     """All pictures, one after the other."""
     for shot in SHOTS:
         await take(shot)
+    await take_sweep()
 
 
 if __name__ == "__main__":

@@ -54,10 +54,12 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def usd_text(usd: float) -> str:
-    """Money as it is shown: "$12.30", "$0.0042"; a sum that is there but too small to show is "<$0.0001"."""
+    """Money as it is shown: "$0", "$12.30", "$0.0042"; a sum that is there but too small to show is "<$0.0001"."""
+    if usd == 0:
+        return "$0"
     if 0 < usd < 0.0001:
         return "<$0.0001"
-    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"
+    return f"${usd:,.2f}" if usd >= 1 else f"${usd:.4f}"
 
 
 def _or(price: float | None, otherwise: float) -> float:

@@ -55,7 +55,7 @@ def test_a_misspelt_price_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("usd", "text"),
-    [(0.0, "$0.00"), (0.00001, "<$0.0001"), (0.01286, "$0.0129"), (1.005, "$1.00"), (1234.5, "$1,234.50")],
+    [(0.0, "$0"), (0.00001, "<$0.0001"), (0.01286, "$0.0129"), (1.005, "$1.00"), (1234.5, "$1,234.50")],
 )
 def test_money_is_short_and_never_falsely_zero(usd: float, text: str) -> None:
     assert usd_text(usd) == text
