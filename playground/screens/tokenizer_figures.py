@@ -87,7 +87,7 @@ def about_token(split: Split, token: int) -> Content:
     head = Content.assemble(
         (f"{visible_piece(piece)} ", "bold"),
         f" id {split.ids[token]} · {size}: {shown} · token {token + 1:,} of {len(split.ids):,}, ",
-        (display_line(split.tokenizer), "$foreground 60%"),
+        (display_line(split.tokenizer), "$foreground 70%"),
     )
     return Content.assemble(head, "\n", (_oddity(split, token), "$warning"))
 

@@ -203,7 +203,7 @@ class TokenizersView(Screen[None]):
         self._list(split)
         if split is None or spot is None:
             marks = "≠ they differ · ‹F0 9F› half a character · tab leads to the tokens"
-            shown.update(Content.styled(marks if self._shown else "", "$foreground 60%"), layout=False)
+            shown.update(Content.styled(marks if self._shown else "", "$foreground 70%"), layout=False)
             return
         self.query_one(TokenList).cursor = spot.token
         shown.update(about_token(split, spot.token), layout=False)

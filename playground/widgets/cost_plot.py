@@ -69,7 +69,7 @@ def _group(title: str, costs: Sequence[Cost], width: int, money: bool) -> list[t
     whole = sum(one.cost for one in costs)
     tokens, unknown = sum(one.tokens for one in costs), sum(one.unknown for one in costs)
     all_of_it = f"{total(whole)} in all" if money else f"{tokens:,} tokens in all, at no cost"
-    parts = [(f"{title} · {all_of_it}{_not_known(unknown)}\n", "bold $foreground 60%")]
+    parts = [(f"{title} · {all_of_it}{_not_known(unknown)}\n", "bold $foreground 70%")]
     most = max((one.cost if money else float(one.tokens) for one in costs), default=0.0)
     names = [display_line(one.name) for one in costs]
     name_cells = min(_MOST_NAME, max(map(cell_len, names), default=0), width // 3)

@@ -73,7 +73,7 @@ class PieceCanvas(ScrollView, can_focus=True):
         & > .pieces--odd { background: $foreground 18%; }
         & > .pieces--broken { color: $warning; text-style: italic; }
         & > .pieces--special { color: $token-special; text-style: italic; }
-        & > .pieces--between { color: $foreground 60%; }
+        & > .pieces--between { color: $foreground 70%; }
         & > .pieces--mark { color: $warning; }
         & > .pieces--cursor { color: $background; background: $foreground; text-style: bold; }
         & > .pieces--hover { text-style: underline; }

@@ -26,7 +26,7 @@ _FIGURES: Final = 20
 _CHANGE: Final = 10
 _LABEL: Final = 6
 _LEAST_TOKEN, _MOST_TOKEN = 8, 28
-_MUTED: Final = "$foreground 60%"
+_MUTED: Final = "$foreground 70%"
 
 _Part = tuple[str, str]
 

@@ -48,7 +48,7 @@ class Measures(Widget):
         height: 1;
         pointer: pointer;
         & > .measures--on { color: $accent; text-style: bold reverse; }
-        & > .measures--off { color: $foreground 65%; }
+        & > .measures--off { color: $foreground 70%; }
     }
     """
 
@@ -110,7 +110,7 @@ class SweepChart(Widget, can_focus=True):
     SweepChart {
         height: 1fr;
         & > .sweep-chart--axis { color: $foreground 70%; }
-        & > .sweep-chart--nothing { color: $foreground 60%; text-style: italic; }
+        & > .sweep-chart--nothing { color: $foreground 70%; text-style: italic; }
         & > .sweep-chart--curve-0 { color: $primary; } & > .sweep-chart--curve-1 { color: $mark; }
         & > .sweep-chart--curve-2 { color: $success; } & > .sweep-chart--curve-3 { color: $token-special; }
         & > .sweep-chart--curve-4 { color: $error; } & > .sweep-chart--curve-5 { color: $warning; }

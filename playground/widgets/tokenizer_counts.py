@@ -42,7 +42,7 @@ def counts_table(lines: Sequence[CountLine], width: int) -> Content:
     columns += [] if narrow else [("broken", 9)]
     columns += [("as_prompt", 10), ("as_reply", 10), ("window", 20 if narrow else 24)]
     room = min(max(_LEAST_NAME, width - sum(size for _, size in columns)), _MOST_NAME)
-    shown = [Content.styled(_figures(head, columns, room), "$foreground 60%")]
+    shown = [Content.styled(_figures(head, columns, room), "$foreground 70%")]
     for line in lines:
         if line.note:
             shown.append(Content.assemble((fit(line.name, room), ""), (f" {line.note}", "$warning")))
