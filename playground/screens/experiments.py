@@ -28,6 +28,16 @@ EXPERIMENTS: Final[tuple[Experiment, ...]] = (
         "playground.screens.sweeping:open_sweep",
     ),
     Experiment(
+        "Race",
+        "one prompt, several presets side by side (Alt+R)",
+        "playground.screens.experiments:open_race",
+    ),
+    Experiment(
+        "Score",
+        "how likely the model finds a text (Alt+E)",
+        "playground.screens.experiments:open_score",
+    ),
+    Experiment(
         "Tokenizers",
         "one text as several of them split it",
         "playground.screens.tokenizers_screen:open_tokenizers",
@@ -62,3 +72,13 @@ def open_experiment(main: TokenScreen, experiment: Experiment) -> None:
     module, _, name = experiment.place.partition(":")
     opening: Callable[[TokenScreen], None] = getattr(import_module(module), name)
     main.attempt(lambda: opening(main))
+
+
+def open_race(main: TokenScreen) -> None:
+    """Set a race up."""
+    main.action_race()
+
+
+def open_score(main: TokenScreen) -> None:
+    """Choose a text to score."""
+    main.action_score()

@@ -6,8 +6,10 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widget import Widget
 
 from playground.app import PlaygroundApp
@@ -18,6 +20,8 @@ from playground.domain.models import ModelCard
 from playground.domain.sampling import SamplingParams
 from playground.domain.tokens import Candidate, Stage, Token
 from playground.domain.usage import Timings, TokenCount, Usage
+from playground.screens.choice_dialog import ChoiceDialog
+from playground.screens.experiments import EXPERIMENTS
 from playground.screens.pane import Pane
 from playground.screens.playground import PlaygroundScreen
 from playground.services.paths import user_config_dir
@@ -26,6 +30,7 @@ from playground.services.settings import load_settings, settings_path
 from playground.services.start import find_preset, starting_params
 from tests.toy_model import TOY
 
+_S = TypeVar("_S", bound=Screen[Any])
 PATIENCE_S = 60.0
 """Long enough for a machine on which something else is running; nothing waits that long unless it is broken."""
 
@@ -180,6 +185,18 @@ class Player:
         await self.until(lambda: self.pane.model_state == "no model", "search for a model ended")
         self.pane.attach(backend)
         self.screen.show_params()
+
+
+async def open_experiment(player: Player, name: str, kind: type[_S]) -> _S:
+    """Choose one from the list of experiments, and wait for its screen."""
+    await player.press("alt+f")
+    await player.until(lambda: isinstance(player.app.screen, ChoiceDialog), "the list of experiments")
+    place = [one.name for one in EXPERIMENTS].index(name)
+    await player.press(*["down"] * place, "enter")
+    await player.until(lambda: isinstance(player.app.screen, kind), f"the screen of {name}")
+    screen = player.app.screen
+    assert isinstance(screen, kind)
+    return screen
 
 
 def transcript_of(pane: Pane) -> str:

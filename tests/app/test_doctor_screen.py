@@ -5,28 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from textual.widgets import OptionList
 
 from playground.screens import doctor_screen
-from playground.screens.choice_dialog import ChoiceDialog
 from playground.screens.doctor_screen import DoctorScreen
-from playground.screens.experiments import EXPERIMENTS
 from playground.services.doctor import examine
 from playground.services.findings import Finding, State
-from tests.app.support import Player, make_app, playing, settings
+from tests.app.support import Player, make_app, open_experiment, playing, settings
 
 
 async def open_doctor(player: Player) -> DoctorScreen:
     """Choose it from the list of experiments."""
-    await player.press("alt+f")
-    await player.until(lambda: isinstance(player.app.screen, ChoiceDialog), "the list of experiments")
-    place = [one.name for one in EXPERIMENTS].index("Doctor")
-    player.app.screen.query_one(OptionList).highlighted = place
-    await player.press("enter")
-    await player.until(lambda: isinstance(player.app.screen, DoctorScreen), "the report")
-    screen = player.app.screen
-    assert isinstance(screen, DoctorScreen)
-    return screen
+    return await open_experiment(player, "Doctor", DoctorScreen)
 
 
 @pytest.mark.usefixtures("starter_gguf")

@@ -6,16 +6,14 @@ import csv
 from pathlib import Path
 
 import pytest
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Input, Static
 
-from playground.screens.choice_dialog import ChoiceDialog
-from playground.screens.experiments import EXPERIMENTS
 from playground.screens.load_screen import LoadScreen
 from playground.services.paths import user_data_dir
 from playground.widgets.load_break_even import BreakEven
 from playground.widgets.load_sliders import LoadSlider, LoadSliders
 from playground.widgets.load_table import LoadTable
-from tests.app.support import FakeBackend, Player, make_app, playing, settings
+from tests.app.support import FakeBackend, Player, make_app, open_experiment, playing, settings
 
 MINE = """
 [endpoints.box]
@@ -33,14 +31,7 @@ cache_read_per_mtok = 1.0
 
 async def open_load(player: Player) -> LoadScreen:
     """Choose it from the list of experiments, and wait for the prices."""
-    await player.press("alt+f")
-    await player.until(lambda: isinstance(player.app.screen, ChoiceDialog), "the list of experiments")
-    place = [one.name for one in EXPERIMENTS].index("Load and cost")
-    player.app.screen.query_one(OptionList).highlighted = place
-    await player.press("enter")
-    await player.until(lambda: isinstance(player.app.screen, LoadScreen), "the screen")
-    screen = player.app.screen
-    assert isinstance(screen, LoadScreen)
+    screen = await open_experiment(player, "Load and cost", LoadScreen)
     await player.until(lambda: "prices: genai-prices" in player.text, "the prices are read")
     return screen
 

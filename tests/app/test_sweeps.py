@@ -26,7 +26,7 @@ from playground.services.settings import load_settings, settings_path
 from playground.widgets.sweep_badge import SweepBadge
 from playground.widgets.sweep_chart import SweepChart
 from playground.widgets.sweep_table import SweepTable
-from tests.app.support import Player, make_app, playing, settings
+from tests.app.support import Player, make_app, open_experiment, playing, settings
 from tests.cli.support import run as run_command
 from tests.fakes.hosted_api import fake_api
 from tests.services.experiment_support import make_sweep
@@ -49,13 +49,7 @@ def app(model: Path | str = "", *assignments: str) -> Any:
 
 async def form(player: Player) -> SweepForm:
     """Open the form."""
-    await player.press("alt+f")
-    await player.until(lambda: isinstance(player.app.screen, ChoiceDialog), "list of experiments")
-    await player.press("enter")
-    await player.until(lambda: isinstance(player.app.screen, SweepForm), "form")
-    screen = player.app.screen
-    assert isinstance(screen, SweepForm)
-    return screen
+    return await open_experiment(player, "Sweep", SweepForm)
 
 
 async def fill(player: Player, **values: str) -> None:

@@ -12,7 +12,6 @@ from textual.widgets import OptionList
 
 from playground.domain.endpoints import ModelRef
 from playground.screens.choice_dialog import ChoiceDialog
-from playground.screens.experiments import EXPERIMENTS
 from playground.screens.model_picker import ModelPicker
 from playground.screens.tokenizer_examples import EXAMPLES
 from playground.screens.tokenizers_screen import TokenizersScreen
@@ -22,7 +21,7 @@ from playground.widgets.piece_canvas import Spot
 from playground.widgets.piece_rows import PieceRows
 from playground.widgets.source_area import SourceArea
 from playground.widgets.token_list import TokenList
-from tests.app.support import Player, make_app, playing
+from tests.app.support import Player, make_app, open_experiment, playing
 from tests.cli.test_tokens import tiktoken  # noqa: F401 - a fixture
 from tests.services.test_counting import Source, ok, vocabulary
 
@@ -35,14 +34,7 @@ def no_vocabulary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def opened(player: Player) -> TokenizersScreen:
     """From the list of experiments to the screen."""
-    await player.press("alt+f")
-    await player.until(lambda: isinstance(player.app.screen, ChoiceDialog), "list of experiments")
-    names = [one.name for one in EXPERIMENTS]
-    await player.press(*["down"] * names.index("Tokenizers"), "enter")
-    await player.until(lambda: isinstance(player.app.screen, TokenizersScreen), "tokenizers")
-    screen = player.app.screen
-    assert isinstance(screen, TokenizersScreen)
-    return screen
+    return await open_experiment(player, "Tokenizers", TokenizersScreen)
 
 
 def pieces(screen: TokenizersScreen) -> list[list[bytes]]:
