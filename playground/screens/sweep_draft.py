@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from playground.domain.errors import BadInput, PlaygroundError
@@ -22,6 +21,7 @@ from playground.services.experiment_plans import (
 )
 from playground.services.experiments import MOST_AT_ONCE
 from playground.services.model_pool import ModelPool
+from playground.services.paths import path_from
 from playground.services.presets import Preset
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def _prompts(draft: Draft, *, system: str, raw: bool) -> list[Prompt]:
     lines = [draft.prompts] if draft.whole else draft.prompts.splitlines()
     prompts = [as_prompt(line.strip(), system=system, raw=raw) for line in lines if line.strip()]
     if draft.file.strip():
-        prompts += read_prompt_file(Path(draft.file.strip()).expanduser(), system=system, raw=raw)
+        prompts += read_prompt_file(path_from(draft.file.strip()), system=system, raw=raw)
     if not prompts:
         raise BadInput("There is no prompt.", "Write one, or give a file.")
     return prompts

@@ -18,6 +18,8 @@ APP_NAME: Final = "llm-playground"
 HOME_VARIABLE: Final = "LLM_PLAYGROUND_HOME"
 """Environment variable naming one folder for everything the app keeps, with config/, data/, state/, cache/ and logs/
 below it."""
+_SHOWN: Final = 80
+"""Characters of a path in a message that it may be too long for."""
 
 
 def shipped(kind: Literal["themes", "presets", "recordings"]) -> Path:
@@ -50,6 +52,27 @@ def user_cache_dir() -> Path:
 def log_dir() -> Path:
     """Folder of log files; it may not exist yet."""
     return _own_folder("logs")
+
+
+def path_from(text: str) -> Path:
+    """The path that a person has typed, with ~ for a home folder; nothing need be there yet.
+
+    A ~ before a name that nobody has here is part of the name, as in a shell. Raises BadInput for what no file can be
+    called, such as a name that is too long.
+    """
+    try:
+        path = os.path.expanduser(text)
+        os.stat(path)
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:  # ValueError: a NUL, or half of a surrogate pair
+        from playground.domain.display import display_line
+        from playground.domain.errors import BadInput
+
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "no file can be called so"
+        name = display_line(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…")
+        raise BadInput(f"{name} cannot be used: {why}.", "Give another path.") from error
+    return Path(path)
 
 
 def write_text_atomic(path: Path, text: str, mode: int = 0o600) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from playground.domain.errors import BadInput
 from playground.services import paths
 
 
@@ -79,3 +80,17 @@ def test_a_write_that_fails_leaves_the_old_text(tmp_path: Path, monkeypatch: pyt
         paths.write_text_atomic(path, "\ud800")
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir() if entry.is_file()] == ["file.txt"]
+
+
+def test_a_typed_path_may_begin_with_a_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert paths.path_from("~/prompts.txt") == tmp_path / "prompts.txt"
+    assert paths.path_from("~nobody-of-that-name.txt") == Path("~nobody-of-that-name.txt")
+
+
+@pytest.mark.parametrize("text", ["x" * 300, "~/" + "y" * 300, "with\0nul", "~\0", "half \ud800"])
+def test_what_no_file_can_be_called_is_told_in_a_short_sentence(text: str) -> None:
+    with pytest.raises(BadInput, match="cannot be used") as caught:
+        paths.path_from(text)
+    assert len(caught.value.message) < 150
+    assert "\0" not in caught.value.message
