@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.terminal, needs_tmux, pytest.mark.usefixtures("starter
 
 def test_killed_anywhere_the_history_opens_and_the_next_start_offers_to_go_on(tmp_path: Path) -> None:
     use_tokens(3000)
-    killing = Killing(tmp_path, f"{command()} --preset short", random.Random())
+    killing = Killing(tmp_path, f"{command()} --preset short", random.Random(7))
     for number in range(1, 5):
         killing.round(number)
     found = killing.found

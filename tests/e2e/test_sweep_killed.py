@@ -13,5 +13,5 @@ from tests.e2e.killed_sweep import kill_often
 
 @pytest.mark.usefixtures("starter_gguf")
 def test_no_cell_runs_twice_however_a_sweep_ends(tmp_path: Path) -> None:
-    counts = kill_often(tmp_path / "sweep", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], random.Random())
+    counts = kill_often(tmp_path / "sweep", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], random.Random(7))
     assert counts == sorted(counts)
