@@ -11,7 +11,8 @@ from playground.domain.loads import KEEP_S, LEAST_CACHED, SECONDS_A_DAY, Caching
 from playground.domain.prices import usd_text
 
 UNKNOWN: Final = "–"
-_LONG_S: Final = 600
+_MINUTES_S, _HOURS_S, _DAYS_S = 600, 5_970, 360_000
+"""From when on a time is told in so many of these: none takes more than seven cells."""
 _KEPT: Final = {"5m": "5 minutes", "1h": "1 hour"}
 _ENDINGS: Final = {1: "st", 2: "nd", 3: "rd"}
 
@@ -51,16 +52,20 @@ def money(usd: float | None) -> str:
     if usd < 0.0001:
         return f"≈${usd:.6f}" if usd >= 1e-6 else "<$0.000001"
     if usd >= 999_999.5:
-        return f"≈${usd / 1e9:,.3g}bn" if usd >= 999_500_000 else f"≈${usd / 1e6:,.3g}M"
+        number, unit = (usd / 1e9, "bn") if usd >= 999_500_000 else (usd / 1e6, "M")
+        return f"≈${number:,.0f}{unit}" if number >= 999.5 else f"≈${number:.3g}{unit}"
     return f"≈${usd:,.0f}" if usd >= 1000 else f"≈{usd_text(usd)}"
 
 
 def seconds(time_s: float | None) -> str:
-    """A time that was reckoned: "≈0.42 s", "≈12 s", "≈20 min"; "–" for one that nobody knows."""
+    """A time that was reckoned: "≈0.42 s", "≈12 s", "≈20 min", "≈9.3 h", "≈23 d"; "–" for one that nobody knows."""
     if time_s is None:
         return UNKNOWN
-    if time_s >= _LONG_S:
-        return f"≈{time_s / 60:,.0f} min"
+    if time_s >= _HOURS_S:
+        count, unit = (time_s / 86_400, "d") if time_s >= _DAYS_S else (time_s / 3600, "h")
+        return f"≈{count:,.1f} {unit}" if count < 9.95 else f"≈{count:,.0f} {unit}"
+    if time_s >= _MINUTES_S:
+        return f"≈{time_s / 60:.0f} min"
     return f"≈{time_s:.2f} s" if time_s < 1 else f"≈{time_s:.1f} s" if time_s < 100 else f"≈{time_s:.0f} s"
 
 

@@ -29,6 +29,8 @@ def words(row: Estimate, load: Load, *, hosted: bool) -> Content:
         parts.append(Content("Nobody told its price. Put it into the settings under [prices]."))
     elif not row.request and not row.uncached_request:
         parts.append(Content("It costs nothing."))
+    elif not load.cacheable_tokens:
+        parts.append(Content(f"{load.cached_share:.0%} of so short a prompt is not one token: nothing is kept of it."))
     elif not row.caching:
         parts.append(Content("A token from a cache costs as much as any other here: caching saves time alone."))
     else:

@@ -132,9 +132,14 @@ def _seconds(load: Load) -> tuple[float | None, float | None]:
 
 
 def _caching(load: Load, endpoint: Endpoint, rates: Price) -> tuple[Caching, ...]:
-    """By how long it is kept; a provider that charges nothing for writing decides that by itself."""
+    """By how long it is kept; a provider that charges nothing for writing decides that by itself.
+
+    Nothing where the part costs nothing anyway: a prompt that is free, or a share that is not one token.
+    """
     per_token = 1e-6 * load.cacheable_tokens
     plain = rates.input_per_mtok * per_token
+    if plain <= 0:
+        return ()
     read = plain if rates.cache_read_per_mtok is None else rates.cache_read_per_mtok * per_token
     writes: list[tuple[str, float | None]] = []
     if endpoint.api == "anthropic":

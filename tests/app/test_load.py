@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import csv
+import re
+from itertools import product
 from pathlib import Path
 
 import pytest
 from textual.widgets import Input, Static
 
+from playground.domain.endpoints import Endpoint
+from playground.domain.load_table import as_csv, as_markdown, money, seconds
+from playground.domain.prices import Price
 from playground.screens.load_screen import LoadScreen
+from playground.screens.load_start import load_of
+from playground.screens.load_words import plot, words
+from playground.services.estimates import estimate
 from playground.services.paths import user_data_dir
+from playground.services.prices import PriceTable
 from playground.widgets.load_break_even import BreakEven
-from playground.widgets.load_sliders import LoadSlider, LoadSliders
+from playground.widgets.load_sliders import LOAD_SPECS, LoadSlider, LoadSliders
 from playground.widgets.load_table import LoadTable
 from tests.app.support import FakeBackend, Player, make_app, open_experiment, playing, settings
 
@@ -26,7 +35,12 @@ output_per_mtok = 2.0
 input_per_mtok = 10.0
 output_per_mtok = 50.0
 cache_read_per_mtok = 1.0
+[prices."anthropic/free-to-ask"]
+input_per_mtok = 0.0
+output_per_mtok = 5.0
 """
+NO_NUMBER = re.compile(r"\b(nan|inf)\b|\de[+-]\d", re.IGNORECASE)
+"""What no figure may look like."""
 
 
 async def open_load(player: Player) -> LoadScreen:
@@ -218,3 +232,44 @@ async def test_break_even_is_plotted_where_there_is_something_to_compare() -> No
         await narrow(player, "box/qwen")
         await player.until(lambda: screen.query_one(BreakEven).has_class("-plain"), "no plot")
         assert "caching saves time alone" in said(screen)
+
+
+@pytest.mark.usefixtures("no_model")
+@pytest.mark.parametrize("model", ["anthropic/mine", "anthropic/free-to-ask", "box/nobody-knows"])
+async def test_every_slider_goes_to_both_ends_and_what_is_said_stays_sound(model: str) -> None:
+    settings(MINE)
+    async with playing(make_app(), (160, 50)) as player:
+        screen = await open_load(player)
+        await narrow(player, model)
+        for wanted in ({}, {"cached": "1"}):  # one percent of a prompt of one token is none
+            for name, typed in wanted.items():
+                screen.query_one(f"#load-{name}", LoadSlider).focus()
+                await player.press(*typed, "enter")
+            for slider in screen.query(LoadSlider):
+                slider.focus()
+                for key, end in (("home", slider.spec.low), ("end", slider.spec.high), ("r", None)):
+                    await player.press(key)
+                    await player.until(lambda: end is None or slider.value == end, f"{slider.name} at {end}")  # noqa: B023
+                    await player.until(lambda: screen.load == load_of(screen.query_one(LoadSliders).values()), "done")
+                    assert not NO_NUMBER.search(player.text)
+                    assert model in said(screen)
+
+
+@pytest.mark.parametrize("rates", [(0.0, 0.0, 0.0), (0.0, 5.0, 0.0), (3.0, 15.0, None), (150.0, 600.0, 15.0)])
+@pytest.mark.parametrize("api", ["openai", "anthropic"])
+def test_all_sliders_at_their_ends_together_give_figures_that_can_be_read(
+    api: str, rates: tuple[float, float, float | None]
+) -> None:
+    endpoints = {"x": Endpoint(name="x", api=api, base_url="https://example.org/v1")}  # type: ignore[arg-type]
+    prices = PriceTable({"x/m": Price(input_per_mtok=rates[0], output_per_mtok=rates[1], cache_read_per_mtok=rates[2])})
+    ends = [(spec.low, spec.high, *([1] if spec.name == "cached" else [])) for spec in LOAD_SPECS.values()]
+    for values in product(*ends):
+        load = load_of(dict(zip(LOAD_SPECS, values, strict=True)))
+        (row,) = estimate(load, ["x/m"], endpoints, prices)
+        draw = plot(row)
+        drawn = "" if draw is None else "".join(text for line in draw(60, 12) for text, _ in line)
+        text = f"{words(row, load, hosted=True)}{drawn}{as_markdown([row], load)}"
+        assert not NO_NUMBER.search(text), text
+        assert not re.search(r"\b(nan|inf)\b", as_csv([row], load))
+        assert max(len(money(usd)) for usd in (row.request, row.day, row.month)) <= 10
+        assert len(seconds(row.response_s)) <= 7

@@ -57,6 +57,21 @@ def test_a_provider_that_charges_nothing_for_writing_pays_from_the_second_reques
     assert auto.pays_from_requests_per_day is None
 
 
+@pytest.mark.parametrize(
+    ("price", "prompt_tokens", "share"),
+    [
+        (Price(input_per_mtok=0.0, output_per_mtok=2.0, cache_read_per_mtok=0.0), 2_000, 0.5),  # a prompt is free
+        (Price(input_per_mtok=10.0, output_per_mtok=50.0, cache_read_per_mtok=1.0), 1, 0.01),  # a share is no token
+        (Price(input_per_mtok=10.0, output_per_mtok=50.0, cache_read_per_mtok=1.0), 0, 0.0),
+    ],
+)
+def test_nothing_is_reckoned_for_a_cache_where_there_is_nothing_to_save(
+    price: Price, prompt_tokens: int, share: float
+) -> None:
+    load = Load(requests_per_day=1, prompt_tokens=prompt_tokens, completion_tokens=10, cached_share=share)
+    assert caching(load, "mine/m", ENDPOINTS, PriceTable({"mine/m": price})) == ()
+
+
 def test_models_with_a_price_and_those_an_endpoint_names_are_offered() -> None:
     named = {"box": Endpoint(name="box", api="openai", base_url="http://127.0.0.1:1/v1", models=("qwen",))}
     assert list(priced_models([*ENDPOINTS.values(), *named.values()], PRICES)) == ["mine/m", "other/m", "box/qwen"]
