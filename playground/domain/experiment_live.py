@@ -17,7 +17,17 @@ class _Stale(NamedTuple):
     """A group to be reckoned, with the results it has now."""
 
     place: Place
+    change: int
+    """Number of the latest change to it."""
     results: tuple[CellResult, ...]
+
+
+class _Reckoned(NamedTuple):
+    """A group as it was after a change."""
+
+    place: Place
+    change: int
+    group: Group
 
 
 class LiveGroups:
@@ -29,7 +39,10 @@ class LiveGroups:
         """Where the result of a cell belongs, by its id; equal settings share their cells."""
         self._results: dict[Place, dict[str, CellResult | None]] = {}
         self._found: dict[Place, Group] = {}
-        self._stale: dict[Place, None] = {}
+        self._stale: dict[Place, int] = {}
+        """The latest change to each group that is not in its figures yet; so that nothing is lost when somebody who
+        has begun to reckon gives up."""
+        self._changes = 0
         self._kind: UnitKind = "tokens"
         for model in sweep.models:
             for at in range(len(sweep.prompts)):
@@ -63,12 +76,13 @@ class LiveGroups:
 
     def add(self, result: CellResult) -> None:
         """Take a result; one that is not of this sweep is passed over."""
+        self._changes += 1
         for place in self._places.get(result.id, ()):
             self._results[place][result.id] = result
-            self._stale[place] = None
+            self._stale[place] = self._changes
         if self._kind == "tokens" and result.problem is None and result.tokens is None and result.id in self._places:
             self._kind = "words"
-            self._stale |= dict.fromkeys(place for place in self._results if self._have(place))
+            self._stale |= {place: self._changes for place in self._results if self._have(place)}
 
     def results(self, place: Place) -> list[CellResult]:
         """What a group has, in the order of the samples."""
@@ -79,17 +93,19 @@ class LiveGroups:
         self.put(self.reckoned(*self.take()))
 
     def take(self) -> tuple[list[_Stale], UnitKind]:
-        """What is to be reckoned, for `reckoned`."""
-        stale, self._stale = self._stale, {}
-        return [_Stale(place, self._have(place)) for place in stale], self._kind
+        """What is to be reckoned, for `reckoned`; it stays so until `put`."""
+        return [_Stale(place, change, self._have(place)) for place, change in self._stale.items()], self._kind
 
-    def reckoned(self, stale: list[_Stale], kind: UnitKind) -> dict[Place, Group]:
+    def reckoned(self, stale: list[_Stale], kind: UnitKind) -> list[_Reckoned]:
         """The groups; touches nothing that changes, so another thread may do it."""
-        return {place: group_of(self.sweep, *place, results, kind) for place, results in stale}
+        return [_Reckoned(one.place, one.change, group_of(self.sweep, *one.place, one.results, kind)) for one in stale]
 
-    def put(self, found: dict[Place, Group]) -> None:
-        """Take what was reckoned."""
-        self._found |= found
+    def put(self, found: list[_Reckoned]) -> None:
+        """Take what was reckoned. A group that has changed meanwhile is to be reckoned again."""
+        for one in found:
+            self._found[one.place] = one.group
+            if self._stale.get(one.place) == one.change:
+                del self._stale[one.place]
 
     def _have(self, place: Place) -> tuple[CellResult, ...]:
         return tuple(result for result in self._results[place].values() if result is not None)

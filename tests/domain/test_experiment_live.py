@@ -74,3 +74,22 @@ def test_what_is_run_again_takes_the_place_of_what_failed_and_strangers_are_pass
     live.reckon()
     assert (live.groups[0].samples, live.groups[0].failed) == (1, 0)
     assert live.results(live.places[0]) == [good]
+
+
+def test_nothing_is_lost_when_somebody_gives_up_reckoning_or_more_comes_meanwhile() -> None:
+    chance, results = random.Random(3), dict[str, CellResult]()
+    live = LiveGroups(SWEEP)
+    for cell in SWEEP.cells[:6]:
+        results[cell.id] = result(cell, chance, words=False)
+        live.add(results[cell.id])
+    live.take()
+    assert live.changed, "what was taken and never came back is still to be reckoned"
+    taken = live.take()
+    late = SWEEP.cells[6]
+    results[late.id] = result(late, chance, words=False)
+    live.add(results[late.id])
+    live.put(live.reckoned(*taken))
+    assert live.changed, "one has come meanwhile"
+    live.reckon()
+    assert live.groups == groups(SWEEP, results)
+    assert not live.changed
