@@ -177,19 +177,22 @@ def _info(last: KeptCell, head: int, setting: Setting) -> TreeInfo:
     assert prompt is not None, "it was asked for"
     assert params is not None
     chat = isinstance(prompt, ChatPrompt)
-    return TreeInfo(head=head, mode="chat" if chat else "raw", system=_system(prompt), params=params, setting=setting)
+    return TreeInfo(
+        head=head, mode="chat" if chat else "raw", system=_system(prompt) or "", params=params, setting=setting
+    )
 
 
-def _system(prompt: Prompt) -> str:
+def _system(prompt: Prompt) -> str | None:
+    """The system message; None where there is none, which is not the same as an empty one."""
     first = prompt.messages[0] if isinstance(prompt, ChatPrompt) and prompt.messages else None
-    return first.content if first is not None and first.role is Role.SYSTEM else ""
+    return first.content if first is not None and first.role is Role.SYSTEM else None
 
 
 def _prompt_turns(prompt: Prompt) -> list[tuple[StoredTurn, list[Token]]]:
     """What was said before the reply: the turns of a conversation, or the text."""
     if not isinstance(prompt, ChatPrompt):
         return [(StoredTurn(id=1, parent=None, role=Role.USER, text=prompt.text, raw=True), [])]
-    messages = prompt.messages[1:] if _system(prompt) else prompt.messages
+    messages = prompt.messages if _system(prompt) is None else prompt.messages[1:]
     turns: list[tuple[StoredTurn, list[Token]]] = []
     for number, message in enumerate(messages, 1):
         parent = number - 1 or None

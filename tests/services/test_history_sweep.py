@@ -6,11 +6,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from playground.domain.events import Finished, Started, StopReason, TokenGenerated
-from playground.domain.experiments import Cell, Sweep
+from playground.domain.experiments import Cell, Sweep, named_prompts
 from playground.domain.history import Query
-from playground.domain.messages import GenerationRequest
+from playground.domain.messages import ChatPrompt, GenerationRequest, Message, Role
 from playground.domain.transcript import restored
 from playground.domain.usage import Timings, Usage
 from playground.services import history_sweep
@@ -81,4 +82,21 @@ async def test_what_comes_while_the_app_is_private_is_left_out(tmp_path: Path) -
         write(keep, sweep, sweep.cells[1], "known")
     assert [entry.reply for entry in await history.read(lambda reader: reader.find(Query()))] == ["known"]
     assert history.problem is None
+    await history.close()
+
+
+async def test_an_empty_system_message_is_no_turn_of_its_own(tmp_path: Path) -> None:
+    history = History(tmp_path / "history.sqlite3")
+    await history.open()
+    messages = (Message(Role.SYSTEM, ""), Message(Role.USER, "Hello"))
+    plan = make_sweep("m", samples=1)
+    sweep = structs.replace(plan, prompts=named_prompts([ChatPrompt(messages)]))
+    async with HistoryKeeping(private=False, history=history) as keeping:
+        keep = await SweepHistory(sweep, keeping).meet(CountedBackend(), PLAIN, sweep.cells)
+        assert keep is not None
+        write(keep, sweep, sweep.cells[0], "Hi")
+    (entry,) = await history.read(lambda reader: reader.find(Query()))
+    tree = await history.read(lambda reader: reader.tree(entry.tree))
+    assert [(turn.role, turn.text) for turn, _ in tree.turns] == [(Role.USER, "Hello"), (Role.ASSISTANT, "")]
+    assert tree.info.system == ""
     await history.close()
