@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from playground.domain.errors import BadInput, PlaygroundError
 from playground.screens.text_dialog import TextDialog, check_name
 
 if TYPE_CHECKING:
-    from playground.domain.history import Entry
+    from playground.domain.history import Entry, Query
     from playground.screens.history_browser import HistoryBrowser
     from playground.services.history_store import HistoryStore
 
@@ -22,23 +22,21 @@ class Changes:
 
     def __init__(self, screen: HistoryBrowser) -> None:
         self._screen = screen
-        self._deleted: list[Entry] = []
-        """What was deleted here, the last one last."""
+        self._deleted: list[Sequence[int]] = []
+        """What was deleted here, the last one last: of the line of a sweep, all replies that it stood for."""
 
     def _change(self, work: Callable[[HistoryStore], object], then: Callable[[], None]) -> None:
         """Write something about an entry, and go on when that is done."""
-        screen = self._screen
+        self._screen.later(partial(self._write, work, then), "change")
 
-        async def write() -> None:
-            try:
-                await screen.keeping.ready()
-                await screen.keeping.file().change(work)
-            except PlaygroundError as error:
-                screen.tell(error)
-            else:
-                then()
-
-        screen.later(write, "change")
+    async def _write(self, work: Callable[[HistoryStore], object], then: Callable[[], None]) -> None:
+        try:
+            await self._screen.keeping.ready()
+            await self._screen.keeping.file().change(work)
+        except PlaygroundError as error:
+            self._screen.tell(error)
+        else:
+            then()
 
     def star(self) -> None:
         """A star, or none."""
@@ -69,36 +67,43 @@ class Changes:
 
     def delete(self) -> None:
         """Take it out of the list."""
-        screen, entry = self._screen, self._screen.rows.entry
-        if entry is None or entry.deleted:
-            return
+        entry = self._screen.rows.entry
+        if entry is not None and not entry.deleted:
+            self._screen.later(partial(self._delete, entry, self._screen.finding.shown), "change")
+
+    async def _delete(self, entry: Entry, query: Query) -> None:
+        runs = await self._runs(entry, query)
 
         def gone() -> None:
-            self._deleted.append(entry)
-            screen.finding.again()
-            what = "All replies of the sweep are deleted. u puts them" if entry.more else "Deleted. u puts it"
-            screen.notify(f"{what} back, x shows all that was deleted.", timeout=4)
+            self._deleted.append(runs)
+            self._screen.finding.again()
+            what = (
+                f"{len(runs):,} replies of the sweep are deleted. u puts them" if entry.more else "Deleted. u puts it"
+            )
+            self._screen.notify(f"{what} back, x shows all that was deleted.", timeout=4)
 
-        self._change(lambda store: _set_deleted(store, entry, True), gone)
+        await self._write(lambda store: store.set_all_deleted(runs, True), gone)
 
     def undo(self) -> None:
-        """Put one back."""
+        """Put back what is under the cursor, among those that were deleted; else what was deleted here last."""
         screen, under = self._screen, self._screen.rows.entry
-        entry = under if under is not None and under.deleted else self._deleted[-1] if self._deleted else None
-        if entry is None:
+        if under is not None and under.deleted:
+            screen.later(partial(self._undo, under, screen.finding.shown), "change")
+        elif self._deleted:
+            self._put_back(self._deleted[-1])
+        else:
             screen.tell(BadInput("There is nothing to put back.", "x shows what was deleted earlier."))
-            return
 
+    async def _undo(self, entry: Entry, query: Query) -> None:
+        self._put_back(await self._runs(entry, query))
+
+    def _put_back(self, runs: Sequence[int]) -> None:
         def back() -> None:
-            self._deleted = [other for other in self._deleted if other.id != entry.id]
-            screen.finding.again()
+            self._deleted = [others for others in self._deleted if not set(others) <= set(runs)]
+            self._screen.finding.again()
 
-        self._change(lambda store: _set_deleted(store, entry, False), back)
+        self._change(lambda store: store.set_all_deleted(runs, False), back)
 
-
-def _set_deleted(store: HistoryStore, entry: Entry, deleted: bool) -> None:
-    """Of the line of a sweep, all that it stands for."""
-    if entry.more:
-        store.set_batch_deleted(entry.batch, deleted)
-    else:
-        store.set_deleted(entry.id, deleted)
+    async def _runs(self, entry: Entry, query: Query) -> Sequence[int]:
+        """What its line stands for: of a sweep, no more than what the filters let through."""
+        return await self._screen.read(lambda reader: reader.ids_of(entry, query)) or []

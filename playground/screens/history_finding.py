@@ -30,6 +30,8 @@ class Finding:
         self.filters = Filters()
         self.listed = False
         """True once there was an answer."""
+        self.shown = Query()
+        """What the list was read for; the filters may be others already."""
         self._wanted: Query | None = None
         """What to look for next, when a look is under way."""
         self._looking = False
@@ -57,7 +59,7 @@ class Finding:
                 found = await self._matches(query)
                 if self._wanted is None:
                     self._show(found, query)
-            screen.show_count(await screen.read(lambda reader: reader.count()) or 0)
+                    screen.show_count(await screen.read(lambda reader: reader.count()) or 0)
         finally:
             self._looking = False
 
@@ -69,7 +71,7 @@ class Finding:
         nothing = _NOT_FOUND if self.filters.narrow else _NOT_DELETED if query.deleted else _NOTHING
         same = rows.entry is not None and bool(found)
         at = rows.cursor if same and self._keep_row else 0
-        self._keep_row, self.listed = False, True
+        self._keep_row, self.listed, self.shown = False, True, query
         rows.show(found, more=len(found) == query.limit, nothing=nothing, at=at)
 
     async def read_more(self) -> None:
@@ -82,7 +84,8 @@ class Finding:
 
     async def ask(self, which: str) -> bool:
         """Let a person choose a filter: "model", "preset", "date" or "cost"; False when they would rather not."""
-        models, presets = await self._screen.read(lambda reader: reader.names()) or ([], [])
+        deleted = self.filters.query.deleted
+        models, presets = await self._screen.read(lambda reader: reader.names(deleted)) or ([], [])
         names = models if which == "model" else presets
         answer = await self._screen.app.push_screen_wait(ChoiceDialog(self.filters.question(which, names)))
         if answer is not None:

@@ -84,6 +84,17 @@ class HistoryReader:
             sql = f"{_ENTRY} WHERE {where}"
         return [_entry(row) for row in self._rows(f"{sql} {_ORDER}", *values, query.limit, query.offset)]
 
+    def ids_of(self, entry: Entry, query: Query) -> list[int]:
+        """The replies that a line stands for which a query has found, by what one writes to name them.
+
+        Those that came into its sweep later are not among them.
+        """
+        if not entry.more:
+            return [entry.id]
+        conditions, values = _conditions(query)
+        where = " AND ".join([*conditions, "runs.batch = ?", "runs.id <= ?"])
+        return [run for (run,) in self._rows(f"SELECT runs.id {_FROM} WHERE {where}", *values, entry.batch, entry.id)]
+
     def entry(self, run: int) -> Entry:
         """One entry. Raises BadInput when there is none with this number."""
         rows = self._rows(f"{_ENTRY} WHERE runs.id = ?", run)
@@ -119,10 +130,12 @@ class HistoryReader:
         """
         return [Spending(*row) for row in self._rows(sql)]
 
-    def names(self) -> tuple[list[str], list[str]]:
-        """Models and presets there are entries of, for filters."""
-        models = [name for (name,) in self._rows("SELECT DISTINCT model FROM runs WHERE deleted = 0 ORDER BY model")]
-        presets = [name for (name,) in self._rows("SELECT DISTINCT preset FROM runs WHERE deleted = 0 ORDER BY preset")]
+    def names(self, deleted: bool = False) -> tuple[list[str], list[str]]:
+        """Models and presets there are entries of, or deleted ones, for filters."""
+        models, presets = (
+            [name for (name,) in self._rows(f"SELECT DISTINCT {of} FROM runs WHERE deleted = ? ORDER BY {of}", deleted)]
+            for of in ("model", "preset")
+        )
         return models, presets
 
     def count(self) -> int:

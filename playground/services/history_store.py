@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -117,9 +117,10 @@ class HistoryStore:
         """Put a reply among the deleted ones, or back. It is gone for good with `purge`."""
         self._transaction(lambda: self._execute("UPDATE runs SET deleted = ? WHERE id = ?", deleted, run))
 
-    def set_batch_deleted(self, batch: str, deleted: bool) -> None:
-        """The same for all replies of a sweep."""
-        self._transaction(lambda: self._execute("UPDATE runs SET deleted = ? WHERE batch = ?", deleted, batch))
+    def set_all_deleted(self, runs: Iterable[int], deleted: bool) -> None:
+        """The same for several replies."""
+        sql, values = "UPDATE runs SET deleted = ? WHERE id = ?", [(deleted, run) for run in runs]
+        self._transaction(lambda: self._connection.executemany(sql, values))
 
     def learn_hash(self, uid: str, model_ref: str, model_hash: str) -> None:
         """The hash of the model that replies of a conversation were written by is known by now."""

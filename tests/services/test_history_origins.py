@@ -131,7 +131,7 @@ def test_a_sweep_is_one_line_with_its_sums(tmp_path: Path) -> None:
     ]
     assert len(found(path, Query(origins=("sweep",)))) == 5
     store = HistoryStore(path, "test")
-    store.set_batch_deleted("one", True)
+    store.set_all_deleted([line.id for line in found(path, Query()) if line.batch == "one"], True)
     assert [line.prompt for line in found(path, Query(grouped=True))] == ["After", "Cell 4", "Before"]
     assert [(line.prompt, line.more) for line in found(path, Query(grouped=True, deleted=True))] == [("Cell 2", 2)]
     store.close()
