@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, overload
 
 from textual.content import Content
 
@@ -13,6 +13,7 @@ from playground.domain.prices import usd_text
 from playground.services.token_costs import Bill
 from playground.services.token_table import Split
 from playground.widgets.bars import UNKNOWN
+from playground.widgets.token_list import Row
 from playground.widgets.tokenizer_counts import CountLine
 
 _MOST_BYTES: Final = 16
@@ -42,7 +43,7 @@ def count_lines(
             broken=f"{split.broken:,}",
         )
         if place < len(windows):
-            window = _window(len(split.ids), windows[place], about="")
+            window = _window(len(split.ids), windows[place])
             lines.append(line._replace(as_prompt="free", as_reply="free", window=window))
             continue
         found = [_priced(bill) for bill in bills(split)]
@@ -71,12 +72,34 @@ def _money(usd: float | None) -> str:
     return UNKNOWN if usd is None else usd_text(usd)
 
 
-def _window(tokens: int, window: int | None, about: str) -> str:
+def _window(tokens: int, window: int | None, about: str = "") -> str:
     if not window:
         return UNKNOWN
     share = tokens / window
     shown = f"{about}{share:.1%}" if share >= 0.001 or not tokens else "<0.1%"
     return f"{shown} of {window:,}"
+
+
+class ListedTokens(Sequence[Row]):
+    """The tokens of one tokenizer as rows of a list, each made when it is drawn: a long text has many thousand."""
+
+    def __init__(self, split: Split) -> None:
+        self._split = split
+
+    def __len__(self) -> int:
+        return len(self._split.ids)
+
+    @overload
+    def __getitem__(self, place: int) -> Row: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Row]: ...
+
+    def __getitem__(self, place: int | slice) -> Row | list[Row]:
+        if isinstance(place, slice):
+            return [self[one] for one in range(*place.indices(len(self)))]
+        token, piece = self._split.ids[place], self._split.pieces[place]
+        return Row(token, piece, token in self._split.special, not is_whole(piece))
 
 
 def about_token(split: Split, token: int) -> Content:

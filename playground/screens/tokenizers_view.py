@@ -17,16 +17,14 @@ from textual.timer import Timer
 from textual.widgets import Static, TextArea
 
 from playground.domain.display import display_line
-from playground.domain.pieces import is_whole
-from playground.screens.tokenizer_figures import about_token, count_lines
+from playground.screens.tokenizer_figures import ListedTokens, about_token, count_lines
 from playground.services.side_by_side import READING, SideBySide
 from playground.services.token_costs import Bill, bills, known_models
-from playground.services.token_table import TIKTOKEN, Split, Stretch, aligned, can_align
+from playground.services.token_table import TIKTOKEN, Split, Stretch, aligned, partition
 from playground.widgets.key_bar import KeyBar
 from playground.widgets.piece_canvas import Group, Row, Spot
 from playground.widgets.piece_rows import PieceRows
 from playground.widgets.source_area import SourceArea
-from playground.widgets.token_list import Row as ListRow
 from playground.widgets.token_list import TokenList
 from playground.widgets.tokenizer_counts import counts_table
 
@@ -159,8 +157,7 @@ class TokenizersView(Screen[None]):
         self._splits, self._listed = splits, None
         self._missing = any(one.tokenizer in TIKTOKEN and one.problem not in ("", READING) for one in splits)
         self.refresh_bindings()
-        beside = [split for split in splits if split.ids and can_align(split, text)]
-        alone = [split for split in splits if split.ids and not can_align(split, text)]
+        beside, alone = partition(splits, text)
         self._shown = [*beside, *alone]
         groups = [Group(range(len(beside)), partial(_parts, beside))] if beside else []
         groups += [Group([row], partial(_parts, [one])) for row, one in enumerate(alone, len(beside))]
@@ -213,13 +210,7 @@ class TokenizersView(Screen[None]):
         if split is self._listed:
             return
         self._listed = split
-        tokens = self.query_one(TokenList)
-        if split is None:
-            tokens.show(())
-            return
-        broken = {piece: not is_whole(piece) for piece in set(split.pieces)}
-        pairs = zip(split.ids, split.pieces, strict=True)
-        tokens.show([ListRow(token, piece, token in split.special, broken[piece]) for token, piece in pairs])
+        self.query_one(TokenList).show(() if split is None else ListedTokens(split))
 
     @on(TokenList.Selected)
     def _row_selected(self, event: TokenList.Selected) -> None:

@@ -42,11 +42,6 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
     window: int | None
     """Context window in tokens."""
 
-    @property
-    def share(self) -> float | None:
-        """Part of the context window that the text takes; above 1 it does not fit."""
-        return self.tokens / self.window if self.window else None
-
 
 def known_models(cards: Iterable[ModelCard], settings: Settings, endpoints: Mapping[str, Endpoint]) -> list[Known]:
     """The hosted models on screen, the one that settings begin with, and those with a price of the person's own."""

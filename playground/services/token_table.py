@@ -49,8 +49,8 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def broken(self) -> int:
         """Tokens that are no whole characters."""
-        known = {piece: not is_whole(piece) for piece in set(self.pieces)}
-        return sum(map(known.__getitem__, self.pieces))
+        broken = {piece for piece in set(self.pieces) if not is_whole(piece)}
+        return sum(map(broken.__contains__, self.pieces)) if broken else 0
 
 
 class Stretch(NamedTuple):
@@ -104,7 +104,20 @@ async def split_by_tiktoken(
 
 def can_align(split: Split, text: str) -> bool:
     """True when a tokenizer's pieces are the text's own bytes, perhaps with a space in front."""
-    return bool(split.ids) and b"".join(split.pieces) in (text.encode(), b" " + text.encode())
+    return bool(partition([split], text)[0])
+
+
+def partition(splits: Sequence[Split], text: str) -> tuple[list[Split], list[Split]]:
+    """Those that can be put side by side, see `can_align`, and the others; without those that have no tokens."""
+    data = text.encode()
+    beside: list[Split] = []
+    others: list[Split] = []
+    for split in splits:
+        if split.ids:
+            own = b"".join(split.pieces)
+            fits = own == data or (len(own) == len(data) + 1 and own[:1] == b" " and own.endswith(data))
+            (beside if fits else others).append(split)
+    return beside, others
 
 
 def aligned(splits: Sequence[Split]) -> Iterator[Stretch]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual import events
 from textual.widgets import OptionList
 
 from playground.domain.endpoints import ModelRef
+from playground.screens import tokenizer_figures
 from playground.screens.choice_dialog import ChoiceDialog
 from playground.screens.model_picker import ModelPicker
 from playground.screens.tokenizer_examples import EXAMPLES
@@ -20,7 +22,7 @@ from playground.services.side_by_side import SideBySide
 from playground.widgets.piece_canvas import Spot
 from playground.widgets.piece_rows import PieceRows
 from playground.widgets.source_area import SourceArea
-from playground.widgets.token_list import TokenList
+from playground.widgets.token_list import Row, TokenList
 from tests.app.support import Player, make_app, open_experiment, playing
 from tests.cli.test_tokens import tiktoken  # noqa: F401 - a fixture
 from tests.services.test_counting import Source, ok, vocabulary
@@ -188,6 +190,28 @@ async def test_a_paste_of_100_kb_is_counted_at_once_and_laid_out_while_the_scree
         count = f"{len(pieces(screen)[0]):,}"
         await says(player, f"token {count} of {count}")
         assert rows.scroll_offset.y > 1000
+
+
+@pytest.mark.usefixtures("starter_gguf", "tiktoken")
+async def test_of_a_long_list_of_tokens_only_what_is_in_sight_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    def row(*parts: Any) -> Row:
+        made.append(parts)
+        return Row(*parts)
+
+    monkeypatch.setattr(tokenizer_figures, "Row", row)
+    text = "one two three " * 2_000
+    async with playing(make_app(), (160, 40)) as player:
+        await player.write(text)
+        screen = await opened(player)
+        await split(player, screen, text)
+        tokens = screen.query_one(TokenList)
+        await player.until(lambda: tokens.virtual_size.height == len(pieces(screen)[0]) > 5_000, "all have a place")
+        await player.press("tab", "end")
+        last = tokens.size.height - 1
+        await player.until(lambda: f"{len(pieces(screen)[0]):,} " in tokens.render_line(last).text, "the last")
+        assert 0 < len(made) < 1_000
 
 
 @pytest.mark.usefixtures("starter_gguf")

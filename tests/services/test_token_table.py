@@ -14,7 +14,7 @@ from playground.domain.errors import ModelFileError, RunFailed
 from playground.domain.pieces import Shared, is_whole, shared_characters
 from playground.engine.probe import TokensWanted
 from playground.services.probing import Prober
-from playground.services.token_table import split_by_model
+from playground.services.token_table import Split, partition, split_by_model
 
 
 async def test_a_process_that_stays_answers_what_one_of_its_own_would(starter_gguf: Path, tmp_path: Path) -> None:
@@ -66,6 +66,15 @@ async def test_a_file_on_which_the_process_breaks_is_not_tried_again_and_others_
         await prober.tokens(bad)
     assert (await prober.tokens(TokensWanted(str(starter_gguf), "a"))).ids
     await prober.close()
+
+
+def test_pieces_that_are_the_texts_own_bytes_go_side_by_side_and_others_do_not() -> None:
+    def made(*pieces: bytes) -> Split:
+        return Split(tokenizer="t", text_bytes=3, ids=tuple(range(len(pieces))), pieces=pieces)
+
+    same, spaced, lost, none = made(b"a", b" b"), made(b" a", b" b"), made(b"a", b"b"), made()
+    other, long = made(b"a", b" c"), made(b"-a", b" b")
+    assert partition([lost, same, none, spaced, other, long], "a b") == ([same, spaced], [lost, other, long])
 
 
 def test_a_part_of_a_character_is_told_with_the_character() -> None:
