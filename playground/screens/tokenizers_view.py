@@ -42,6 +42,10 @@ _KEYS: Final = (
     *("tokenizers.add", "tokenizers.reply", "tokenizers.remove", "app.help", "app.quit"),
 )
 _NO_TEXT: Final = "Type or paste a text. F3 brings examples, one after another; F2 lists them."
+_ALONE: Final = "One tokenizer alone differs from nothing: F5 adds another model's, to compare."
+_ALONE_WITHOUT: Final = (
+    "One tokenizer alone differs from nothing: F6 fetches tiktoken's, F5 adds another model's, to compare."
+)
 
 
 class TokenizersView(Screen[None]):
@@ -85,6 +89,8 @@ class TokenizersView(Screen[None]):
         """Those with tokens, in the order of the rows."""
         self._listed: Split | None = None
         self._special = False
+        self._told = ""
+        """The note."""
         self._noted: str | None = None
         """The text that the note is about; None: about any."""
         self._priced = False
@@ -129,7 +135,7 @@ class TokenizersView(Screen[None]):
         self._note(note, text)
 
     def _note(self, note: str, about: str | None = None) -> None:
-        self._noted = about
+        self._told, self._noted = note, about
         self.query_one("#tokenizers-note", Static).update(Content(note))
 
     @on(TextArea.Changed)
@@ -164,8 +170,18 @@ class TokenizersView(Screen[None]):
         rows = [Row(display_line(one.tokenizer), one.ids, one.pieces, one.special) for one in self._shown]
         pieces = self.query_one(PieceRows)
         pieces.show(rows, groups, follow=follow)
+        self._note_alone()
         self._show_counts()
         self._show_token(pieces.cursor)
+
+    def _note_alone(self) -> None:
+        """A single tokenizer differs from nothing: say how another one comes, unless there is something else to say."""
+        reading = any(split.problem == READING for split in self._splits)
+        if len(self._shown) == 1 and not reading:
+            if not self._told:
+                self._note(_ALONE_WITHOUT if self._missing else _ALONE)
+        elif self._told in (_ALONE, _ALONE_WITHOUT):
+            self._note("")
 
     def _show_counts(self) -> None:
         windows = list(self._windows.values())
@@ -199,8 +215,9 @@ class TokenizersView(Screen[None]):
         split = self._shown[at.row] if at.row < len(self._shown) else None
         self._list(split)
         if split is None or spot is None:
-            marks = "≠ they differ · ‹F0 9F› half a character · tab leads to the tokens"
-            shown.update(Content.styled(marks if self._shown else "", "$foreground 70%"), layout=False)
+            marks = "‹F0 9F› half a character · tab leads to the tokens" if self._shown else ""
+            marks = f"≠ they differ · {marks}" if len(self._shown) > 1 else marks
+            shown.update(Content.styled(marks, "$foreground 70%"), layout=False)
             return
         self.query_one(TokenList).cursor = spot.token
         shown.update(about_token(split, spot.token), layout=False)

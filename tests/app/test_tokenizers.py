@@ -228,6 +228,15 @@ async def test_a_vocabulary_that_is_not_here_is_fetched_only_when_asked_for(monk
         await split(player, screen, "strawberry", rows=1)
         await player.until(lambda: player.text.count("F6 fetches it from the network") == 2, "said what is missing")
         assert source.paths == []
+        assert "One tokenizer alone differs from nothing: F6 fetches tiktoken's, F5 adds another" in player.text
+        assert "≠" not in player.text
+        await player.press("f3")
+        await says(player, EXAMPLES[0].lesson[:40])
+        assert "One tokenizer alone" not in player.text
+        await player.press(*["backspace"] * 2)
+        await says(player, "One tokenizer alone")
+        screen.query_one(SourceArea).take("strawberry")
+        await split(player, screen, "strawberry", rows=1)
         await player.press("f6")
         await player.until(lambda: "could not be fetched" in player.text, "said that it failed")
         assert not list(user_cache_dir().glob("vocabularies/*"))
@@ -235,6 +244,9 @@ async def test_a_vocabulary_that_is_not_here_is_fetched_only_when_asked_for(monk
         await player.press("f6")
         await split(player, screen, "strawberry", rows=2)
         await says(player, "cl100k_base could not be fetched")
+        await player.press("s")
+        await says(player, "≠ they differ")
+        assert "One tokenizer alone" not in player.text
         assert below(player, "o200k_base").startswith(" o200k_base")
 
 
