@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from playground.domain.display import display_text
 from playground.domain.errors import BadInput, PlaygroundError
 from playground.screens.text_dialog import TextDialog
+from playground.services.paths import path_from
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from playground.domain.history import Entry
     from playground.screens.history_browser import HistoryBrowser
 
@@ -26,7 +28,7 @@ def export(screen: HistoryBrowser) -> None:
 
     def named(name: str | None) -> None:
         if name is not None:
-            screen.later(partial(_write, screen, entry, Path(name.strip()).expanduser().absolute()), "export")
+            screen.later(partial(_write, screen, entry, name.strip()), "export")
 
     screen.app.push_screen(TextDialog("Export to", f"reply-{entry.id}.md", _HELP, _check, single=True), named)
 
@@ -36,23 +38,25 @@ def _check(name: str) -> None:
     from playground.services.exporting import form_of
 
     form_of(name.strip())
-    if Path(name.strip()).expanduser().exists():
+    if path_from(name.strip()).exists():
         raise BadInput("There is a file of that name already.", "Give another name.")
 
 
-async def _write(screen: HistoryBrowser, entry: Entry, path: Path) -> None:
+async def _write(screen: HistoryBrowser, entry: Entry, name: str) -> None:
     from playground.screens.page_colours import page_look
     from playground.services.exporting import export_text, form_of, write_export
 
-    form, theme = form_of(path.name), screen.app.theme
+    theme = screen.app.theme
 
-    def write() -> None:
-        text = export_text(screen.keeping.file().path, [entry.id], form, lambda: page_look(theme))
+    def write() -> Path:
+        path = path_from(name).absolute()
+        text = export_text(screen.keeping.file().path, [entry.id], form_of(name), lambda: page_look(theme))
         write_export(path, text)
+        return path
 
     try:
         await screen.keeping.keep()
-        await asyncio.to_thread(write)
+        path = await asyncio.to_thread(write)
     except PlaygroundError as error:
         screen.tell(error)
     else:

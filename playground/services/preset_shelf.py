@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from playground.domain.errors import BadInput, ConfigError
-from playground.services.paths import write_text_atomic
+from playground.services.paths import path_from, write_text_atomic
 from playground.services.presets import (
     Preset,
     delete_preset,
@@ -21,6 +20,8 @@ from playground.services.presets import (
 from playground.services.toml_files import one_line
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from playground.domain.sampling import SamplingParams
     from playground.services.preset_import import Imported
 
@@ -38,10 +39,10 @@ class PresetShelf:
         return self._put(save_preset(own_preset_folder(), name, params, ""))
 
     def take_in(self, path: str) -> list[Imported]:
-        """Import a preset file of another program. Raises ConfigError for what cannot be read."""
+        """Import a preset file of another program. Raises BadInput and ConfigError for what cannot be read."""
         from playground.services.preset_import import read_foreign
 
-        found = read_foreign(Path(path).expanduser())
+        found = read_foreign(path_from(path))
         for one in found:
             self._put(write_preset(own_preset_folder(), one.preset))
         return found
@@ -69,11 +70,11 @@ class PresetShelf:
     def write_out(self, preset: Preset, form: str, path: str) -> tuple[Path, tuple[str, ...]]:
         """Write a preset in one of `preset_export.FORMS`; returns the file and what the notation could not say.
 
-        Raises BadInput when that file exists, and ConfigError when it cannot be written.
+        Raises BadInput when that file exists or no file can be called so, and ConfigError when it cannot be written.
         """
         from playground.services.preset_export import export_preset
 
-        target = Path(path).expanduser()
+        target = path_from(path)
         if target.exists():
             raise BadInput(f"{one_line(str(target))} is there already.", "Give another name.")
         text, left_out = export_preset(preset, form)

@@ -246,8 +246,9 @@ async def test_a_conversation_is_written_to_a_file_whose_ending_says_how(tmp_pat
             await player.press("e")
             await player.until(lambda: isinstance(player.app.screen, TextDialog), "dialog")
             dialog = player.app.screen.query_one(Input)
-            for refused in ("there.md", "nothing.pdf"):
-                dialog.value = str(tmp_path / refused)
+            refused = (str(tmp_path / "there.md"), str(tmp_path / "nothing.pdf"), f"{'x' * 300}.md")
+            for typed in refused:
+                dialog.value = typed
                 await player.press("enter")
                 assert isinstance(player.app.screen, TextDialog)
             dialog.value = str(tmp_path / name)
@@ -258,6 +259,21 @@ async def test_a_conversation_is_written_to_a_file_whose_ending_says_how(tmp_pat
             assert "With flour" in file.read_text(encoding="utf-8").replace("</span>", "") or name == "b.html"
         await player.until(lambda: "Written to" in player.notices, "told")
     assert (tmp_path / "there.md").read_text() == "mine"
+
+
+async def test_a_file_may_be_called_by_a_tilde_and_a_name_that_nobody_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    await fill(BREAD)
+    async with playing(make_app()) as player:
+        await open_history(player)
+        await player.press("e")
+        await player.until(lambda: isinstance(player.app.screen, TextDialog), "dialog")
+        player.app.screen.query_one(Input).value = "~nobody-here.md"
+        await player.press("enter")
+        await player.until(lambda: "Written to" in player.notices, "told")
+    assert "With flour" in (tmp_path / "~nobody-here.md").read_text()
 
 
 async def test_long_lists_are_read_page_by_page() -> None:

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from textual.widgets import Input
 
+from playground.screens.text_dialog import TextDialog
 from playground.services.presets import preset_folders
 from tests.app.support import Player, make_app, playing
 
@@ -54,6 +56,29 @@ async def test_a_shipped_preset_is_exported_but_not_deleted(tmp_path: Path) -> N
         await player.press("e")
         await type_path(player, tmp_path / "out.ini", clear=True)
         await player.until(lambda: "is there already" in player.notices, "nothing is overwritten")
+
+
+@pytest.mark.parametrize(("key", "told"), [("i", "cannot be"), ("e", "Exported")])
+async def test_a_path_may_begin_with_a_tilde_and_a_name_that_nobody_has(
+    key: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with playing(make_app()) as player:
+        await player.until(lambda: player.pane.model_state == "no model", "search for a model ended")
+        await player.press("f6", key)
+        await type_path(player, Path("~nobody-here.json"), clear=True)
+        await player.until(lambda: told in player.notices, "told")
+
+
+@pytest.mark.parametrize("key", ["i", "e"])
+async def test_a_path_that_is_too_long_is_a_sentence(key: str) -> None:
+    async with playing(make_app()) as player:
+        await player.until(lambda: player.pane.model_state == "no model", "search for a model ended")
+        await player.press("f6", key)
+        await player.until(lambda: isinstance(player.app.screen, TextDialog), "dialog")
+        player.app.screen.query_one(Input).value = f"{'x' * 300}.json"
+        await player.press("enter")
+        await player.until(lambda: "too long" in player.notices, "told")
 
 
 async def test_a_file_that_is_no_preset_is_a_sentence(tmp_path: Path) -> None:
