@@ -42,6 +42,10 @@ class Accounts:
         endpoint, model = self._place(card)
         return self.prices.cost(endpoint, model, usage) if endpoint is not None else None
 
+    def costs_nothing(self, card: ModelCard) -> bool:
+        """True where every call costs nothing; False also where nobody knows."""
+        return self.price(card, Usage(prompt_tokens=1, completion_tokens=1)) == 0.0
+
     def estimate(self, card: ModelCard, prompt_tokens: int, max_tokens: int) -> float | None:
         """US dollars the next call would cost, its reply reckoned with the limit or the length of the last one."""
         if _is_free(card):
@@ -62,8 +66,7 @@ class Accounts:
     async def settle_broken(self, card: ModelCard) -> None:
         """Enter a reply that broke off after its first words: what it cost, nobody told."""
         if not _is_free(card):
-            free = self.price(card, Usage(prompt_tokens=1, completion_tokens=1)) == 0.0
-            await self._spend(card, 0.0 if free else None)
+            await self._spend(card, 0.0 if self.costs_nothing(card) else None)
 
     async def _spend(self, card: ModelCard, usd: float | None) -> None:
         self.spent_on[card.id] = self.spent_on.get(card.id, Spent()).plus(usd)

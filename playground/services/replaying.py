@@ -62,10 +62,10 @@ async def money_question(plan: ReplayPlan, accounts: Accounts) -> str:
 
 def estimate(plan: ReplayPlan, accounts: Accounts) -> float | None:
     """US dollars that running a reply again would cost about; None when nobody knows."""
-    usage = plan.usage
+    usage, card = plan.usage, _card(plan)
     if usage is None or usage.prompt_tokens is None:
-        return accounts.estimate(_card(plan), 0, 0) or None  # free is free, however long it is
-    return accounts.estimate(_card(plan), usage.prompt_tokens, usage.completion_tokens)
+        return 0.0 if accounts.costs_nothing(card) else None  # free is free, however long it is
+    return accounts.estimate(card, usage.prompt_tokens, usage.completion_tokens)
 
 
 def _card(plan: ReplayPlan) -> ModelCard:

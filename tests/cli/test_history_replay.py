@@ -145,6 +145,13 @@ async def test_a_server_of_ones_own_is_not_asked_about(fake: FakeApi) -> None:
     assert "This run cost $0." in result.out
 
 
+async def test_nor_about_a_reply_of_it_that_broke_off_so_that_nobody_counted_it(fake: FakeApi) -> None:
+    await keep_reply("own/m:rst", "own/m:seeded")
+    result = await replay()
+    assert result.err == ""
+    assert "This run cost $0." in result.out
+
+
 @pytest.mark.parametrize(
     ("again", "status", "says"),
     [
