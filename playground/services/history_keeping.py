@@ -59,7 +59,8 @@ class HistoryKeeping:
 
         Args:
             private: Keep nothing, and touch no file.
-            tell: Is told, once, when something cannot be kept.
+            tell: Is told when something cannot be kept: once for each spell in which nothing can be written, as
+                `History.keep` says it; and when the file cannot be opened.
             history: One that is open already, and stays open; None opens the file when there is something to keep.
             leave_out: True while what comes is not to be kept, though what came before is.
         """
