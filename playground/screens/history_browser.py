@@ -13,11 +13,11 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from playground.domain.display import display_text
 from playground.domain.errors import PlaygroundError
 from playground.screens.history_finding import Finding
 from playground.screens.history_previewing import Previewing
 from playground.screens.keeping import PRIVATE, Keeping
+from playground.screens.notices import tell_error
 from playground.theming import token_palette
 from playground.widgets.cost_plot import CostPlot
 from playground.widgets.history_list import HistoryList
@@ -125,7 +125,7 @@ class HistoryBrowser(ModalScreen[None]):
 
     def tell(self, error: PlaygroundError) -> None:
         """What went wrong, and what to do."""
-        self.notify(display_text(error.hint), title=display_text(error.message), severity="error", markup=False)
+        tell_error(self, error)
 
     async def read(self, work: Callable[[HistoryReader], T]) -> T | None:
         """Look something up; None when the file cannot be read, which is told."""

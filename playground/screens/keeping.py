@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Final
 
-from playground.domain.display import display_text
 from playground.domain.errors import HistoryUnusable
 from playground.screens.kept_trees import KeptTrees
+from playground.screens.notices import tell_loss
 
 if TYPE_CHECKING:
     from playground.domain.history import TreeChange
@@ -67,7 +67,7 @@ class Keeping:
             await asyncio.to_thread(_import)
             await history.open()
         except HistoryUnusable as error:
-            self._tell(error)
+            tell_loss(self._screen, error)
             return False
         return True
 
@@ -135,7 +135,7 @@ class Keeping:
     async def _write(self, changes: list[TreeChange]) -> None:
         assert self.history is not None, "it is open"
         if changes and not await self.history.keep(changes) and self.history.problem is not None:
-            self._tell(self.history.problem)
+            tell_loss(self._screen, self.history.problem)
 
     def holds(self, pane: Pane) -> bool:
         """True when everything that was said in a pane is in the history."""
@@ -169,10 +169,6 @@ class Keeping:
 
     def _say(self, text: str) -> None:
         self._screen.notify(text, timeout=3)
-
-    def _tell(self, error: HistoryUnusable) -> None:
-        text, title = display_text(error.hint), display_text(error.message)
-        self._screen.notify(text, title=title, severity="warning", timeout=10, markup=False)
 
 
 def _import() -> None:
