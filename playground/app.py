@@ -190,7 +190,7 @@ class PlaygroundApp(App[None]):
 
     async def action_picture(self) -> None:
         """Write what is on the screen to a file."""
-        from playground.services.pictures import save_picture
+        from playground.services.kept_files import save_picture
 
         try:
             path = await asyncio.to_thread(save_picture, self.export_screenshot())

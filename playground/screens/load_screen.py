@@ -20,7 +20,7 @@ from playground.domain.loads import Load
 from playground.screens.load_start import load_of, measured_models, start_of
 from playground.screens.load_words import plot, words
 from playground.services.estimates import estimate, is_resold, priced_models
-from playground.services.table_files import save_tables
+from playground.services.kept_files import save_tables
 from playground.widgets.key_bar import KeyBar
 from playground.widgets.load_break_even import BreakEven
 from playground.widgets.load_sliders import LoadSlider, LoadSliders
