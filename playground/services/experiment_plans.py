@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -182,7 +183,7 @@ async def estimate_sweep(
     at_once: int,
 ) -> SweepEstimate:
     """What is still to be run, reckoned without loading or asking a model."""
-    refs = {model: pool.find(model) for model in sweep.models}
+    refs = await asyncio.to_thread(lambda: {model: pool.find(model) for model in sweep.models})  # looks at the disk
     if any(ref.endpoint for ref in refs.values()):
         await accounts.load()
     counter = TokenCounter(pool.endpoints)
