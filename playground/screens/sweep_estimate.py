@@ -20,7 +20,7 @@ from playground.services.experiment_words import estimate_lines
 from playground.services.sizes import size_text
 
 if TYPE_CHECKING:
-    from playground.screens.sweeping import Sweeping
+    from playground.screens.sweep_running import SweepRunner
 
 
 class Outlook(NamedTuple):
@@ -33,11 +33,11 @@ class Outlook(NamedTuple):
     """The same in words."""
 
 
-async def outlook_of(asked: Asked, sweeping: Sweeping) -> Outlook:
+async def outlook_of(asked: Asked, runner: SweepRunner) -> Outlook:
     """Reckon it, without loading or asking a model. Raises PlaygroundError."""
-    sweep, pool, speeds = asked.sweep, sweeping.pool, sweeping.speeds()
+    sweep, pool, speeds = asked.sweep, runner.pool, runner.speeds(asked.at_once)
     todo, results = await asyncio.to_thread(_left, sweep)
-    estimate = await estimate_sweep(sweep, todo, pool, sweeping.accounts, results, asked.at_once)
+    estimate = await estimate_sweep(sweep, todo, pool, runner.accounts, results, asked.at_once)
     refs = await asyncio.to_thread(lambda: [pool.find(model) for model in sweep.models])
     memory = await memory_for(refs, msgspec.structs.replace(pool.settings.load, streams=asked.at_once))
     most = most_seconds(todo, speeds)
@@ -49,8 +49,8 @@ async def outlook_of(asked: Asked, sweeping: Sweeping) -> Outlook:
     if memory is not None:
         words = f"\nMemory: ≈{size_text(memory.needed)} for {short_model(memory.model)}, {size_text(memory.free)} free"
         parts.append((words, "" if memory.enough else "$text-error"))
-    if sweeping.busy_panes:
-        parts.append((f"\n{sweeping.sharing}", "$text-warning"))
+    if runner.busy_panes:
+        parts.append((f"\n{runner.sharing}", "$text-warning"))
     return Outlook(asked, estimate, memory, Content.assemble(*parts))
 
 

@@ -22,6 +22,7 @@ from playground.domain.errors import BadInput, PlaygroundError
 from playground.screens.race_dialog import Choices
 from playground.screens.sweep_draft import RANGES, Asked, Base, Draft, Wrong, asked
 from playground.screens.sweep_estimate import Outlook, outlook_of
+from playground.screens.sweep_questions import may_begin
 from playground.services.experiment_output import short_model
 from playground.widgets.bars import fit
 from playground.widgets.dialog_area import DialogArea, DialogInput
@@ -104,6 +105,8 @@ class SweepForm(ModalScreen[Asked | None]):
         self._system, self._raw = system, raw
         self._models = list(draft.models)
         self._resting: Timer | None = None
+        self._starting = False
+        """True from the wish to start until the form is closed, or it turns out that it cannot be."""
 
     def compose(self) -> ComposeResult:
         """What is asked beside what answers, over the range, the numbers and the estimate."""
@@ -189,18 +192,22 @@ class SweepForm(ModalScreen[Asked | None]):
         raw = " · raw" if self._raw else ""
         self.query_one("#sweep-mode", Static).update(f"{_ONE if self.draft.whole else _LINES}{with_system}{raw}")
 
+    def _reckon(self) -> None:
+        """Tell what it would take, or what is wrong and where; starting does the same."""
+        if not self._starting:
+            self._estimate()
+
     @work(group="estimate", exclusive=True)
-    async def _reckon(self) -> None:
-        """What it would take, or what is wrong and where."""
+    async def _estimate(self) -> None:
         await self._looked()
 
     async def _looked(self) -> Outlook | None:
         draft = self._read()
         try:
             wanted = await asyncio.to_thread(
-                asked, draft, self._bases, self._sweeping.pool, system=self._system, raw=self._raw
+                asked, draft, self._bases, self._sweeping.runner.pool, system=self._system, raw=self._raw
             )
-            outlook = await outlook_of(wanted, self._sweeping) if isinstance(wanted, Asked) else None
+            outlook = await outlook_of(wanted, self._sweeping.runner) if isinstance(wanted, Asked) else None
             wrong = wanted if isinstance(wanted, Wrong) else None
         except PlaygroundError as error:
             outlook, wrong = None, Wrong("whole", error)
@@ -232,7 +239,9 @@ class SweepForm(ModalScreen[Asked | None]):
         """Choose another model."""
         from playground.screens.model_picker import ModelPicker
 
-        self.app.push_screen(ModelPicker(self._sweeping.pool, None, title="A model for the sweep"), self._add_model)
+        self.app.push_screen(
+            ModelPicker(self._sweeping.runner.pool, None, title="A model for the sweep"), self._add_model
+        )
 
     def _add_model(self, ref: ModelRef | None) -> None:
         if ref is None:
@@ -249,14 +258,24 @@ class SweepForm(ModalScreen[Asked | None]):
     @on(Input.Submitted)
     def action_start(self) -> None:
         """Run it."""
+        if self._starting:
+            return
+        self._starting = True
+        if self._resting is not None:
+            self._resting.stop()
         self._start()
 
-    @work(group="estimate", exclusive=True)
+    @work(group="start")
     async def _start(self) -> None:
-        outlook = await self._looked()
-        anyway = None if outlook is None else await self._sweeping.may_begin(outlook)
+        try:
+            outlook = await self._looked()
+            anyway = None if outlook is None else await may_begin(self.app, self._sweeping.runner, outlook)
+        finally:
+            self._starting = False
         if outlook is not None and anyway is not None:
             self.dismiss(outlook.asked._replace(anyway=anyway))
+        else:
+            self._reckon()  # something may have been typed meanwhile
 
     def action_earlier(self) -> None:
         """Those that were run before."""

@@ -17,6 +17,7 @@ from textual.widgets import DataTable, Static
 from playground.domain.display import display_line
 from playground.domain.errors import PlaygroundError
 from playground.domain.experiment_groups import MEASURES
+from playground.screens.sweep_questions import affordable, nothing_else_runs
 from playground.screens.sweep_views import SHORT, place_text, table_of, told, view_of
 from playground.services.experiment_job import SweepJob
 from playground.services.experiment_plans import estimate_sweep
@@ -44,6 +45,7 @@ _STANDING: Final = (
     *(Hint("Close", id="sweep.leave"), "sweep.resume", "sweep.measure", "sweep.table", _REPLIES, "sweep.new"),
     *("sweep.earlier", "sweep.copy", "app.help"),
 )
+_RECKONING: Final = "reckoning …"
 _NOTHING_YET: Final = "The curves begin with the first replies."
 
 
@@ -117,7 +119,6 @@ class SweepScreen(Screen[None]):
     def on_mount(self) -> None:
         """Begin with what is there."""
         self.query_one(SweepTable).focus()
-        self.job.live.reckon()
         self._draw()
         self._tick()
         self.set_interval(_TICK_S, self._tick)
@@ -152,7 +153,7 @@ class SweepScreen(Screen[None]):
             line = told(job)
         text = Content.assemble((thin_bar(share, _BAR), "$accent on $panel"), f" {share:4.0%}  {line}")
         self.query_one("#sweep-progress", Static).update(text, layout=False)
-        notes = [self._sweeping.sharing if job.running else "", *dict.fromkeys(map(str, job.errors))]
+        notes = [self._sweeping.runner.sharing if job.running else "", *dict.fromkeys(map(str, job.errors))]
         note = self.query_one("#sweep-note", Static)
         note.display = any(notes)
         note.update(Content(display_line(" ".join(filter(None, notes)))))
@@ -166,11 +167,12 @@ class SweepScreen(Screen[None]):
         job, name = self.job, list(MEASURES)[self._measure]
         groups = job.live.groups
         view = view_of(job.sweep, groups, name)
-        nothing = _NOTHING_YET if job.running or not groups else f"Nobody told what {SHORT[name]} needs."
-        self.query_one(SweepChart).show(view, nothing)
+        reckoning = job.live.changed and not groups
+        nothing = f"Nobody told what {SHORT[name]} needs." if groups and not job.running else _NOTHING_YET
+        self.query_one(SweepChart).show(view, _RECKONING if reckoning else nothing)
         self.query_one(Measures).show(self._measure)
         header, rows, fixed = table_of(job.sweep, groups)
-        self.query_one(SweepTable).show(header, rows, fixed)
+        self.query_one(SweepTable).show([_RECKONING] if reckoning else header, rows, fixed)
 
     # -- keys --------------------------------------------------------------------------------------------------
 
@@ -214,24 +216,22 @@ class SweepScreen(Screen[None]):
         self.app.copy_to_clipboard(f"{title}\n{self.query_one(SweepChart).text}\n")
         self.notify("Copied, as text. The folder has the same as SVG.", timeout=3)
 
-    def action_resume(self) -> None:
-        """Run what is left."""
-        self._resume()
-
     @work(group="resume", exclusive=True)
-    async def _resume(self) -> None:
-        job, sweeping = self.job, self._sweeping
+    async def action_resume(self) -> None:
+        """Run what is left."""
+        job, runner = self.job, self._sweeping.runner
         at_once = job.at_once or _USUAL_AT_ONCE
         try:
             todo = await asyncio.to_thread(lambda: job.todo)
-            estimate = await estimate_sweep(job.sweep, todo, sweeping.pool, sweeping.accounts, job.results, at_once)
+            estimate = await estimate_sweep(job.sweep, todo, runner.pool, runner.accounts, job.results, at_once)
+            if not await nothing_else_runs(self.app, runner):
+                return
+            anyway = await affordable(self.app, runner, estimate)
+            if anyway is not None:
+                runner.run(job, at_once=at_once, anyway=anyway)
         except PlaygroundError as error:
             self.notify(display_line(error.hint), title=display_line(error.message), severity="error", markup=False)
-            return
-        anyway = await sweeping.affordable(estimate)
-        if anyway is not None and not job.running:
-            sweeping.run(job, at_once=at_once, anyway=anyway)
-            self._tick()
+        self._tick()
 
     def action_new(self) -> None:
         """Another one."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -49,6 +50,7 @@ class SweepJob:
         self.took_s = 0.0
         """Seconds from its first request to its end."""
         self._run: SweepRun | None = None
+        self._stop_wanted = False
 
     @classmethod
     def look(cls, folder: Path) -> Self:
@@ -80,10 +82,14 @@ class SweepJob:
     @property
     def stopping(self) -> bool:
         """True from the wish to stop until it has stopped."""
-        return self.running and self._run is not None and self._run.stopped
+        return self.running and (self._stop_wanted or (self._run is not None and self._run.stopped))
 
     def _answered(self, name: str) -> bool:
         return name in self.results and self.results[name].problem is None
+
+    def expect_run(self) -> None:
+        """Say that a run is about to begin: from here on it counts as running, and can be stopped."""
+        self.running, self.errors, self._stop_wanted = True, [], False
 
     async def run(
         self,
@@ -96,6 +102,8 @@ class SweepJob:
     ) -> None:
         """Run what is left; what came of it is in the folder, `errors` says why some of it is still left.
 
+        Nothing is run when it was stopped between `expect_run` and here.
+
         Args:
             settings: How models are opened.
             accounts: Prices and budget.
@@ -107,21 +115,23 @@ class SweepJob:
             BadInput: another program runs this sweep.
             RunFailed: the disk takes no more.
         """
-        self.running, self.errors, self.at_once = True, [], at_once
+        if not self.running:
+            self.expect_run()
+        self.at_once = at_once
         pool = ModelPool(without_stand_ins(settings))
         try:
-            with CellFile(self.folder) as file:
+            async with _opened(self.folder) as file:
                 file.begin(self.sweep)
-                own = {cell.id for cell in self.sweep.cells}
-                for result in file.results.values():
-                    if result.id in own and self.results.get(result.id) != result:
-                        self._take(result)
+                for result in await asyncio.to_thread(self._unknown, file):
+                    self._take(result)
+                history = SweepHistory(self.sweep, keeping) if keeping is not None else None
                 self._run = SweepRun(
                     self.sweep, file, pool, accounts, at_once=at_once, anyway=anyway, on_result=self._take
                 )
-                self._run.history = SweepHistory(self.sweep, keeping) if keeping is not None else None
+                self._run.history = history
                 self.progress = self._run.progress
-                await self._run.run()
+                if not self._stop_wanted:
+                    await self._run.run()
                 self.errors = self._run.errors
                 self.speed, self.took_s = self.progress.tokens_per_second, self.progress.elapsed_s
                 self.files = await asyncio.to_thread(write_outputs, self.folder, self.sweep, dict(file.results))
@@ -130,9 +140,15 @@ class SweepJob:
             self.running, self._run = False, None
 
     async def stop(self) -> None:
-        """End the run in good order: what is done is kept."""
+        """End the run in good order, also one that has only begun to begin: what is done is kept."""
+        self._stop_wanted = self.running
         if self._run is not None:
             await self._run.stop()
+
+    def _unknown(self, file: CellFile) -> list[CellResult]:
+        """What somebody else has added since this was read. Looks at all results, so it belongs in a thread."""
+        own = {cell.id for cell in self.sweep.cells}
+        return [one for one in file.results.values() if one.id in own and self.results.get(one.id) != one]
 
     def _take(self, result: CellResult) -> None:
         before = self.results.get(result.id)
@@ -142,6 +158,18 @@ class SweepJob:
                 self.answered += step * (one.problem is None)
         self.results[result.id] = result
         self.live.add(result)
+
+
+@contextlib.asynccontextmanager
+async def _opened(folder: Path) -> AsyncIterator[CellFile]:
+    """The file of a sweep, open for writing; it is read in a thread, because a large one takes a while."""
+    file = CellFile(folder)
+    opening = asyncio.ensure_future(asyncio.to_thread(file.__enter__))
+    try:
+        yield await asyncio.shield(opening)
+    finally:
+        await asyncio.wait({opening})  # a thread cannot be cancelled: what it opens has to be closed
+        file.__exit__(None, None, None)
 
 
 def most_seconds(todo: Sequence[Cell], speeds: Mapping[str, float]) -> float | None:

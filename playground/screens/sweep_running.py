@@ -1,0 +1,135 @@
+"""Running a sweep behind whatever is on screen, on a machine that the panes use as well."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, Final
+
+from playground.domain.display import display_text
+from playground.domain.errors import BadInput, HistoryUnusable, PlaygroundError
+
+if TYPE_CHECKING:
+    from playground.screens.pane import Pane
+    from playground.screens.sweep_behind import SweepBehind
+    from playground.screens.token_screen import TokenScreen
+    from playground.services.accounts import Accounts
+    from playground.services.experiment_job import SweepJob
+    from playground.services.history_keeping import HistoryKeeping
+    from playground.services.model_pool import ModelPool
+
+_BADGE_S: Final = 0.5
+_STOP_S: Final = 3.0
+"""How long a sweep has to end when it is told to, and again when it is cancelled because it did not."""
+
+
+class SweepRunner:
+    """Runs one sweep at a time; every reply is on the disk as it ends."""
+
+    def __init__(self, screen: TokenScreen, behind: SweepBehind) -> None:
+        """Nothing runs yet; `behind` tells of a sweep that nobody looks at."""
+        self._screen = screen
+        self._behind = behind
+        self.job: SweepJob | None = None
+        """The sweep that runs, or the last one."""
+        self._task: asyncio.Task[None] | None = None
+        self._together: dict[tuple[str, int], float] = {}
+        """Tokens per second of all requests together, by model and how many there were at once."""
+
+    @property
+    def pool(self) -> ModelPool:
+        """Where models are found."""
+        return self._screen.pool
+
+    @property
+    def accounts(self) -> Accounts:
+        """Prices, and what was spent."""
+        return self._screen.accounts
+
+    @property
+    def running(self) -> bool:
+        """True until the last of it is written, its replies in the history included."""
+        return self._task is not None and not self._task.done()
+
+    @property
+    def busy_panes(self) -> list[Pane]:
+        """Panes in which a model of this machine writes just now."""
+        return [pane for pane in self._screen.all_panes if pane.session.busy and pane.card and pane.card.local]
+
+    @property
+    def sharing(self) -> str:
+        """Why it is slower than it could be; empty when nothing else runs."""
+        panes = [self._screen.deck.number(pane) for pane in self.busy_panes]
+        if not panes:
+            return ""
+        which = f"pane {panes[0]} writes" if len(panes) == 1 else f"panes {', '.join(map(str, panes))} write"
+        return f"The machine is shared: {which} as well, so both are slower."
+
+    def speeds(self, at_once: int) -> dict[str, float]:
+        """Tokens per second by model, as measured in this session.
+
+        Of a sweep with as many requests at once, which is of all of them together; else of single replies in the panes.
+        """
+        found = {}
+        for pane in self._screen.all_panes:
+            speed = pane.session.figures.tokens_per_second
+            if pane.slot.ref is not None and pane.card is not None and speed:
+                logged = self.accounts.latency.summary(pane.card.id).tokens_per_second.p50
+                found[pane.slot.ref.text] = logged or speed
+        return found | {model: speed for (model, count), speed in self._together.items() if count == at_once}
+
+    def run(self, job: SweepJob, *, at_once: int, anyway: bool) -> None:
+        """Run what is left of a sweep. Raises BadInput while another one runs."""
+        if self.running:
+            raise BadInput("A sweep has not ended yet.", "There is one at a time: try again in a moment.")
+        self.job, self._behind.unseen = job, False
+        job.expect_run()
+        self._task = task = asyncio.create_task(self._run(job, at_once, anyway), name="sweep")
+
+        async def follow() -> None:
+            await task
+
+        # The worker ends it with the program, and shows what nobody expected; whoever waits for the end has the task.
+        work: Any = follow
+        self._screen.run_worker(work, group="sweep")
+
+    async def _run(self, job: SweepJob, at_once: int, anyway: bool) -> None:
+        ticking = self._screen.set_interval(_BADGE_S, lambda: self._behind.show(job))
+        try:
+            async with await self._keeping() as keeping:
+                await job.run(self.pool.settings, self.accounts, at_once=at_once, anyway=anyway, keeping=keeping)
+        except PlaygroundError as error:
+            job.errors.append(error)
+        finally:
+            ticking.stop()
+            job.running = False
+        if job.speed is not None and len(job.sweep.models) == 1:
+            self._together[job.sweep.models[0], at_once] = job.speed
+        self._behind.ended(job)
+
+    async def _keeping(self) -> HistoryKeeping:
+        """Its replies go where those of the panes go."""
+        from playground.services.history_keeping import HistoryKeeping
+
+        panes = self._screen.keeping
+        private = panes.private or not await panes.ready()  # that it is not ready was said
+        history = None if private else panes.file()
+        return HistoryKeeping(private=private, tell=self._tell_loss, history=history, leave_out=lambda: panes.private)
+
+    def _tell_loss(self, error: HistoryUnusable) -> None:
+        text, title = display_text(error.hint), display_text(error.message)
+        self._screen.notify(text, title=title, severity="warning", timeout=10, markup=False)
+
+    async def end(self) -> None:
+        """Stop it, and wait until everything is written: for the end of the program, or for another sweep."""
+        task, job = self._task, self.job
+        if task is None or job is None or task.done():
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_S):
+                await job.stop()
+                await asyncio.wait({task})
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=_STOP_S)
+            self._behind.show(job)
