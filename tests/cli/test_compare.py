@@ -17,9 +17,9 @@ from playground.services.recent_models import recent_models, remember_model
 from playground.services.settings import settings_path
 from playground.services.spending import Spending
 from tests.cli.support import COMMAND, Result, one_thread, run
-from tests.fakes.hosted_api import FakeApi, fake_api
+from tests.fakes.hosted_api import FakeApi
+from tests.fakes.hosted_settings import KEY, fake_in_settings
 
-KEY = "sk-planted-0123456789abcdef"
 TEXT = "Hello, world! 你好 bye"
 SHORT = ("--prompt", "Name a river.", "--max-tokens", "8", "--seed", "1")
 MODEL = "SmolLM2-135M-Instruct.Q4_1"
@@ -28,25 +28,9 @@ MODEL = "SmolLM2-135M-Instruct.Q4_1"
 @pytest.fixture
 async def fake(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeApi]:
     """Both APIs, in the settings with a key, and budgets."""
-    monkeypatch.setenv("BOX_KEY", KEY)
     # Nothing is fetched to count tokens with: the address of the vocabularies leads nowhere.
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    async with fake_api() as made:
-        settings_path().parent.mkdir(parents=True, exist_ok=True)
-        settings_path().write_text(
-            f"""
-            [endpoints.box]
-            base_url = "{made.openai_url}"
-            api_key = "${{BOX_KEY}}"
-            [endpoints.claude]
-            api = "anthropic"
-            base_url = "{made.anthropic_url}"
-            api_key = "${{BOX_KEY}}"
-            price_provider = "anthropic"
-            [hosted]
-            attempts = 1
-            """
-        )
+    async with fake_in_settings(monkeypatch) as made:
         yield made
 
 

@@ -11,8 +11,9 @@ import pytest
 from playground.domain.history import Entry, Query
 from playground.services.history import history_path, read_history
 from tests.cli.support import COMMAND, one_thread, run
-from tests.cli.test_compare import KEY, SHORT, compare, fake
+from tests.cli.test_compare import SHORT, compare, fake
 from tests.fakes.hosted_api import FakeApi
+from tests.fakes.hosted_settings import KEY
 
 __all__ = ["fake"]
 
@@ -63,3 +64,16 @@ async def test_killed_it_leaves_what_was_written_by_then(fake: FakeApi) -> None:
     assert [entry.stop for entry in found] == ["", ""]
     assert all("Hello, world".startswith(entry.reply) for entry in found)
     assert len(read_history(history_path(), lambda reader: reader.unfinished())) == 1
+
+
+@pytest.mark.usefixtures("starter_gguf")
+def test_a_history_that_is_damaged_holds_nothing_up() -> None:
+    path = history_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"this is not a database" * 100)
+    before = path.read_bytes()
+    done = run("compare", *SHORT, "-m", "starter", "--json")
+    assert done.status == 0
+    assert done.objects[0]["state"] == "done"
+    assert "database" in done.error
+    assert path.read_bytes() == before, "nothing was destroyed"

@@ -22,9 +22,9 @@ from playground.services.runs import Runner
 from playground.services.settings import load_settings, save_setting, settings_path
 from playground.services.spending import Spending
 from tests.cli.support import COMMAND, Result, one_thread, run
-from tests.fakes.hosted_api import FakeApi, fake_api
+from tests.fakes.hosted_api import FakeApi
+from tests.fakes.hosted_settings import KEY, fake_in_settings
 
-KEY = "sk-planted-0123456789abcdef"
 CLAUDE = "claude/claude-sonnet-4-5"
 CLAUDE_COST = 0.007095
 """US dollars of the fake's reply, part of whose prompt comes from the provider's cache."""
@@ -33,25 +33,7 @@ CLAUDE_COST = 0.007095
 @pytest.fixture
 async def fake(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeApi]:
     """Both APIs, in the settings with a key."""
-    monkeypatch.setenv("BOX_KEY", KEY)
-    async with fake_api() as made:
-        settings_path().parent.mkdir(parents=True, exist_ok=True)
-        settings_path().write_text(
-            f"""
-            [endpoints.box]
-            base_url = "{made.openai_url}"
-            api_key = "${{BOX_KEY}}"
-            [endpoints.own]
-            base_url = "{made.openai_url}"
-            [endpoints.claude]
-            api = "anthropic"
-            base_url = "{made.anthropic_url}"
-            api_key = "${{BOX_KEY}}"
-            price_provider = "anthropic"
-            [hosted]
-            attempts = 1
-            """
-        )
+    async with fake_in_settings(monkeypatch, '[endpoints.own]\nbase_url = "BOX_URL"') as made:
         yield made
 
 

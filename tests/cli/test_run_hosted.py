@@ -11,9 +11,9 @@ import pytest
 
 from playground.services.settings import settings_path
 from tests.cli.support import COMMAND, Result, one_thread, run
-from tests.fakes.hosted_api import FakeApi, fake_api
+from tests.fakes.hosted_api import FakeApi
+from tests.fakes.hosted_settings import KEY, fake_in_settings
 
-KEY = "sk-planted-0123456789abcdef"
 TEXT = "Hello, world! 你好 bye"
 SO_FAR = "Hello, world"
 HELLO = ("--prompt", "Hello?")
@@ -22,26 +22,8 @@ HELLO = ("--prompt", "Hello?")
 @pytest.fixture
 async def fake(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeApi]:
     """Both APIs, in the settings with a key."""
-    monkeypatch.setenv("BOX_KEY", KEY)
-    async with fake_api() as made:
-        settings_path().parent.mkdir(parents=True, exist_ok=True)
-        settings_path().write_text(
-            f"""
-            [endpoints.box]
-            base_url = "{made.openai_url}"
-            api_key = "${{BOX_KEY}}"
-            [endpoints.claude]
-            api = "anthropic"
-            base_url = "{made.anthropic_url}"
-            api_key = "${{BOX_KEY}}"
-            price_provider = "anthropic"
-            [endpoints.bare]
-            base_url = "{made.openai_url}"
-            api_key = "${{NO_SUCH_KEY}}"
-            [hosted]
-            attempts = 2
-            """
-        )
+    bare = '[endpoints.bare]\nbase_url = "BOX_URL"\napi_key = "${NO_SUCH_KEY}"'
+    async with fake_in_settings(monkeypatch, bare, attempts=2) as made:
         yield made
 
 

@@ -22,8 +22,9 @@ from playground.services.experiment_cells import Room
 from playground.services.experiment_store import CellFile
 from playground.services.experiments import SweepRun, without_stand_ins
 from playground.services.model_pool import ModelPool
-from playground.services.settings import load_settings, settings_path
-from tests.fakes.hosted_api import FakeApi, fake_api
+from playground.services.settings import load_settings
+from tests.fakes.hosted_api import FakeApi
+from tests.fakes.hosted_settings import fake_in_settings
 from tests.services.experiment_support import PLAIN, from_file, make_sweep, sweep_all
 
 
@@ -193,31 +194,10 @@ async def test_room_counts_a_shared_prompt_once_and_lets_one_in_whatever_its_siz
     await third
 
 
-KEY = "sk-planted-0123456789abcdef"
-
-
 @pytest.fixture
 async def fake(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeApi]:
-    monkeypatch.setenv("BOX_KEY", KEY)
-    async with fake_api() as made:
-        settings_path().parent.mkdir(parents=True, exist_ok=True)
-        settings_path().write_text(
-            f"""
-            [endpoints.box]
-            base_url = "{made.openai_url}"
-            api_key = "${{BOX_KEY}}"
-            fallback = "box/other:ok"
-            [endpoints.claude]
-            api = "anthropic"
-            base_url = "{made.anthropic_url}"
-            api_key = "${{BOX_KEY}}"
-            [prices."box/m:ok"]
-            input_per_mtok = 1000.0
-            output_per_mtok = 1000.0
-            [hosted]
-            attempts = 2
-            """
-        )
+    prices = '[prices."box/m:ok"]\ninput_per_mtok = 1000.0\noutput_per_mtok = 1000.0'
+    async with fake_in_settings(monkeypatch, prices, box='fallback = "box/other:ok"', attempts=2) as made:
         yield made
 
 
