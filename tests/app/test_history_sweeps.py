@@ -7,15 +7,19 @@ import threading
 
 import pytest
 
+from playground.domain.endpoints import ModelRef
 from playground.domain.history import Query, Setting
 from playground.domain.session import Session
-from playground.services.history import History
+from playground.screens.sweep_form import SweepForm
+from playground.services.history import History, history_path
 from playground.services.history_reader import HistoryReader
 from playground.services.history_recorder import Recorder
 from playground.widgets.history_list import HistoryList
-from tests.app.support import Player, make_app, playing
+from tests.app import test_sweeps as sweeps
+from tests.app.support import Player, make_app, open_experiment, playing
 from tests.app.test_history import choose
-from tests.app.test_keeping import entries, open_history
+from tests.app.test_keeping import entries, kept, open_history
+from tests.fakes.hosted_settings import fake_in_settings
 from tests.services.history_support import ask
 
 pytestmark = pytest.mark.usefixtures("no_model")
@@ -136,3 +140,26 @@ async def test_what_is_typed_while_replies_are_counted_is_looked_for(monkeypatch
         assert screen.finding.filters.query == Query(text="two", grouped=True)
         let_go.set()
         await player.until(lambda: lines(player) == [("Two", 0)], "the word that was typed last")
+
+
+async def test_what_a_sweep_says_in_private_mode_is_not_kept_and_what_it_said_before_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with fake_in_settings(monkeypatch) as fake, playing(make_app(), size=(160, 40)) as player:
+        form = await open_experiment(player, "Sweep", SweepForm)
+        for model in ("m:ok", "m:stall"):
+            form._add_model(ModelRef("box", model))
+        await sweeps.fill(player, prompts="Hi", max_tokens="30", samples="1", ranges="", at_once="2")
+        await player.press("ctrl+s")
+        screen = await sweeps.watched(player)
+        await kept(player, lambda: [entry.model for entry in entries()] == ["m:ok"], "what is said in public")
+        await player.press("b", "alt+q")
+        await player.until(lambda: "private: nothing is kept" in player.text, "private")
+        fake.let_go.set()
+        await sweeps.ended(player, screen.job)
+        assert screen.job.complete
+        await player.press("alt+q")
+        await player.until(lambda: "private: nothing is kept" not in player.text, "public again")
+        await player.press("ctrl+q")
+    assert [entry.model for entry in entries()] == ["m:ok"]
+    assert b"m:stall" not in history_path().read_bytes()
