@@ -36,7 +36,7 @@ def estimate_command(
     """Reckon what a load would cost a day and a month, how long one reply takes, and from when on a cache pays.
 
     Prices are those of the settings, else of the table this program brings along; nothing is sent. The same with
-    sliders, for all models at once: Alt+F in the app, "Load and cost".
+    sliders, for all models at once: F12 in the app, "Load and cost".
 
     \b
     Examples:

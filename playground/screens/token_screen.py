@@ -48,7 +48,7 @@ class TokenScreen(CompareScreen):
         _key("alt+y", "grammar", "Grammar", "Hold the reply to a grammar or a JSON schema"),
         _key("alt+z", "guessing", "Guess gain", "Run the last reply with and without guessing ahead, and compare"),
         _key("alt+c", "history", "History", "All replies so far: search, look, open again, compare, what they cost"),
-        _key("alt+f", "experiments", "Experiments", "Sweeps, tokenizers side by side, what a load would cost, doctor"),
+        _key("f12", "experiments", "Experiments", "Sweeps, tokenizers side by side, what a load would cost, doctor"),
         _key("alt+q", "private", "Private", "Keep nothing of what is said from now on; again: keep it"),
     ]
 

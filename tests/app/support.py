@@ -189,7 +189,7 @@ class Player:
 
 async def open_experiment(player: Player, name: str, kind: type[_S]) -> _S:
     """Choose one from the list of experiments, and wait for its screen."""
-    await player.press("alt+f")
+    await player.press("f12")
     await player.until(lambda: isinstance(player.app.screen, ChoiceDialog), "the list of experiments")
     place = [one.name for one in EXPERIMENTS].index(name)
     await player.press(*["down"] * place, "enter")

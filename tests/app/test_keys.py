@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual.binding import Binding
 
 from playground.app import PlaygroundApp
 from playground.commands import PlaygroundCommands
 from playground.screens.help import HelpScreen
-from playground.screens.keymap import own_bindings
+from playground.screens.keymap import key_names, own_bindings
 from playground.screens.preset_picker import PresetPicker
 from playground.screens.sections import sections
 from playground.screens.text_dialog import TextDialog
@@ -18,6 +19,7 @@ from playground.widgets.candidates import CandidateList
 from playground.widgets.controls import Controls
 from playground.widgets.key_bar import KeyBar
 from playground.widgets.slider import ParamSlider
+from playground.widgets.terminal_keys import free_alt_digits
 from playground.widgets.token_view import TokenView
 from tests.app.support import FakeBackend, make_app, playing
 
@@ -34,6 +36,16 @@ def test_every_binding_has_an_id_and_an_explanation() -> None:
         assert binding.description, binding.id
     ids = [binding.id for _, binding in ALL if isinstance(binding, Binding)]
     assert len(ids) == len(set(ids))
+
+
+def test_no_key_is_one_that_a_terminal_without_the_kitty_protocol_sends_for_another() -> None:
+    free_alt_digits()
+    for _, binding in ALL:
+        assert isinstance(binding, Binding)
+        for key in key_names(binding.key):
+            modifiers, _, last = key.rpartition("+")
+            if modifiers == "alt" and len(last) == 1:
+                assert f"\x1b{last}" not in ANSI_SEQUENCES_KEYS, f"{key} of {binding.id}"
 
 
 def test_within_a_part_no_key_has_two_meanings() -> None:
@@ -63,7 +75,7 @@ def test_every_class_with_bindings_is_in_the_help() -> None:
 async def test_the_help_lists_every_binding_with_the_key_it_really_has() -> None:
     folder = user_config_dir()
     folder.mkdir(parents=True)
-    (folder / "settings.toml").write_text('[keymap]\n"chat.colour" = "f12"\n')
+    (folder / "settings.toml").write_text('[keymap]\n"chat.colour" = "f13"\n')
     async with playing(make_app(), size=(120, 800)) as player:
         await player.press("f1")
         assert isinstance(player.app.screen, HelpScreen)
@@ -72,7 +84,7 @@ async def test_the_help_lists_every_binding_with_the_key_it_really_has() -> None
             assert isinstance(binding, Binding)
             assert f" {binding.id} " in text, section.title
         row = next(line for line in text.splitlines() if "chat.colour" in line)
-        assert "f12" in row
+        assert "f13" in row
         for word in ("copies it as plain text", "entropy", "repeat penalty", "min-p"):
             assert word in text
         await player.press("f1")
@@ -82,10 +94,10 @@ async def test_the_help_lists_every_binding_with_the_key_it_really_has() -> None
 async def test_a_key_of_ones_own_takes_the_place_of_the_old_one() -> None:
     folder = user_config_dir()
     folder.mkdir(parents=True)
-    (folder / "settings.toml").write_text('[keymap]\n"chat.colour" = "f12"\n"prompt.send" = "f11"\n')
+    (folder / "settings.toml").write_text('[keymap]\n"chat.colour" = "f13"\n"prompt.send" = "f11"\n')
     async with playing(make_app()) as player:
         await player.attach(FakeBackend([b"Hi"]))
-        await player.press("f12")
+        await player.press("f13")
         assert "entropy" in player.text
         await player.press("f4")
         assert player.pane.transcript.mode == "entropy"
@@ -93,7 +105,7 @@ async def test_a_key_of_ones_own_takes_the_place_of_the_old_one() -> None:
         assert player.screen.editor.text == "a\nb"
         await player.run("f11")
         assert "You\na\nb" in player.transcript
-        assert "f12 Colour" in player.text
+        assert "f13 Colour" in player.text
 
 
 @pytest.mark.parametrize("width", [30, 60, 80, 100, 120, 200])

@@ -194,12 +194,12 @@ async def test_it_goes_on_behind_the_panes_and_says_when_it_is_done(starter_gguf
         screen = await begun(player, prompts="Hi", max_tokens="40", samples="4", at_once="2", ranges="")
         await player.press("b")
         await player.until(lambda: player.app.screen is player.screen and player.screen.query(SweepBadge), "behind")
-        await player.until(lambda: "alt+f shows it" in player.text, "a row tells")
+        await player.until(lambda: "f12 shows it" in player.text, "a row tells")
         await player.ask("And now?")
         await ended(player, screen.job)
         await player.until(lambda: "The sweep is done" in player.notices, "notice")
         await player.until(lambda: not player.screen.query(SweepBadge), "the row is gone")
-        await player.press("alt+f", "enter")
+        await player.press("f12", "enter")
         assert (await watched(player)).job is screen.job
         await player.until(lambda: "4/4 · done" in player.text, "its figures")
 
