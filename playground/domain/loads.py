@@ -30,6 +30,11 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     tokens_per_second: float | None = None
 
     @property
+    def tokens(self) -> int:
+        """Prompt and reply of one request, which have to go into a context window together."""
+        return self.prompt_tokens + self.completion_tokens
+
+    @property
     def cacheable_tokens(self) -> int:
         """Tokens of the part that is kept; the whole prompt where no share was given."""
         return round(self.prompt_tokens * (self.cached_share or 1.0))

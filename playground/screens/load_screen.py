@@ -13,18 +13,17 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from playground.domain.display import display_text
-from playground.domain.endpoints import parse_model_ref
 from playground.domain.errors import ConfigError
-from playground.domain.load_table import SORTINGS, as_csv, as_markdown, in_order
+from playground.domain.load_table import SORTINGS, as_csv, as_markdown
 from playground.domain.loads import Load
-from playground.screens.load_start import load_of, measured_models, start_of
+from playground.screens.load_models import LoadModels
+from playground.screens.load_start import load_of, start_of
 from playground.screens.load_words import plot, words
-from playground.services.estimates import estimate, is_resold, priced_models
 from playground.services.kept_files import save_tables
 from playground.widgets.key_bar import KeyBar
 from playground.widgets.load_break_even import BreakEven
-from playground.widgets.load_sliders import LoadSlider, LoadSliders
-from playground.widgets.load_table import LoadTable
+from playground.widgets.load_sliders import LoadSliders
+from playground.widgets.load_table import LoadTable, Shown
 
 if TYPE_CHECKING:
     from playground.screens.token_screen import TokenScreen
@@ -75,10 +74,8 @@ class LoadScreen(Screen[None]):
 
     def __init__(self, main: TokenScreen) -> None:
         super().__init__()
-        self._main = main
         self._start = start_of(main.pane, main.accounts)
-        self._measured = measured_models(main.accounts)
-        self._priced: list[str] = []
+        self._models = LoadModels(main, self._start.model)
         self._sorting = 0
         self._at = self._start.model
         """The model that the cursor stays on."""
@@ -107,86 +104,51 @@ class LoadScreen(Screen[None]):
 
     @work(group="prices", exclusive=True)
     async def _read_prices(self) -> None:
-        prices, endpoints = self._main.accounts.prices, [*self._main.pool.endpoints.values()]
-        await self._main.accounts.load()
-        self._priced = await asyncio.to_thread(lambda: [*priced_models(endpoints, prices)])
+        await self._models.read()
         self._fill()
 
     # -- the table ---------------------------------------------------------------------------------------------
 
-    def _models(self) -> list[str]:
-        """Those of the session first known, then all whose price is; resold ones only when one types."""
-        wanted = self.query_one(Input).value.strip().casefold()
-        priced = self._priced if wanted else [model for model in self._priced if not is_resold(model)]
-        parts = wanted.split()
-        models = dict.fromkeys(filter(None, [self._start.model, *self._measured, *priced]))
-        known = [model for model in models if self._priced or not self._is_hosted(model)]
-        return [model for model in known if all(part in model.casefold() for part in parts)]
-
     def _fill(self) -> None:
         """Reckon all of it anew."""
-        main, models = self._main, self._models()
-        # The sliders are about the active pane's model; it begins with its measured times, and follows them.
-        measured = {model: times for model, times in self._measured.items() if model != self._start.model}
-        rows = estimate(self._load, models, main.pool.endpoints, main.accounts.prices, measured)
-        nothing = "No model is called that." if self._priced else "Reading the table of prices …"
+        models, wanted = self._models, self.query_one(Input).value
+        rows = models.rows(self._load, wanted, self._sorting)
         self.query_one(LoadTable).show(
-            in_order(rows, SORTINGS[self._sorting]), self._measured, self._sorting, at=self._at, nothing=nothing
+            Shown(rows, models.measured, models.elsewhere, self._sorting), at=self._at, nothing=models.nothing()
         )
-        self._tell_state(len(rows))
+        self.query_one("#load-state", Static).update(Content(models.about(rows, wanted, self._sorting)), layout=False)
 
-    def _tell_state(self, count: int) -> None:
-        said = [f"{count:,} model{'s' * (count != 1)} by {SORTINGS[self._sorting].name}"]
-        if not self._priced:
-            said.append("reading the table of prices …")
-        else:
-            resold = sum(map(is_resold, self._priced)) if not self.query_one(Input).value.strip() else 0
-            said += [f"typing finds {resold:,} resold ones too"] if resold else []
-            said.append(f"prices: {self._main.accounts.prices.date}")
-        self.query_one("#load-state", Static).update(Content(display_text(" · ".join(said))), layout=False)
+    def _fill_again(self) -> None:
+        """The same, and the cursor stays on its model."""
+        row = self.query_one(LoadTable).row
+        self._at = row.model if row is not None else self._at
+        self._fill()
 
     @on(LoadTable.Moved)
     def _explain(self, event: LoadTable.Moved) -> None:
-        row = event.row
+        row, models = event.row, self._models
         if row is None:
             self.query_one(BreakEven).show(Content(""), None)
             return
-        self.query_one(BreakEven).show(words(row, self._load, hosted=self._is_hosted(row.model)), plot(row))
-
-    def _is_hosted(self, model: str) -> bool:
-        return bool(parse_model_ref(model, set(self._main.pool.endpoints)).endpoint)
+        small = models.small_window(row.model, self._load)
+        said = words(row, self._load, hosted=models.is_hosted(row.model), small_window=small)
+        self.query_one(BreakEven).show(said, plot(row))
 
     # -- changing it -------------------------------------------------------------------------------------------
 
-    @on(LoadSlider.Changed)
-    def _changed(self, event: LoadSlider.Changed) -> None:
-        event.stop()
-        self._keep_place()
-        self._load = load_of(self.query_one(LoadSliders).values())
-        self._fill()
-
-    @on(LoadSlider.Rejected)
-    def _rejected(self, event: LoadSlider.Rejected) -> None:
-        event.stop()
-        self.notify(event.reason, severity="warning", timeout=4, markup=False)
+    @on(LoadSliders.Changed)
+    def _changed(self, event: LoadSliders.Changed) -> None:
+        self._load = load_of(event.values)
+        self._fill_again()
 
     @on(Input.Changed)
     def _filtered(self) -> None:
-        self._keep_place()
-        self._fill()
-
-    def _keep_place(self) -> None:
-        row = self.query_one(LoadTable).row
-        self._at = row.model if row is not None else self._at
+        self._fill_again()
 
     @on(LoadTable.SortingWanted)
     def _sorted(self, event: LoadTable.SortingWanted) -> None:
-        self._sort_by(event.sorting)
-
-    def _sort_by(self, sorting: int) -> None:
-        self._keep_place()
-        self._sorting = sorting
-        self._fill()
+        self._sorting = event.sorting
+        self._fill_again()
 
     def on_key(self, event: events.Key) -> None:
         """What is typed over the list is a name."""
@@ -200,7 +162,8 @@ class LoadScreen(Screen[None]):
 
     def action_sort(self) -> None:
         """The next order."""
-        self._sort_by((self._sorting + 1) % len(SORTINGS))
+        self._sorting = (self._sorting + 1) % len(SORTINGS)
+        self._fill_again()
 
     def action_below(self) -> None:
         """From a slider to the next, from the name to the list."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from playground.domain.display import display_line
@@ -87,7 +88,7 @@ def measured_models(accounts: Accounts) -> dict[str, Times]:
     }
 
 
-def load_of(values: dict[str, Number]) -> Load:
+def load_of(values: Mapping[str, Number]) -> Load:
     """The load that the sliders say."""
     return Load(
         requests_per_day=values["requests"],

@@ -19,10 +19,20 @@ _BESIDE_CURVES: Final = 4
 _SHORT: Final = {"5m": "5 min", "1h": "1 hour", PROVIDERS_OWN: "cached"}
 
 
-def words(row: Estimate, load: Load, *, hosted: bool) -> Content:
-    """Sentences about one row; `hosted` is False for a model that runs here."""
+def words(row: Estimate, load: Load, *, hosted: bool, small_window: int | None = None) -> Content:
+    """Sentences about one row.
+
+    Args:
+        row: What was reckoned.
+        load: What it was reckoned for.
+        hosted: False for a model that runs here.
+        small_window: Its context window in tokens, if a request does not go into it.
+    """
     name = display_line(row.model.rsplit("/", 1)[-1] if not hosted else row.model)
     parts: list[Content] = [Content.styled(name, "bold"), Content(_time(row))]
+    if small_window is not None:
+        text = f"Its context window has {small_window:,} tokens; prompt and reply are {load.tokens:,}: they do not fit."
+        parts.append(Content.styled(text, "$text-warning"))
     if not hosted:
         parts.append(Content("It runs on this machine: it costs no money, only time."))
     elif row.request is None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
 
 from msgspec import structs
 
@@ -23,9 +22,6 @@ from playground.domain.loads import (
 from playground.domain.prices import Price
 from playground.domain.usage import Usage
 from playground.services.prices import PriceTable
-
-RESELLERS: Final = ("openrouter",)
-"""Endpoints that sell hundreds of models of others."""
 
 
 def estimate(
@@ -49,18 +45,6 @@ def estimate(
     """
     _check(load)
     return [_estimate(_at_speed(load, (measured or {}).get(model)), model, endpoints, prices) for model in models]
-
-
-def priced_models(endpoints: Iterable[Endpoint], prices: PriceTable) -> Iterator[str]:
-    """Models whose price is known, and those that endpoints offer by name, as ENDPOINT/MODEL."""
-    for endpoint in endpoints:
-        for model in dict.fromkeys([*endpoint.models, *prices.models(endpoint)]):
-            yield f"{endpoint.name}/{model}"
-
-
-def is_resold(reference: str) -> bool:
-    """True for a model that somebody sells whose it is not."""
-    return reference.partition("/")[0] in RESELLERS
 
 
 def caching(load: Load, reference: str, endpoints: Mapping[str, Endpoint], prices: PriceTable) -> tuple[Caching, ...]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Grid
+from textual.message import Message
 
 from playground.domain.param_specs import ParamSpec
 from playground.widgets.slider import ParamSlider
@@ -68,6 +70,13 @@ class LoadSliders(Grid):
     LoadSliders { grid-size: 2; grid-gutter: 0 2; height: auto; grid-rows: 1; padding: 0 1; }
     """
 
+    class Changed(Message):
+        """A person set another value."""
+
+        def __init__(self, values: Mapping[str, Number]) -> None:
+            super().__init__()
+            self.values = values
+
     def __init__(self, values: Mapping[str, Number]) -> None:
         super().__init__()
         self._values = values
@@ -80,3 +89,13 @@ class LoadSliders(Grid):
     def values(self) -> dict[str, Number]:
         """What they say now, by name."""
         return {slider.spec.name: slider.value for slider in self.query(LoadSlider)}
+
+    @on(LoadSlider.Changed)
+    def _changed(self, event: LoadSlider.Changed) -> None:
+        event.stop()
+        self.post_message(self.Changed(self.values()))
+
+    @on(LoadSlider.Rejected)
+    def _rejected(self, event: LoadSlider.Rejected) -> None:
+        event.stop()
+        self.notify(event.reason, severity="warning", timeout=4, markup=False)

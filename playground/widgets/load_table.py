@@ -13,13 +13,13 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from playground.domain.display import display_line
 from playground.domain.load_table import SORTINGS, money, seconds
 from playground.domain.loads import Estimate
 from playground.widgets.bars import fit, stack
+from playground.widgets.row_list import RowList
 
 GAP: Final = 2
 _LEAST_BAR, _MOST_BAR = 12, 48
@@ -34,7 +34,9 @@ A row for each model. All of it is reckoned (≈); – is what nobody knows.
 uncached   30 days where nothing is read from a cache, then a day and a request
 reply      TTFT, and then one token after another; the bar is both, side by side
 ●          replied in this session: its own measured times, not those of the sliders
+quieter    nothing in your settings, and no key, leads to this model yet
 
+Models of resellers, and those whose context window is too small for one request, come when a name is typed.
 A click on a title sorts by it."""
 
 
@@ -63,8 +65,21 @@ def _key(keys: str, action: str, label: str, tooltip: str, *, id: str) -> Bindin
     return Binding(keys, action, label, show=False, id=f"load.{id}", tooltip=tooltip)
 
 
-class LoadTable(ScrollView, can_focus=True):
-    """A cursor walks over the rows. Only rows in sight are made, so a thousand models are as quick as ten."""
+class Shown(NamedTuple):
+    """What stands in the table."""
+
+    rows: Sequence[Estimate] = ()
+    """As they are to stand."""
+    measured: Collection[str] = ()
+    """Models whose times were measured."""
+    elsewhere: Collection[str] = ()
+    """Models that a person cannot ask yet; written more quietly."""
+    sorting: int = 0
+    """By what the rows are sorted, a place in SORTINGS."""
+
+
+class LoadTable(RowList):
+    """A row a model, under titles that sort."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         _key("up", "move(-1)", "Up", "The row above", id="up"),
@@ -74,25 +89,24 @@ class LoadTable(ScrollView, can_focus=True):
         _key("home", "go_to(0)", "First", "The first row", id="home"),
         _key("end", "go_to(-1)", "Last", "The last row", id="end"),
     ]
-    ALLOW_SELECT = False
+    PARTS = "load-table"
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"load-table--{part}"
-        for part in ("head", "sorted", "name", "own", "figure", "waiting", "writing", "cursor", "rest")
+        for part in ("head", "sorted", "name", "own", "elsewhere", "figure", "waiting", "writing", "cursor")
     }
     DEFAULT_CSS = """
     LoadTable {
-        overflow-x: hidden;
-        scrollbar-size-vertical: 1;
+        background: $background;
         padding: 0 1;
         & > .load-table--head { color: $text-muted; text-style: bold; }
         & > .load-table--sorted { color: $accent; text-style: bold; }
         & > .load-table--name { color: $foreground; }
         & > .load-table--own { color: $role-assistant; text-style: bold; }
+        & > .load-table--elsewhere { color: $foreground 70%; }
         & > .load-table--figure { color: $foreground 80%; }
         & > .load-table--waiting { color: $warning; }
         & > .load-table--writing { color: $primary; }
         & > .load-table--cursor { background: $foreground 18%; }
-        & > .load-table--rest { background: $foreground 8%; }
     }
     """
 
@@ -113,35 +127,44 @@ class LoadTable(ScrollView, can_focus=True):
     def __init__(self) -> None:
         super().__init__()
         self.tooltip = Content(_EXPLAINED)
-        self.rows: Sequence[Estimate] = ()
-        self.cursor = 0
-        self._own: Collection[str] = ()
-        self._sorting = 0
+        self._shown = Shown()
         self._most_s = 0.0
         self._nothing = ""
+
+    @property
+    def rows(self) -> Sequence[Estimate]:
+        """What stands in it."""
+        return self._shown.rows
+
+    @property
+    def count(self) -> int:
+        """How many models."""
+        return len(self.rows)
 
     @property
     def row(self) -> Estimate | None:
         """The one under the cursor."""
         return self.rows[self.cursor] if self.cursor < len(self.rows) else None
 
-    def show(self, rows: Sequence[Estimate], own: Collection[str], sorting: int, *, at: str, nothing: str) -> None:
+    def tell(self) -> None:
+        """Say which row the cursor is on."""
+        self.post_message(self.Moved(self.row))
+
+    def show(self, shown: Shown, *, at: str, nothing: str) -> None:
         """Show other rows.
 
         Args:
-            rows: As they are to stand.
-            own: Models whose times were measured.
-            sorting: By what they are sorted, a place in SORTINGS.
+            shown: The rows, and what is known of their models.
             at: The model that the cursor is to be on, if it is among them.
             nothing: What stands here when there is no row.
         """
-        self.rows, self._own, self._sorting, self._nothing = rows, own, sorting, nothing
-        self._most_s = max((row.response_s or 0.0 for row in rows), default=0.0)
-        self.cursor = next((place for place, row in enumerate(rows) if row.model == at), 0)
-        self.virtual_size = Size(1, len(rows) + 1)
-        self._reveal()
+        self._shown, self._nothing = shown, nothing
+        self._most_s = max((row.response_s or 0.0 for row in self.rows), default=0.0)
+        self.cursor = next((place for place, row in enumerate(self.rows) if row.model == at), 0)
+        self.virtual_size = Size(1, len(self.rows) + 1)
+        self.reveal()
         self.refresh()
-        self.post_message(self.Moved(self.row))
+        self.tell()
 
     # -- drawing -----------------------------------------------------------------------------------------------
 
@@ -169,30 +192,31 @@ class LoadTable(ScrollView, can_focus=True):
         place = y + self.scroll_offset.y - 1
         if place >= len(self.rows):
             text = self._nothing if not self.rows and y == 2 else ""
-            return Strip([Segment(fit(f"  {text}", width), base + self._part("figure"))])
+            return Strip([Segment(fit(f"  {text}", width), base + self.part("figure"))])
         row, ground = self.rows[place], base
         if place == self.cursor:
-            ground = self._under_cursor(base)
-        own = row.model in self._own
+            ground = self.under_cursor(base)
+        own = row.model in self._shown.measured
         name = (MEASURED if own else "  ") + _fitting(_name(row), names - len(MEASURED))
-        segments = [Segment(name, ground + self._part("own" if own else "name"))]
+        look = "own" if own else "elsewhere" if row.model in self._shown.elsewhere else "name"
+        segments = [Segment(name, ground + self.part(look))]
         for column in columns:
             text = fit(column.text(row), column.cells).rstrip().rjust(column.cells)
-            segments += [Segment(" " * GAP, ground), Segment(text, ground + self._part("figure"))]
+            segments += [Segment(" " * GAP, ground), Segment(text, ground + self.part("figure"))]
         segments.append(Segment(" " * GAP, ground))
-        segments.append(Segment(seconds(row.response_s).rjust(_TIME_CELLS) + " ", ground + self._part("figure")))
+        segments.append(Segment(seconds(row.response_s).rjust(_TIME_CELLS) + " ", ground + self.part("figure")))
         return Strip([*segments, *self._bar(row, bar, ground)]).adjust_cell_length(width, ground)
 
     def _head(self, names: int, columns: Sequence[_Column], base: Style) -> list[Segment]:
         def title(text: str, sorting: int) -> Segment:
-            return Segment(text, base + self._part("sorted" if sorting == self._sorting else "head"))
+            return Segment(text, base + self.part("sorted" if sorting == self._shown.sorting else "head"))
 
         segments = [title(fit("  model", names), len(SORTINGS) - 1)]
         for column in columns:
             segments += [Segment(" " * GAP, base), title(column.title.rjust(column.cells), column.sorting)]
         segments += [Segment(" " * GAP, base), title("reply".rjust(_TIME_CELLS), 2), Segment(" ", base)]
-        segments.append(Segment("■wait ", base + self._part("waiting")))
-        return [*segments, Segment("■write", base + self._part("writing"))]
+        segments.append(Segment("■wait ", base + self.part("waiting")))
+        return [*segments, Segment("■write", base + self.part("writing"))]
 
     def _bar(self, row: Estimate, cells: int, ground: Style) -> list[Segment]:
         if row.response_s is None or not self._most_s:
@@ -200,66 +224,17 @@ class LoadTable(ScrollView, can_focus=True):
         eighths = max(1, round(cells * 8 * row.response_s / self._most_s))
         waiting = min(eighths, round(eighths * (row.waiting_s or 0.0) / row.response_s)) if row.response_s else 0
         parts = [
-            (waiting, self._part("waiting")),
-            (eighths - waiting, self._part("writing")),
+            (waiting, self.part("waiting")),
+            (eighths - waiting, self.part("writing")),
             (cells * 8 - eighths, Style(color=ground.bgcolor)),
         ]
         shown = stack([(length, Style(color=style.color)) for length, style in parts], cells)
         return [Segment(segment.text, ground + (segment.style or Style.null())) for segment in shown]
 
-    def _under_cursor(self, base: Style) -> Style:
-        part = "cursor" if self.has_focus else "rest"
-        return base + Style(bgcolor=self.get_component_rich_style(f"load-table--{part}").bgcolor)
-
-    def _part(self, name: str) -> Style:
-        style = self.get_component_rich_style(f"load-table--{name}")
-        return Style(color=style.color, bold=style.bold)
-
-    # -- walking -----------------------------------------------------------------------------------------------
-
-    def action_move(self, by: int) -> None:
-        """Another row."""
-        self._go(self.cursor + by)
-
-    def action_page(self, by: int) -> None:
-        """A page of rows."""
-        self._go(self.cursor + by * max(1, self.size.height - 2))
-
-    def action_go_to(self, row: int) -> None:
-        """The first or the last row."""
-        self._go(row % max(1, len(self.rows)))
-
-    def _go(self, row: int) -> None:
-        row = max(0, min(row, len(self.rows) - 1))
-        if row != self.cursor:
-            self.cursor = row
-            self._reveal()
-            self.refresh()
-            self.post_message(self.Moved(self.row))
-
-    def _reveal(self) -> None:
-        top, height = self.scroll_offset.y, max(1, self.size.height - 1)
-        if not top <= self.cursor < top + height:
-            self.scroll_to(y=self.cursor if self.cursor < top else self.cursor - height + 1, animate=False)
-
-    def on_resize(self) -> None:
-        """Another height: the cursor stays in sight."""
-        self._reveal()
-
-    def on_focus(self) -> None:
-        """The cursor is drawn stronger while it can be moved."""
-        self.refresh()
-
-    def on_blur(self) -> None:
-        """And weaker when it cannot."""
-        self.refresh()
-
     def on_click(self, event: events.Click) -> None:
-        """Go to the row under the mouse; on a title, sort by it."""
-        if event.y == 0:
+        """On a title, sort by it."""
+        if event.y == self.gutter.top:
             self.post_message(self.SortingWanted(self._sorting_at(event.x - self.gutter.left)))
-        elif event.y + self.scroll_offset.y - 1 < len(self.rows):
-            self._go(event.y + self.scroll_offset.y - 1)
 
     def _sorting_at(self, x: int) -> int:
         names, columns, _ = self._plan()

@@ -40,9 +40,8 @@ class RowList(ScrollView, can_focus=True):
     def tell(self) -> None:
         """Say which row the cursor is on."""
 
-    @abstractmethod
     def action_choose(self) -> None:
-        """Tell that the row under the cursor was chosen."""
+        """Tell that the row under the cursor was chosen; nothing happens where there is nothing to choose."""
 
     # -- walking -----------------------------------------------------------------------------------------------
 

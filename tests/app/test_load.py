@@ -126,7 +126,7 @@ async def test_waiting_and_writing_are_drawn_as_two_parts() -> None:
         table = screen.query_one(LoadTable)
 
         def lengths() -> tuple[int, int]:
-            looks = [table._part(name).color for name in ("waiting", "writing")]
+            looks = [table.part(name).color for name in ("waiting", "writing")]
             strip = table.render_line(1)
             found = [
                 sum(
@@ -175,6 +175,62 @@ async def test_models_are_found_sorted_and_told_apart_from_unknown_ones() -> Non
         assert table.row.model == "box/nobody-knows"  # the cursor stayed with its model
         await player.press("escape", "escape")
         await player.until(lambda: player.app.screen is player.screen, "back")
+
+
+@pytest.mark.usefixtures("no_model")
+async def test_models_one_can_ask_stand_first_and_those_too_small_for_a_request_come_when_typed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings(MINE)
+    monkeypatch.setenv("DEEPSEEK_API_KEY", "no-real-key")
+    async with playing(make_app()) as player:
+        await player.attach(FakeBackend([b"one", b" two"]))
+        await player.ask("Go on.")
+        await player.until(player.screen.accounts.latency.summaries, "in the books")
+        screen = await open_load(player)
+        table = screen.query_one(LoadTable)
+        assert player.pane.card is not None
+        names = [row.model for row in table.rows]
+        assert names[0] == player.pane.card.id
+        mine = [name for name in names if name.startswith(("deepseek/", "box/")) or "/mine" in name or "/free-" in name]
+        assert names[1 : len(mine) + 1] == mine
+        assert len(mine) > 5
+        assert "by cost, yours first" in player.text
+        screen.query_one("#load-prompt", LoadSlider).focus()
+        await player.press(*"2000", "enter")
+        await player.until(lambda: not any("prompt-guard" in row.model for row in table.rows), "too small for that")
+        table.focus()
+        await player.press("f3", "f3", "f3")
+        await player.until(lambda: "by model" in player.text, "another order")
+        assert {row.model for row in table.rows[: len(mine) + 1]} == set(names[: len(mine) + 1])
+        await narrow(player, "prompt-guard")
+        assert any(row.model.startswith("groq/") for row in table.rows)
+        await player.press("down")
+        await player.until(lambda: "Its context window has 512 tokens" in said(screen), "said why")
+        screen.query_one("#load-prompt", LoadSlider).focus()
+        await player.press(*"100", "enter")
+        screen.query_one("#load-reply", LoadSlider).focus()
+        await player.press(*"100", "enter")
+        await player.until(lambda: "Its context window" not in said(screen), "it fits")
+
+
+@pytest.mark.usefixtures("no_model")
+async def test_keys_and_mouse_walk_over_the_models() -> None:
+    settings(MINE)
+    async with playing(make_app()) as player:
+        screen = await open_load(player)
+        table = screen.query_one(LoadTable)
+        await player.press("end")
+        await player.until(lambda: table.scroll_offset.y > 0, "the end is in sight")
+        assert table.row is table.rows[-1]
+        assert table.row.model in said(screen)
+        await player.press("home", "down", "pagedown", "up", "up")
+        place = table.cursor
+        assert 2 < place < table.size.height
+        top = table.scroll_offset.y
+        await player.pilot.click(LoadTable, offset=(10, 3))
+        assert table.cursor == top + 2
+        assert table.row.model in said(screen)
 
 
 @pytest.mark.usefixtures("no_model")

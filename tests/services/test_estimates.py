@@ -8,7 +8,7 @@ from playground.domain.endpoints import Endpoint
 from playground.domain.errors import BadInput
 from playground.domain.loads import Load, Times, reads_to_break_even
 from playground.domain.prices import Price
-from playground.services.estimates import caching, estimate, is_resold, priced_models
+from playground.services.estimates import caching, estimate
 from playground.services.prices import PriceTable
 
 ENDPOINTS = {
@@ -70,13 +70,6 @@ def test_nothing_is_reckoned_for_a_cache_where_there_is_nothing_to_save(
 ) -> None:
     load = Load(requests_per_day=1, prompt_tokens=prompt_tokens, completion_tokens=10, cached_share=share)
     assert caching(load, "mine/m", ENDPOINTS, PriceTable({"mine/m": price})) == ()
-
-
-def test_models_with_a_price_and_those_an_endpoint_names_are_offered() -> None:
-    named = {"box": Endpoint(name="box", api="openai", base_url="http://127.0.0.1:1/v1", models=("qwen",))}
-    assert list(priced_models([*ENDPOINTS.values(), *named.values()], PRICES)) == ["mine/m", "other/m", "box/qwen"]
-    assert is_resold("openrouter/openai/gpt-4o")
-    assert not is_resold("openai/gpt-4o")
 
 
 def test_a_model_that_was_measured_is_as_fast_as_it_was() -> None:
