@@ -143,26 +143,27 @@ async def _with_file(
 
     pool = ModelPool(settings)
     accounts = Accounts(settings, lambda: pool.endpoints)
-    run = SweepRun(
-        sweep,
-        file,
-        pool,
-        accounts,
-        at_once=given["streams"],
-        anyway=given["yes"],
-        on_result=output.cell,
-    )
-    estimate = await estimate_sweep(sweep, run.todo, pool, accounts, file.results, given["streams"])
+    done = file.done()
+    todo = [cell for cell in sweep.cells if cell.id not in done]
+    estimate = await estimate_sweep(sweep, todo, pool, accounts, file.results, given["streams"])
     output.planned(sweep, estimate, dry=given["dry_run"])
     if given["dry_run"]:
         return 0
-    if not given["yes"]:
-        run.anyway = _asked(accounts.spending.check_budget, estimate)
+    anyway = given["yes"] or _asked(accounts.spending.check_budget, estimate)
     file.begin(sweep)
     untold: list[PlaygroundError] = []
     try:
         async with HistoryKeeping(private=given["private"] or not settings.history, tell=untold.append) as keeping:
-            run.history = SweepHistory(sweep, keeping)
+            run = SweepRun(
+                sweep,
+                file,
+                pool,
+                accounts,
+                at_once=given["streams"],
+                anyway=anyway,
+                on_result=output.cell,
+                history=SweepHistory(sweep, keeping),
+            )
             await _until_done(run, output)
     finally:
         await pool.close_all()

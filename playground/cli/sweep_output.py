@@ -84,7 +84,8 @@ class SweepOutput:
         if not found:
             return
         own = {cell.id: file.results[cell.id] for cell in sweep.cells if cell.id in file.results}
-        click.echo("\n".join(_aligned(*table(found, brief=True))))
+        shown = table(found, brief=True)
+        click.echo("\n".join(_aligned(shown.columns, shown.rows)))
         click.echo(note(unit_kind(own)))
         if self._plot:
             charts = (chart_of(found, name) for name in ((self._measure,) if self._measure else MEASURES))

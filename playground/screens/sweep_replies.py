@@ -67,9 +67,7 @@ class SweepReplies(ModalScreen[None]):
             with VerticalScroll(id="reply-scroll"):
                 yield Static("", id="reply-text", markup=False)
                 yield Static("", id="reply-problem", markup=False)
-            yield KeyBar(
-                ("sweep_replies.leave", Hint("Another reply", "↑↓"), "sweep_replies.text", "sweep_replies.copy")
-            )
+            yield KeyBar(_FOOT)
 
     def on_mount(self) -> None:
         """Fill the list, and go on filling it."""

@@ -171,8 +171,8 @@ class SweepScreen(Screen[None]):
         nothing = f"Nobody told what {SHORT[name]} needs." if groups and not job.running else _NOTHING_YET
         self.query_one(SweepChart).show(view, _RECKONING if reckoning else nothing)
         self.query_one(Measures).show(self._measure)
-        header, rows, fixed = table_of(job.sweep, groups)
-        self.query_one(SweepTable).show([_RECKONING] if reckoning else header, rows, fixed)
+        shown = table_of(job.sweep, groups)
+        self.query_one(SweepTable).show([_RECKONING] if reckoning else shown.columns, shown.rows, shown.named)
 
     # -- keys --------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import Final
 from playground.domain.experiment_groups import Group
 from playground.domain.experiments import Sweep
 from playground.services.experiment_job import SweepJob
-from playground.services.experiment_output import table
+from playground.services.experiment_output import Table, table
 from playground.services.experiment_plots import MARKS, Chart, chart_of, draw_within
 from playground.services.experiment_words import duration
 from playground.widgets.sweep_chart import Drawn, Painter
@@ -25,8 +25,6 @@ SHORT: Final = {
     "speed_p50": "tokens/s",
 }
 """Names of `MEASURES` where there is little room."""
-_FIGURES: Final = 9
-"""Columns of the table that are figures."""
 
 
 def view_of(sweep: Sweep, groups: Sequence[Group], measure: str) -> Painter | None:
@@ -60,17 +58,16 @@ def _reading(chart: Chart, x: float | None) -> list[tuple[str, int | None]]:
     return parts
 
 
-def table_of(sweep: Sweep, groups: Sequence[Group]) -> tuple[list[str], list[list[str]], int]:
-    """Names of columns, the rows, and how many columns tell what a row is."""
+def table_of(sweep: Sweep, groups: Sequence[Group]) -> Table:
+    """The rows, with how many samples there are still to come."""
     if not groups:
-        return ["no replies yet"], [], 0
-    header, rows = table(groups, brief=True)
-    fixed = len(header) - _FIGURES
-    for group, row in zip(groups, rows, strict=True):
+        return Table(["no replies yet"], [], 0)
+    shown = table(groups, brief=True)
+    for group, row in zip(groups, shown.rows, strict=True):
         if group.samples < sweep.samples:
             failed = f" ({group.failed} failed)" if group.failed else ""
-            row[fixed] = f"{group.samples} of {sweep.samples}{failed}"
-    return header, rows, fixed
+            row[shown.named] = f"{group.samples} of {sweep.samples}{failed}"
+    return shown
 
 
 def told(job: SweepJob) -> str:

@@ -124,11 +124,16 @@ class SweepJob:
                 file.begin(self.sweep)
                 for result in await asyncio.to_thread(self._unknown, file):
                     self._take(result)
-                history = SweepHistory(self.sweep, keeping) if keeping is not None else None
                 self._run = SweepRun(
-                    self.sweep, file, pool, accounts, at_once=at_once, anyway=anyway, on_result=self._take
+                    self.sweep,
+                    file,
+                    pool,
+                    accounts,
+                    at_once=at_once,
+                    anyway=anyway,
+                    on_result=self._take,
+                    history=SweepHistory(self.sweep, keeping) if keeping is not None else None,
                 )
-                self._run.history = history
                 self.progress = self._run.progress
                 if not self._stop_wanted:
                     await self._run.run()

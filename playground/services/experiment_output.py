@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from playground.domain.display import display_line
 from playground.domain.errors import RunFailed
@@ -24,6 +24,16 @@ _FIGURES: Final = (
     *("samples", "consistency", "distinct-1/2/3", "tokens", "perplexity", "ended by", "cost"),
     *("TTFT p50/p95 ms", "tokens/s p50/p95"),
 )
+
+
+class Table(NamedTuple):
+    """Groups as they are shown."""
+
+    columns: list[str]
+    """Their names."""
+    rows: list[list[str]]
+    named: int
+    """So many columns, from the left, tell what a row is; figures begin behind them, with the number of samples."""
 
 
 def write_outputs(folder: Path, sweep: Sweep, results: Mapping[str, CellResult]) -> list[Path]:
@@ -69,8 +79,8 @@ def csv_table(found: Sequence[Group]) -> str:
 
 def markdown_table(found: Sequence[Group], kind: UnitKind) -> str:
     """The table as Markdown, with a line on what texts were compared by."""
-    header, rows = table(found)
-    lines = [header, ["---"] * len(header), *rows]
+    shown = table(found)
+    lines = [shown.columns, ["---"] * len(shown.columns), *shown.rows]
     body = "\n".join(f"| {' | '.join(map(_markdown, line))} |" for line in lines)
     return f"{body}\n\n{note(kind)}\n"
 
@@ -82,11 +92,11 @@ def note(kind: UnitKind) -> str:
     return "Consistency and distinct-n count words: not every server tells the tokens of a reply."
 
 
-def table(found: Sequence[Group], *, brief: bool = False) -> tuple[list[str], list[list[str]]]:
-    """Names of columns, and a row a group. `brief` leaves out names that are the same in every row."""
+def table(found: Sequence[Group], *, brief: bool = False) -> Table:
+    """A row a group. `brief` leaves out names that are the same in every row."""
     varied = list(dict.fromkeys(name for group in found for name in group.values))
     names = [name for name in _NAMES if not brief or len({getattr(group, name) for group in found}) > 1]
-    columns = [*names, *varied, *_FIGURES]
+    named = [*names, *varied]
     rows = [
         [
             *(display_line(short_model(group.model) if name == "model" else getattr(group, name)) for name in names),
@@ -95,7 +105,7 @@ def table(found: Sequence[Group], *, brief: bool = False) -> tuple[list[str], li
         ]
         for group in found
     ]
-    return columns, rows
+    return Table([*named, *_FIGURES], rows, len(named))
 
 
 def figures_of(group: Group) -> list[str]:

@@ -77,6 +77,7 @@ class SweepRun:
         at_once: int,
         anyway: bool = False,
         on_result: Callable[[CellResult], None] = lambda _: None,
+        history: SweepHistory | None = None,
     ) -> None:
         """Prepare a run; `file` is open.
 
@@ -88,18 +89,17 @@ class SweepRun:
             at_once: Requests at a time, on a local model and on each endpoint.
             anyway: Go on beyond the budget.
             on_result: Is given what came of each cell, after it is in the file.
+            history: Keeps the replies whole.
         """
         self._sweep, self._file, self._pool, self._accounts = sweep, file, pool, accounts
-        self._at_once, self._on_result = at_once, on_result
-        self.anyway = anyway
+        self._at_once, self._on_result, self._history = at_once, on_result, history
+        self._anyway = anyway
         done = file.done()
         self.todo = [cell for cell in sweep.cells if cell.id not in done]
         self.progress = SweepProgress(total=len(sweep.cells), kept=len(sweep.cells) - len(self.todo))
         self.errors: list[PlaygroundError] = []
         """Why cells were left: a model that could not be opened or was given up, a budget, a full disk."""
         self.stopped = False
-        self.history: SweepHistory | None = None
-        """Keeps the replies whole; put here before the run."""
         self._runs: set[ModelRun] = set()
         self._stopping: asyncio.Future[None] | None = None
         self._opening: set[asyncio.Future[Backend]] = set()
@@ -141,7 +141,7 @@ class SweepRun:
         if backend is None:
             return
         try:
-            keep = await self.history.meet(backend, self._options, cells) if self.history is not None else None
+            keep = await self._history.meet(backend, self._options, cells) if self._history is not None else None
             run = ModelRun(
                 self._sweep,
                 backend,
@@ -150,7 +150,7 @@ class SweepRun:
                 await self._sizes(backend, cells),
                 on_result=self._take,
                 on_token=self._count,
-                anyway=self.anyway,
+                anyway=self._anyway,
                 keep=keep,
             )
             self._runs.add(run)
