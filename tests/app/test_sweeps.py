@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import threading
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +15,26 @@ from textual.widgets import DataTable, Input, SelectionList, TextArea
 
 from playground.domain.endpoints import ModelRef
 from playground.domain.errors import Problem
+from playground.domain.experiment_groups import Group, group_of
 from playground.screens.choice_dialog import ChoiceDialog
+from playground.screens.sweep_draft import asked
 from playground.screens.sweep_form import SweepForm
 from playground.screens.sweep_replies import SweepReplies
 from playground.screens.sweep_screen import SweepScreen
 from playground.screens.sweep_shelf import SweepShelf
+from playground.services.experiment_cells import ModelRun
 from playground.services.experiment_job import SweepJob
 from playground.services.experiment_shelf import folder_of, shelf, sweeps_folder
 from playground.services.experiment_store import CellFile
-from playground.services.model_pool import ModelPool
-from playground.services.settings import load_settings, settings_path
+from playground.services.history_keeping import HistoryKeeping
+from playground.services.settings import settings_path
 from playground.widgets.sweep_badge import SweepBadge
 from playground.widgets.sweep_chart import SweepChart
 from playground.widgets.sweep_table import SweepTable
-from tests.app.support import Player, make_app, open_experiment, playing, settings
+from tests.app.support import PATIENCE_S, Player, make_app, open_experiment, playing, settings
 from tests.cli.support import run as run_command
 from tests.fakes.hosted_api import fake_api
+from tests.fakes.hosted_settings import fake_in_settings
 from tests.services.experiment_support import make_sweep
 from tests.services.test_experiment_store import result
 
@@ -54,6 +60,8 @@ async def form(player: Player) -> SweepForm:
 
 async def fill(player: Player, **values: str) -> None:
     """Write into fields of the form, and wait until it was looked at."""
+    screen = player.app.screen
+    assert isinstance(screen, SweepForm)
     for name, value in values.items():
         field = player.app.screen.query_one(f"#sweep-{name}")
         if isinstance(field, TextArea):
@@ -61,13 +69,27 @@ async def fill(player: Player, **values: str) -> None:
         else:
             assert isinstance(field, Input)
             field.value = value
-    await player.pilot.pause(0.3)
+
+    def looked() -> bool:
+        same = all(getattr(screen.draft, name) == value for name, value in values.items())
+        return same and all(worker.is_finished for worker in screen.workers if worker.group == "estimate")
+
+    await player.until(looked, "the form was looked at")
 
 
 async def begun(player: Player, **values: str) -> SweepScreen:
     """Begin a sweep."""
     await form(player)
     await fill(player, **values)
+    await player.press("ctrl+s")
+    return await watched(player)
+
+
+async def begun_hosted(player: Player, model: str, **values: str) -> SweepScreen:
+    """Begin a sweep of four short replies on the fake."""
+    screen = await form(player)
+    screen._add_model(ModelRef("box", model))
+    await fill(player, **({"prompts": "Hi", "max_tokens": "30", "samples": "4", "ranges": "", "at_once": "2"} | values))
     await player.press("ctrl+s")
     return await watched(player)
 
@@ -142,7 +164,11 @@ async def test_what_cannot_be_is_told_where_it_stands_and_nothing_begins(starter
         assert screen.query_one("#wrong-ranges").display
         await fill(player, ranges="heat=1,2")
         await player.until(lambda: "no parameter 'heat'" in player.text, "unknown")
-        await fill(player, ranges="top_k=1,5 temperature=0,1", samples="0")
+        await fill(player, ranges="top_k=1,5 temperature=0,1", file="~nobody-of-this-name.txt")
+        await player.until(lambda: "~nobody-of-this-name.txt cannot be read" in player.text, "no file")
+        await fill(player, file="x" * 300)
+        await player.until(lambda: "cannot be used" in player.text, "no name of a file")
+        await fill(player, file="", samples="0")
         await player.until(lambda: "a whole number from 1" in player.text, "samples")
         await player.press("ctrl+s")
         await player.pilot.pause()
@@ -186,22 +212,164 @@ async def test_esc_stops_and_keeps_what_is_done_and_r_goes_on_where_it_was(start
         after = cells(screen.job)
         assert after[: len(before)] == before
         assert len({cell["id"] for cell in after}) == len(after) == 12
+        runner, model = player.screen.sweeping.runner, screen.job.sweep.models[0]
+        await player.until(lambda: not runner.running, "all is written")
+        assert runner.speeds(2) == {model: screen.job.speed}
+        assert runner.speeds(8) == {}, "a speed of two requests together says nothing of others"
 
 
-async def test_it_goes_on_behind_the_panes_and_says_when_it_is_done(starter_gguf: Path) -> None:
-    async with playing(app(starter_gguf)) as player:
+async def test_it_goes_on_behind_the_panes_and_says_when_it_is_done(
+    starter_gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with fake_in_settings(monkeypatch, SMALL) as fake, playing(app(starter_gguf)) as player:
         await player.ready()
-        screen = await begun(player, prompts="Hi", max_tokens="40", samples="4", at_once="2", ranges="")
+        screen = await begun_hosted(player, "m:slow")
         await player.press("b")
         await player.until(lambda: player.app.screen is player.screen and player.screen.query(SweepBadge), "behind")
         await player.until(lambda: "f12 shows it" in player.text, "a row tells")
         await player.ask("And now?")
+        fake.let_go.set()
         await ended(player, screen.job)
         await player.until(lambda: "The sweep is done" in player.notices, "notice")
         await player.until(lambda: not player.screen.query(SweepBadge), "the row is gone")
         await player.press("f12", "enter")
         assert (await watched(player)).job is screen.job
-        await player.until(lambda: "4/4 · done" in player.text, "its figures")
+        await player.until(lambda: "8/8 · done" in player.text, "its figures, of both models")
+
+
+@pytest.mark.usefixtures("no_model")
+async def test_a_second_one_runs_only_when_the_first_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = make_sweep("box/m:ok", "Other")
+    with CellFile(folder_of(other)) as file:
+        file.begin(other)
+    async with fake_in_settings(monkeypatch), playing(app()) as player:
+        first = await begun_hosted(player, "m:slow")
+        await player.press("b")
+        await player.screen.sweeping.look(folder_of(other))
+        await player.until(lambda: "0/3 · r goes on" in player.text, "an earlier one")
+        await player.press("r")
+        await player.until(lambda: "A sweep is running" in player.text, "question")
+        await player.press("escape")
+        assert first.job.running
+        await player.press("r")
+        await player.until(lambda: "A sweep is running" in player.text, "question again")
+        await player.press("enter")
+        await player.until(lambda: "3/3 · done" in player.text, "the earlier one")
+        await ended(player, first.job)
+        assert cells(first.job) == []
+
+
+@pytest.mark.usefixtures("no_model")
+async def test_enter_right_after_the_last_key_starts_what_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    looking, may_look = threading.Event(), threading.Event()
+
+    def slowly(*args: Any, **named: Any) -> Any:
+        looking.set()
+        assert may_look.wait(PATIENCE_S)
+        return asked(*args, **named)
+
+    async with fake_in_settings(monkeypatch), playing(app()) as player:
+        screen = await form(player)
+        screen._add_model(ModelRef("box", "m:ok"))
+        await fill(player, prompts="Hi", max_tokens="30", samples="1", ranges="", at_once="2")
+        monkeypatch.setattr("playground.screens.sweep_form.asked", slowly)
+        screen.query_one("#sweep-samples").focus()
+        await player.press("2", "enter")
+        await player.until(looking.is_set, "it is looked at")
+        screen.set_timer(0.4, may_look.set)  # by then the pause after the last key is over
+        job = (await watched(player)).job
+        assert job.sweep.samples == 2, "with the last key"
+        await ended(player, job)
+
+
+@pytest.mark.usefixtures("no_model")
+async def test_a_stop_before_the_first_request_is_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    may_begin = asyncio.Event()
+
+    def held(ready: Callable[[], Awaitable[bool]]) -> Callable[[], Awaitable[bool]]:
+        async def wait() -> bool:
+            await may_begin.wait()
+            return await ready()
+
+        return wait
+
+    async with fake_in_settings(monkeypatch) as fake, playing(app()) as player:
+        monkeypatch.setattr(player.screen.keeping, "ready", held(player.screen.keeping.ready))
+        screen = await begun_hosted(player, "m:ok")
+        await player.press("escape")
+        await player.until(lambda: "stopping" in player.text, "told")
+        may_begin.set()
+        await ended(player, screen.job)
+        await player.until(lambda: "0/4 · r goes on" in player.text, "nothing was run")
+        assert not fake.bodies
+        await player.press("r")
+        await player.until(lambda: "4/4 · done" in player.text, "now it is")
+        assert len(fake.bodies) == 4
+
+
+@pytest.mark.usefixtures("no_model")
+async def test_the_program_ends_when_a_sweep_will_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def deaf(_: ModelRun) -> None:
+        pass
+
+    monkeypatch.setattr(ModelRun, "stop", deaf)
+    monkeypatch.setattr("playground.screens.sweep_running._STOP_S", 0.2)
+    async with fake_in_settings(monkeypatch) as fake, playing(app()) as player:
+        screen = await begun_hosted(player, "m:stall")
+        await fake.reached.wait()
+        await asyncio.wait_for(player.app.action_quit(), PATIENCE_S)
+        assert not screen.job.running
+    with CellFile(screen.job.folder):
+        pass  # nobody holds it any more
+
+
+@pytest.mark.usefixtures("no_model")
+async def test_the_program_does_not_end_before_the_last_reply_is_in_the_history(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    may_write, leave = asyncio.Event(), HistoryKeeping.__aexit__
+
+    async def later(keeping: HistoryKeeping, *what: Any) -> None:
+        await may_write.wait()
+        await leave(keeping, *what)
+
+    monkeypatch.setattr(HistoryKeeping, "__aexit__", later)
+    async with fake_in_settings(monkeypatch), playing(app()) as player:
+        screen = await begun_hosted(player, "m:ok")
+        await ended(player, screen.job)
+        quitting = asyncio.create_task(player.app.action_quit())
+        await player.pilot.pause()
+        assert not quitting.done()
+        may_write.set()
+        await asyncio.wait_for(quitting, PATIENCE_S)
+    listed = await asyncio.to_thread(run_command, "history", "list", "--json")
+    assert [entry["origin"] for entry in listed.objects] == ["sweep"]
+
+
+@pytest.mark.usefixtures("no_model")
+async def test_leaving_while_curves_are_reckoned_loses_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep = make_sweep("/m.gguf", "Whole", ranges=["temperature=0:1:0.5"], samples=2)
+    with CellFile(folder_of(sweep)) as file:
+        file.begin(sweep)
+        for at in range(6):
+            file.add(result(sweep, at, f"reply {at}"))
+    reckoning, may_go_on = threading.Event(), threading.Event()
+
+    def slowly(*args: Any) -> Group:
+        reckoning.set()
+        assert may_go_on.wait(PATIENCE_S)
+        return group_of(*args)
+
+    monkeypatch.setattr("playground.domain.experiment_live.group_of", slowly)
+    async with playing(app()) as player:
+        await player.screen.sweeping.look(folder_of(sweep))
+        screen = await watched(player)
+        await player.until(lambda: reckoning.is_set() and "reckoning …" in player.text, "it is reckoned")
+        await player.press("escape")
+        await player.until(lambda: player.app.screen is player.screen, "left")
+        may_go_on.set()
+        player.screen.sweeping.show(screen.job)
+        await player.until(lambda: player.app.screen.query(SweepTable) and len(rows(player)) == 3, "all groups")
 
 
 async def test_leaving_the_program_keeps_what_is_done(starter_gguf: Path) -> None:
@@ -352,4 +520,3 @@ async def test_everything_has_room_at_every_size(size: tuple[int, int]) -> None:
         await player.until(lambda: "temperature" in player.text and "●" in player.text, "curves")
         for word in ("consistency", "samples", "Close", "6/6", "cells.jsonl"):
             assert word in player.text, word
-        assert ModelPool(load_settings()[0]).endpoints is not None
