@@ -181,12 +181,12 @@ class PlaygroundApp(App[None]):
     def action_help(self) -> None:
         """Show all keys, or leave them again."""
         from playground.screens.help import HelpScreen
-        from playground.screens.sections import sections
+        from playground.screens.sections import sections, title_of
 
         if isinstance(self.screen, HelpScreen):
             self.screen.action_leave()
         else:
-            self.push_screen(HelpScreen(sections(self.BINDINGS), self._keys))
+            self.push_screen(HelpScreen(sections(self.BINDINGS), self._keys, title_of(type(self.screen))))
 
     async def action_picture(self) -> None:
         """Write what is on the screen to a file."""

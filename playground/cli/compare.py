@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import secrets
 import shutil
 import signal
 import sys
@@ -39,7 +40,7 @@ _TEXTS: Final = (1, 2, 10)
 @models_option("GGUF file, part of the name of one on disk, or ENDPOINT/MODEL; repeatable.")
 @presets_option("Sampling preset; repeatable: each model is asked with each.")
 @click.option("--set", "assignments", metavar="NAME=VALUE", multiple=True, help="A sampling parameter; repeatable.")
-@click.option("--seed", type=int, default=None, help="Seed, the same for all.")
+@click.option("--seed", type=int, default=None, help="Seed, the same for all; without one, a drawn one.")
 @click.option("--max-tokens", type=int, default=None, help="End each reply after this many tokens.")
 @click.option("--system", metavar="TEXT", default=None, help="System prompt.")
 @click.option("--raw", is_flag=True, help="Send the text as it is: special tokens parsed, no chat template.")
@@ -132,6 +133,10 @@ def _candidates(settings: Settings, given: dict[str, Any]) -> list[Candidate]:
     for error in errors:
         say(error)
     chosen = [find_preset(presets, name) for name in given["presets"] or (settings.preset or DEFAULT_PRESET,)]
+    if given["seed"] is None and not any(one.replace(" ", "").startswith("seed=") for one in given["assignments"]):
+        given["seed"] = secrets.randbelow(1 << 31)  # with a seed each, what differs would be chance
+        if sys.stderr.isatty():
+            click.echo(f"seed {given['seed']} for all; --seed {given['seed']} repeats it", err=True)
     changes = {name: given[name] for name in ("seed", "max_tokens") if given[name] is not None}
     star = "*" if given["assignments"] else ""
     return [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -106,6 +108,12 @@ def main(arguments: list[str] | None = None) -> Any:
     except _our_errors() as error:
         click.echo(f"llm-playground: {error}", err=True)
         sys.exit(error.exit_status)
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            raise
+        click.echo("llm-playground: The output cannot be written: no room is left. Make room first.", err=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or else Python complains once more at its end
+        sys.exit(1)
 
 
 def _our_errors() -> type[PlaygroundError]:

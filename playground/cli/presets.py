@@ -59,7 +59,7 @@ def show_command(name: str, as_json: bool) -> None:
     if preset.watch:
         click.echo(f"Watch for: {preset.watch}")
     for field, value in preset.sampling.items():
-        click.echo(f"  {field} = {value}")
+        click.echo(f"  {field} = {', '.join(map(str, value)) if isinstance(value, tuple) else value}")
     click.echo(f"Stages: {' > '.join(active_stages(preset.params))}")
 
 
@@ -82,7 +82,8 @@ def save_command(name: str, base: str, assignments: tuple[str, ...], summary: st
     params = _find(base).params if base else NEUTRAL
     for assignment in assignments:
         params = parse_assignment(params, assignment)
-    click.echo(save_preset(own_preset_folder(), name, params, summary))
+    click.echo(save_preset(own_preset_folder(), name, params, summary or "Saved on the command line."))
+    _tell_covered(name)
 
 
 @presets_group.command("delete")
@@ -124,7 +125,10 @@ def import_command(files: tuple[Path, ...], name: str, as_json: bool) -> None:
             told = {**_facts(preset), "format": one.format, "left_out": one.left_out, "path": str(path)}
             click.echo(msgspec.json.encode(told).decode())
             continue
-        click.echo(f"{preset.name}: {len(preset.sampling)} parameters from a preset of {one.format}, in {path}")
+        count = len(preset.sampling)
+        many = "1 parameter" if count == 1 else f"{count} parameters"
+        click.echo(f"{preset.name}: {many} from a preset of {one.format}, in {path}")
+        _tell_covered(preset.name)
         for key, why in one.left_out.items():
             click.echo(f"  left out: {display_line(key)} ({display_line(why)})")
     if failed:
@@ -167,6 +171,16 @@ def _find(name: str) -> Preset:
     from playground.services.start import find_preset
 
     return find_preset(_all(), name)
+
+
+def _tell_covered(name: str) -> None:
+    """One's own preset stands before a shipped one of the same name; nobody should find that out later."""
+    from playground.services.paths import shipped
+    from playground.services.presets import load_presets
+
+    if name in load_presets([shipped("presets")])[0]:
+        told = f"{name} now stands in place of the one that came with the program."
+        click.echo(f"llm-playground: {told} presets delete {name} brings that one back.", err=True)
 
 
 def _facts(preset: Preset) -> dict[str, object]:

@@ -57,8 +57,16 @@ class HelpScreen(ModalScreen[None]):
     }
     """
 
-    def __init__(self, sections: Iterable[Section], keymap: Mapping[str, str]) -> None:
+    def __init__(self, sections: Iterable[Section], keymap: Mapping[str, str], at: str = "") -> None:
+        """All of the help.
+
+        Args:
+            sections: Bindings by part.
+            keymap: The person's own keys, by the ids of bindings.
+            at: Title of the part to begin with; empty for the top.
+        """
         super().__init__()
+        self._at = at
         self._sections = list(sections)
         self._keymap = keymap
 
@@ -76,7 +84,11 @@ class HelpScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Arrow keys scroll at once."""
-        self.query_one(VerticalScroll).focus()
+        scroll = self.query_one(VerticalScroll)
+        scroll.focus()
+        for title in self.query(".help--title"):
+            if self._at and title.name == self._at:
+                self.call_after_refresh(scroll.scroll_to_widget, title, top=True, animate=False)
 
     def _row(self, binding: Binding) -> tuple[str, ...]:
         keys = self._keymap.get(binding.id or "", binding.key)
@@ -91,7 +103,7 @@ class HelpScreen(ModalScreen[None]):
 
 def _part(title: str, rows: Sequence[tuple[str, ...]]) -> ComposeResult:
     """A title and a table; a third column is the name an entry has in the settings file."""
-    yield Static(Content(title), classes="help--title", markup=False)
+    yield Static(Content(title), classes="help--title", name=title, markup=False)
     table = Table.grid(padding=(0, 2, 0, 0), expand=True)
     table.add_column(width=18, no_wrap=False)
     table.add_column(ratio=1)

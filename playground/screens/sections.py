@@ -82,6 +82,13 @@ def sections(everywhere: Sequence[BindingType]) -> list[Section]:
     return found
 
 
+def title_of(screen: type) -> str:
+    """The part that a screen is; empty for the main one, and for one without keys of its own."""
+    names = {cls.__name__ for cls in screen.__mro__}
+    parts = ((title, places) for title, places in _PARTS.items() if title != _EVERYWHERE)
+    return next((title for title, places in parts if names & {place.partition(":")[2] for place in places}), "")
+
+
 def _class(place: str) -> type:
     module, _, name = place.partition(":")
     found: type = getattr(import_module(f"playground.{module}"), name)

@@ -23,6 +23,8 @@ FORMATS: Final = (
 """Programs whose presets can be read."""
 
 _NAME: Final = 40
+_MOST_REASONS: Final = 600
+"""Characters of them in one sentence."""
 # Blanks, and no line ends: a run of empty lines would be gone through anew from each of them.
 _MODELFILE: Final = re.compile(r"^[ \t]*(FROM|PARAMETER)[ \t]+\S", re.IGNORECASE | re.MULTILINE)
 _PARAMETER: Final = re.compile(r"^[ \t]*PARAMETER[ \t]+(\S+)[ \t]+(\S.*)$", re.IGNORECASE | re.MULTILINE)
@@ -65,8 +67,9 @@ def read_foreign(path: Path) -> list[Imported]:
         found = [_from_yaml(text, name, path)]
     usable = [one for one in found if one.preset.sampling]
     if not usable:
+        why = "".join(f" {one_line(key)}: {one_line(reason)}." for one in found for key, reason in one.left_out.items())
         raise ConfigError(
-            f"{one_line(str(path))} holds no sampling parameter that can be used here.",
+            f"{one_line(str(path))} holds no sampling parameter that can be used here.{why[:_MOST_REASONS]}",
             f"Known are presets of {', '.join(FORMATS)}.",
         )
     return usable

@@ -91,6 +91,14 @@ async def test_the_help_lists_every_binding_with_the_key_it_really_has() -> None
         assert not isinstance(player.app.screen, HelpScreen)
 
 
+async def test_the_help_begins_where_one_is() -> None:
+    async with playing(make_app()) as player:
+        await player.press("alt+c", "f1")
+        await player.until(lambda: isinstance(player.app.screen, HelpScreen), "help")
+        await player.until(lambda: "Everywhere" not in player.text, "the part of the history at the top")
+        assert "history.search" in player.text
+
+
 async def test_a_key_of_ones_own_takes_the_place_of_the_old_one() -> None:
     folder = user_config_dir()
     folder.mkdir(parents=True)

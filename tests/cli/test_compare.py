@@ -67,6 +67,11 @@ def test_presets_on_one_model_and_one_model_that_is_not_there() -> None:
 
 
 @pytest.mark.usefixtures("starter_gguf")
+def test_without_a_seed_all_have_the_same_one(starter_gguf: Path) -> None:
+    again = run("compare", *SHORT[:4], *["--model", str(starter_gguf)] * 2, "--set", "temperature=1.5", "--json")
+    assert len({row["text"] for row in again.objects}) == 1
+
+
 def test_the_table_to_take_along(tiny_models: object, starter_gguf: Path) -> None:
     assert callable(tiny_models)
     two = ("-m", str(starter_gguf), "-m", str(tiny_models("chat")))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from playground.services.presets import preset_folders, read_preset
-from tests.cli.support import run
+from tests.cli.support import run, start
 
 
 def test_a_preset_is_saved_listed_shown_and_deleted() -> None:
@@ -62,6 +63,35 @@ def test_importing_names_every_key_that_is_left_out_and_goes_on_behind_a_bad_fil
     assert "left out: tfs (there is nothing like it in llama.cpp)" in done.out
     assert "\x1b" not in done.out
     assert read_preset(preset_folders()[-1] / "good.toml").params.temperature == 1.5
+
+
+def test_who_covers_a_shipped_preset_is_told_and_gets_it_back(tmp_path: Path) -> None:
+    shipped = run("presets", "show", "balanced").out
+    saved = run("presets", "save", "balanced", "--set", "temperature=1.9")
+    assert saved.status == 0
+    assert "presets delete balanced brings that one back" in saved.error
+    path = tmp_path / "balanced.json"
+    path.write_text('{"temperature": 1.7, "top_k": 3}')
+    assert "in place of the one that came with the program" in run("presets", "import", str(path)).error
+    assert run("presets", "delete", "balanced").status == 0
+    assert run("presets", "show", "balanced").out == shipped
+
+
+def test_a_preset_with_nothing_that_can_be_used_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "odd.json"
+    path.write_text('{"temperature": "hot", "genre": "jazz"}')
+    assert "temperature: " in run("presets", "import", str(path)).error
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_output_that_finds_no_room_is_a_sentence() -> None:
+    with open("/dev/full", "wb") as full:
+        process = start("presets", "list", stdout=full, stderr=subprocess.PIPE)
+        _, told = process.communicate()
+    assert (process.returncode, told.decode()) == (
+        1,
+        "llm-playground: The output cannot be written: no room is left. Make room first.\n",
+    )
 
 
 def test_an_unknown_preset_is_a_sentence() -> None:
