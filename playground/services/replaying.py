@@ -161,6 +161,9 @@ async def run_again(
         await backend.generate(plan.request, run.take)
     finally:
         cost = await asyncio.shield(run.book(accounts)) if accounts is not None and plan.hosted else 0.0
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():  # in the middle of an answer some of what lies between ends it in order
+        raise asyncio.CancelledError
     if run.problem is not None and not run.tokens:
         raise as_error(run.problem)
     ends = plan.ended, run.ended or "it broke"
