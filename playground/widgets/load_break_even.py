@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
+from textual.widget import Widget
 from textual.widgets import Static
 
 Lines = Sequence[Sequence[tuple[str, int | None]]]
@@ -16,8 +17,29 @@ CURVES = ("$text-warning", "$text-success", "$text-accent")
 """Colours of the curves, by their number."""
 
 
+class Plot(Widget):
+    """Asks for its lines whenever it is drawn, so that they have the size there is."""
+
+    ALLOW_SELECT = False
+    draw: Callable[[int, int], Lines] | None = None
+    """Gives the lines for a width and a height in cells."""
+
+    def render(self) -> Content:
+        """The lines in the colours of their curves."""
+        width, height = self.content_size
+        if self.draw is None or not width:
+            return Content("")
+        lines = self.draw(width, max(_LEAST_PLOT, height))
+        return Content("\n").join(
+            Content.assemble(
+                *((text, "$text-muted" if curve is None else CURVES[curve % len(CURVES)]) for text, curve in line)
+            )
+            for line in lines
+        )
+
+
 class BreakEven(Horizontal):
-    """Draws what it is given; the plot is asked for at the size there is."""
+    """Draws what it is given."""
 
     DEFAULT_CSS = """
     BreakEven {
@@ -29,15 +51,11 @@ class BreakEven(Horizontal):
     }
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._draw: Callable[[int, int], Lines] | None = None
-
     def compose(self) -> ComposeResult:
         """Sentences and plot."""
         with VerticalScroll(id="load-said"):
             yield Static("", markup=False)
-        yield Static("", id="load-plot", markup=False)
+        yield Plot(id="load-plot")
 
     def show(self, said: Content, draw: Callable[[int, int], Lines] | None) -> None:
         """Show sentences and, for a model where something is to be seen, a plot.
@@ -46,26 +64,8 @@ class BreakEven(Horizontal):
             said: The sentences.
             draw: Gives the plot for a width and a height in cells.
         """
-        self._draw = draw
         self.set_class(draw is None, "-plain")
         self.query_one("#load-said > Static", Static).update(said)
-        self.call_after_refresh(self._plot)  # what was not shown has no size yet
-
-    def on_resize(self) -> None:
-        """Another size, another plot."""
-        self.call_after_refresh(self._plot)
-
-    def _plot(self) -> None:
-        plot = self.query_one("#load-plot", Static)
-        width, height = plot.content_size
-        if self._draw is None or not width:
-            return
-        lines = self._draw(width, max(_LEAST_PLOT, height))
-        plot.update(
-            Content("\n").join(
-                Content.assemble(
-                    *((text, "$text-muted" if curve is None else CURVES[curve % len(CURVES)]) for text, curve in line)
-                )
-                for line in lines
-            )
-        )
+        plot = self.query_one(Plot)
+        plot.draw = draw
+        plot.refresh()

@@ -281,6 +281,10 @@ async def test_break_even_is_plotted_where_there_is_something_to_compare() -> No
     settings(MINE)
     async with playing(make_app()) as player:
         screen = await open_load(player)
+        assert screen.query_one(BreakEven).has_class("-plain")  # nothing to compare for the first one
+        table = screen.query_one(LoadTable)
+        table.go([row.model for row in table.rows].index("anthropic/mine"))
+        await player.until(lambda: "■ 1 hour" in player.text, "the curves come with the row")
         await narrow(player, "mine")
         await player.until(lambda: "● no cache" in player.text and "■ 1 hour" in player.text, "the curves")
         assert "requests → price in prompts" in player.text
