@@ -72,6 +72,7 @@ class HistoryReader:
 
     def find(self, query: Query) -> list[Entry]:
         """Entries that fulfil a query, the newest first."""
+        hits, match = _hits(query)
         conditions, values = _conditions(query)
         where = " AND ".join(conditions)
         if query.grouped:
@@ -82,7 +83,7 @@ class HistoryReader:
             values = [*values, *values]
         else:
             sql = f"{_ENTRY} WHERE {where}"
-        return [_entry(row) for row in self._rows(f"{sql} {_ORDER}", *values, query.limit, query.offset)]
+        return [_entry(row) for row in self._rows(f"{hits}{sql} {_ORDER}", *match, *values, query.limit, query.offset)]
 
     def ids_of(self, entry: Entry, query: Query) -> list[int]:
         """The replies that a line stands for which a query has found, by what one writes to name them.
@@ -91,9 +92,11 @@ class HistoryReader:
         """
         if not entry.more:
             return [entry.id]
+        hits, match = _hits(query)
         conditions, values = _conditions(query)
         where = " AND ".join([*conditions, "runs.batch = ?", "runs.id <= ?"])
-        return [run for (run,) in self._rows(f"SELECT runs.id {_FROM} WHERE {where}", *values, entry.batch, entry.id)]
+        sql = f"{hits}SELECT runs.id {_FROM} WHERE {where}"
+        return [run for (run,) in self._rows(sql, *match, *values, entry.batch, entry.id)]
 
     def entry(self, run: int) -> Entry:
         """One entry. Raises BadInput when there is none with this number."""
@@ -161,15 +164,23 @@ class HistoryReader:
             raise HistoryUnusable(f"The history cannot be read: {why}.", "Nothing in it was changed.") from error
 
 
+def _hits(query: Query) -> tuple[str, list[str]]:
+    """What the words of a query stand in, as a table before the query: looked up once, however often it is needed."""
+    words = _WORD.findall(query.text)
+    if not words:
+        return "", []
+    # Each word as a quoted prefix, so that nothing a person types is read as the search's own language.
+    match = " ".join(f'"{word}"*' for word in words)
+    return "WITH hits AS (SELECT rowid FROM search WHERE search MATCH ?) ", [match]
+
+
 def _conditions(query: Query) -> tuple[list[str], list[Any]]:
     found: list[tuple[str, list[Any]]] = [("runs.deleted = ?", [query.deleted])]
     words = _WORD.findall(query.text)
     if words:
-        # Each word as a quoted prefix, so that nothing a person types is read as the search's own language.
-        match = " ".join(f'"{word}"*' for word in words)
         in_title = " AND ".join("trees.title LIKE ?" for _ in words)
-        text = f"(runs.id IN (SELECT rowid FROM search WHERE search MATCH ?) OR ({in_title}))"
-        found.append((text, [match, *(f"%{word}%" for word in words)]))
+        text = f"(runs.id IN (SELECT rowid FROM hits) OR ({in_title}))"
+        found.append((text, [f"%{word}%" for word in words]))
     elif query.text.strip():
         like = "%" + re.sub(r"([%_\\])", r"\\\1", query.text.strip()) + "%"
         found.append((r"(runs.prompt LIKE ? ESCAPE '\' OR runs.reply LIKE ? ESCAPE '\')", [like, like]))

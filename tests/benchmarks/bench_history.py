@@ -36,6 +36,7 @@ TOKENS = 800
 GOAL_MS = 100.0
 GOAL_BYTES = 400
 VOCABULARY = 20_000
+BATCH = 25
 START_OF_TIME = 1_700_000_000.0
 
 
@@ -86,6 +87,11 @@ def bytes_a_token(tokens: list[Token], at_once: int) -> tuple[float, float]:
         return (path.stat().st_size - empty) / len(tokens), statistics.median(times)
 
 
+def batch_of(number: int) -> str:
+    """Every other run of conversations belongs to a sweep."""
+    return f"sweep-{number // BATCH}" if number // BATCH % 2 else ""
+
+
 def fill(path: Path, replies: int) -> list[str]:
     """Write replies of some hundred words, two to a conversation; returns the words, the commonest first."""
     chance = random.Random(1)
@@ -113,7 +119,9 @@ def fill(path: Path, replies: int) -> list[str]:
                     timings=Timings(ttft_ms=80.0, tokens_per_second=50.0),
                 )
             )
-        change = recorder.take(session, Setting(preset=("balanced", "min-p", "xtc")[number % 3]))
+        change = recorder.take(
+            session, Setting(preset=("balanced", "min-p", "xtc")[number % 3], batch=batch_of(number))
+        )
         assert change is not None
         store.apply(change)
     store.close()
@@ -126,6 +134,7 @@ def queries(words: list[str]) -> dict[str, Query]:
         "nothing: the newest 200": Query(),
         "a word that is everywhere": Query(text=words[0]),
         "the beginning of a word": Query(text=words[0][0]),
+        "the same with a sweep in one line": Query(text=words[0][0], grouped=True),
         "three words": Query(text=" ".join(words[3:6])),
         "a rare word": Query(text=words[9_000]),
         "a sign, no word": Query(text="?!"),
