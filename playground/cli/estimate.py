@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 import click
 import msgspec
 
 from playground.domain.display import display_line
+from playground.domain.errors import BadInput
 
 if TYPE_CHECKING:
+    from playground.domain.endpoints import Endpoint
     from playground.domain.loads import Estimate, Load
+    from playground.services.prices import PriceTable
+    from playground.services.settings import Settings
+
+_MOST_SELLERS: Final = 6
 
 
 @click.command("estimate")
@@ -35,7 +41,8 @@ def estimate_command(
 ) -> None:
     """Reckon what a load would cost a day and a month, how long one reply takes, and from when on a cache pays.
 
-    Prices are those of the settings, else of the table this program brings along; nothing is sent. The same with
+    A model is ENDPOINT/MODEL, or a file or the name of one on this machine, which costs nothing. Prices are those of
+    the settings, else of the table this program brings along; nothing is sent. The same with
     sliders, for all models at once: F12 in the app, "Load and cost".
 
     \b
@@ -59,15 +66,42 @@ def estimate_command(
         ttft_ms=ttft_ms,
         tokens_per_second=speed,
     )
-    rows = estimate(load, models, load_endpoints(settings), prices)
+    endpoints = load_endpoints(settings)
+    unplaced = dict(_unplaced(models, endpoints, prices, settings))
+    rows = estimate(load, models, endpoints, prices, unplaced=unplaced)
+    for said in unplaced.values():
+        click.echo(said, err=True)
     if as_json:
         for row in rows:
             click.echo(msgspec.json.encode(row).decode())
         return
     _print(rows, load)
-    if any(row.request is None for row in rows):
+    if any(row.request is None and row.model not in unplaced for row in rows):
         click.echo("–: the price is unknown; put it into the settings under [prices].", err=True)
     click.echo(f"Prices: {prices.date}.", err=True)
+
+
+def _unplaced(
+    models: Iterable[str], endpoints: Mapping[str, Endpoint], prices: PriceTable, settings: Settings
+) -> Iterator[tuple[str, str]]:
+    """Models without an endpoint that are not on this machine, and what is to be said about each.
+
+    Raises BadInput when nobody has one of that name.
+    """
+    from playground.services.models import resolve_model
+
+    for name in dict.fromkeys(models):
+        if not name.startswith("/") and "/" in name and not name.endswith(".gguf"):
+            continue  # `estimate` looks up what is before the slash
+        try:
+            resolve_model(name, settings)
+        except BadInput as error:
+            sold = [] if name.endswith(".gguf") else prices.sellers(name, endpoints.values())
+            if not sold:
+                hint = f"{error.hint} A model of a provider is ENDPOINT/MODEL, such as openai/gpt-5-mini."
+                raise BadInput(error.message, hint) from error
+            shown = ", ".join(sold[:_MOST_SELLERS]) + (", …" if len(sold) > _MOST_SELLERS else "")
+            yield name, display_line(f"{name} is not on this machine, and its endpoint is missing. Priced: {shown}.")
 
 
 def _print(rows: Sequence[Estimate], load: Load) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
 
 from msgspec import structs
 
@@ -23,6 +24,11 @@ from playground.domain.prices import Price
 from playground.domain.usage import Usage
 from playground.services.prices import PriceTable
 
+_MOST_REQUESTS: Final = 1e12
+_MOST_TOKENS: Final = 1e9
+_MOST_MS: Final = 1e9
+_MOST_SPEED: Final = 1e6
+
 
 def estimate(
     load: Load,
@@ -30,6 +36,8 @@ def estimate(
     endpoints: Mapping[str, Endpoint],
     prices: PriceTable,
     measured: Mapping[str, Times] | None = None,
+    *,
+    unplaced: Collection[str] = (),
 ) -> list[Estimate]:
     """Reckon a load on each model, written ENDPOINT/MODEL; one without an endpoint runs here and is free.
 
@@ -39,12 +47,16 @@ def estimate(
         endpoints: What can stand before a slash.
         prices: What tokens cost.
         measured: How fast some of the models were; the others are as fast as the load says.
+        unplaced: Those without an endpoint that are not on this machine either: nobody knows what they cost.
 
     Raises:
         BadInput: For an endpoint that does not exist and for figures that cannot be.
     """
     _check(load)
-    return [_estimate(_at_speed(load, (measured or {}).get(model)), model, endpoints, prices) for model in models]
+    return [
+        _estimate(_at_speed(load, (measured or {}).get(model)), model, endpoints, None if model in unplaced else prices)
+        for model in models
+    ]
 
 
 def caching(load: Load, reference: str, endpoints: Mapping[str, Endpoint], prices: PriceTable) -> tuple[Caching, ...]:
@@ -54,9 +66,9 @@ def caching(load: Load, reference: str, endpoints: Mapping[str, Endpoint], price
     return () if endpoint is None or rates is None else _caching(load, endpoint, rates)
 
 
-def _estimate(load: Load, reference: str, endpoints: Mapping[str, Endpoint], prices: PriceTable) -> Estimate:
+def _estimate(load: Load, reference: str, endpoints: Mapping[str, Endpoint], prices: PriceTable | None) -> Estimate:
     endpoint, model = _place(reference, endpoints)
-    rates = prices.rates(endpoint, model, load.prompt_tokens)
+    rates = None if prices is None else prices.rates(endpoint, model, load.prompt_tokens)
     cached = _cost(rates, load, round(load.prompt_tokens * load.cached_share))
     uncached = _cost(rates, load, 0)
     waiting, writing = _seconds(load)
@@ -149,7 +161,17 @@ def _caching(load: Load, endpoint: Endpoint, rates: Price) -> tuple[Caching, ...
 
 
 def _check(load: Load) -> None:
-    if load.requests_per_day < 0 or load.prompt_tokens < 0 or load.completion_tokens < 0:
-        raise BadInput("Requests and tokens cannot be less than nothing.")
+    figures = (
+        ("Requests a day", load.requests_per_day, _MOST_REQUESTS),
+        ("Tokens of a prompt", load.prompt_tokens, _MOST_TOKENS),
+        ("Tokens of a reply", load.completion_tokens, _MOST_TOKENS),
+        ("Milliseconds to the first token", load.ttft_ms, _MOST_MS),
+    )
+    for name, given, most in figures:
+        if given is not None and not 0 <= given <= most:
+            raise BadInput(f"{name}: {given:,} cannot be.", f"Give 0 to {most:,.0f}.")
+    speed = load.tokens_per_second
+    if speed is not None and not 0 < speed <= _MOST_SPEED:
+        raise BadInput(f"Tokens per second: {speed:,} cannot be.", f"Give more than 0, up to {_MOST_SPEED:,.0f}.")
     if not 0.0 <= load.cached_share <= 1.0:
         raise BadInput(f"A cached share of {load.cached_share:g} cannot be.", "Give 0 to 1, such as 0.8.")

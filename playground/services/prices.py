@@ -6,7 +6,8 @@ Nothing is fetched. A price that nobody knows is None, never zero.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -126,6 +127,20 @@ class PriceTable:
             if self._entries.get(key) is not None:
                 own.append(info.id)
         return list(dict.fromkeys(own))
+
+    def sellers(self, model: str, endpoints: Iterable[Endpoint]) -> list[str]:
+        """Who sells a model of this name for money, as ENDPOINT/MODEL; else models with a word that begins so."""
+        paid = [endpoint for endpoint in endpoints if not _is_own_program(endpoint)]
+        exact = [endpoint for endpoint in paid if self.rates(endpoint, model, 0) is not None]
+        if exact:
+            return [ModelRef(endpoint.name, model).text for endpoint in exact]
+        part = re.compile(rf"(?<![a-z0-9]){re.escape(model)}", re.IGNORECASE)
+        return [
+            ModelRef(endpoint.name, name).text
+            for endpoint in paid
+            for name in self.models(endpoint)
+            if part.search(name)
+        ]
 
     def context_window(self, endpoint: Endpoint, model: str) -> int | None:
         """Context window in tokens as the table has it, for servers that do not tell; None when it is not there."""
