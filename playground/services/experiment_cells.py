@@ -204,6 +204,7 @@ class ModelRun:
         """What the requests under way will cost, by stream."""
         self._replied = False
         self._failures = 0
+        self._stopped = False
         self.error: PlaygroundError | None = None
         """Why the cells that are left were not run; None when nothing was given up."""
 
@@ -220,6 +221,7 @@ class ModelRun:
 
     async def stop(self) -> None:
         """Begin nothing more and end what runs; its cells are left for another time."""
+        self._stopped = True  # those that wait for room are in the queue no more
         self._queue.clear()
         for stream in list(self._running):
             await self._backend.stop(stream)
@@ -238,7 +240,7 @@ class ModelRun:
 
     def _stopping(self, cell: Cell) -> bool:
         """False when the cell can be run; the budget is looked at anew for each."""
-        if self.error is not None:
+        if self._stopped or self.error is not None:
             return True
         card = self._backend.card
         if card.local:

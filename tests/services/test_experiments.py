@@ -144,6 +144,24 @@ async def test_a_sweep_that_was_stopped_goes_on_and_runs_no_cell_twice(
     assert (third.progress.done, len(seen.seeds)) == (0, begun + 8 - len(first))
 
 
+async def test_what_waits_for_room_when_a_sweep_is_stopped_is_not_begun(
+    starter_gguf: Path, tmp_path: Path, seen: Seen
+) -> None:
+    sweep, pool = make_sweep(str(starter_gguf), samples=4, max_tokens=240), ModelPool(from_file())
+    with CellFile(tmp_path) as file:
+        file.begin(sweep)
+        run = SweepRun(sweep, file, pool, Accounts(pool.settings, lambda: pool.endpoints), at_once=2)
+        running = asyncio.create_task(run.run())
+        async with asyncio.timeout(60):
+            while not run.progress.tokens:  # noqa: ASYNC110 - a count tells nobody
+                await asyncio.sleep(0.01)
+        await run.stop()
+        await running
+        await pool.close_all()
+    assert len(seen.seeds) == 2, "the window holds two of them"
+    assert file.results == {}
+
+
 async def test_a_worker_that_is_killed_leaves_the_rest_for_another_time(starter_gguf: Path, tmp_path: Path) -> None:
     import psutil
 
