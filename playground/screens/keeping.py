@@ -23,6 +23,7 @@ _STOP_S: Final = 1.0
 _CLOSE_S: Final = 3.0
 """How long a slow disk has then; what it has not taken is still in the write-ahead log, or lost."""
 PRIVATE: Final = "private: nothing is kept"
+UNKEPT: Final = "this conversation is not kept"
 
 
 class Keeping:
@@ -145,6 +146,11 @@ class Keeping:
         well = self._open_now and self.history is not None and self.history.problem is None
         return well and not self.private and tree is not None and not any(map(tree.is_private, said.values()))
 
+    def leaves_out(self, pane: Pane) -> bool:
+        """True when what is said next in a pane is not kept: something before it was said in private."""
+        tree = self.trees.of(pane)
+        return tree is not None and tree.goes_on_private(pane.session.transcript.head)
+
     # -- private mode ------------------------------------------------------------------------------------------
 
     def toggle(self) -> None:
@@ -157,7 +163,7 @@ class Keeping:
             self.trees.leave_out()
             self.private = False
             if await self.ready():
-                self._say("Replies are kept in the history again; what was said meanwhile is not.")
+                self._say_kept_again()
         else:
             await self.keep()
             self.private = True
@@ -167,8 +173,18 @@ class Keeping:
             self._say("Private: what is said from now on is not kept.")
         self._screen.show_editing()
 
-    def _say(self, text: str) -> None:
-        self._screen.notify(text, timeout=3)
+    def _say_kept_again(self) -> None:
+        if self.leaves_out(self._screen.pane):
+            self._say(
+                "Replies are kept in the history again, but this conversation goes on unkept: what was said in private "
+                "is sent along. Ctrl+N begins one that is kept.",
+                seconds=8,
+            )
+        else:
+            self._say("Replies are kept in the history again; what was said meanwhile is not.")
+
+    def _say(self, text: str, seconds: float = 3) -> None:
+        self._screen.notify(text, timeout=seconds)
 
 
 def _import() -> None:

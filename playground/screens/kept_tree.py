@@ -140,3 +140,10 @@ class KeptTree:
     def is_private(self, turn: Turn) -> bool:
         """True for what was said while nothing was to be kept."""
         return turn.id in self._private
+
+    def goes_on_private(self, head: int | None) -> bool:
+        """True when the branch that ends with this turn has something private in it."""
+        turn = self.tree.turns.get(head or 0) if self._private else None
+        while turn is not None and turn.id not in self._private:
+            turn = self.tree.turns.get(turn.parent or 0)
+        return turn is not None

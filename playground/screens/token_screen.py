@@ -68,7 +68,7 @@ class TokenScreen(CompareScreen):
         from playground.screens.fan_out import FanOut
         from playground.screens.forks import Forks
         from playground.screens.guessing import Guessing
-        from playground.screens.keeping import PRIVATE, Keeping
+        from playground.screens.keeping import PRIVATE, UNKEPT, Keeping
         from playground.screens.navigating import Navigating
         from playground.screens.replaying import Replaying
         from playground.screens.scoring import Scoring
@@ -88,7 +88,7 @@ class TokenScreen(CompareScreen):
         self.guessing: Guessing = Guessing(self)
         self.sweeping: Sweeping = Sweeping(self)
         self.keeping: Keeping = Keeping(self, private=not self.settings.history)
-        self._private_note = f" · {PRIVATE}"
+        self._private_note, self._unkept_note = f" · {PRIVATE}", f" · {UNKEPT}"
 
     # -- forks -------------------------------------------------------------------------------------------------
 
@@ -212,7 +212,9 @@ class TokenScreen(CompareScreen):
     @property
     def addressees(self) -> str:
         """Where a prompt goes, and whether it is kept."""
-        return super().addressees + (self._private_note if self.keeping.private else "")
+        if self.keeping.private:
+            return super().addressees + self._private_note
+        return super().addressees + (self._unkept_note if self.keeping.leaves_out(self.pane) else "")
 
     # -- bending -----------------------------------------------------------------------------------------------
 

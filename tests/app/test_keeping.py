@@ -197,8 +197,12 @@ async def test_what_was_said_in_private_is_never_kept_nor_what_was_said_behind_i
         await player.ask("Secret")
         await player.press("alt+q")
         await player.until(lambda: "private: nothing is kept" not in player.text, "public again")
+        await player.until(lambda: "this conversation goes on unkept" in player.notices, "said")
+        assert "this conversation is not kept" in player.text
         await player.ask("Behind it")
+        assert "this conversation is not kept" in player.text
         await player.press("ctrl+n")
+        await player.until(lambda: "this conversation is not kept" not in player.text, "another conversation")
         await player.ask("Anew")
         await kept(player, lambda: len(entries()) == 2, "two replies")
         await player.press("ctrl+q")
