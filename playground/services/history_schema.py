@@ -16,6 +16,8 @@ VERSION: Final = 2
 """Of the tables below. A newer file is left alone, an older one is brought up to date."""
 APPLICATION: Final = 0x4C4C6D50
 """Written into the file's header ("LLmP"), so that no other program's database is taken for ours."""
+_MODE: Final = 0o600
+"""What was said is for nobody else on the machine."""
 BUSY_S: Final = 5.0
 """How long to wait for another instance that is writing."""
 
@@ -93,8 +95,11 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     name = one_line(str(path))
     try:
         if write:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return _opened(path, "rwc")
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _make(path)
+            connection = _opened(path, "rwc")
+            _keep_to_oneself(path)
+            return connection
         try:
             return _opened(path, "ro")
         except sqlite3.OperationalError:
@@ -103,6 +108,21 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
             return _opened(path, "ro&immutable=1")
     except (sqlite3.Error, OSError) as error:
         raise unusable(name, error) from error
+
+
+def _make(path: Path) -> None:
+    """Make an empty file that nobody else can read: what SQLite puts beside it is no more open than it."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE))
+
+
+def _keep_to_oneself(path: Path) -> None:
+    """Close a file of ours that was made when others could read it, by its name: closing a handle drops locks."""
+    for ending in ("", "-wal", "-shm"):
+        with contextlib.suppress(OSError):  # some disks know no permissions
+            file = Path(f"{path}{ending}")
+            if file.stat().st_mode & 0o077:
+                file.chmod(_MODE)
 
 
 def _unmoved(path: Path) -> bool:

@@ -156,3 +156,22 @@ async def test_a_reply_left_in_the_middle_is_told_to_the_next_program_and_not_to
     await beside.change(lambda store: store.set_ended(recorder.uid))
     assert await beside.left_open() == []
     await beside.close()
+
+
+async def test_nobody_else_on_the_machine_can_read_it_also_where_an_older_version_made_it(tmp_path: Path) -> None:
+    def modes() -> set[int]:
+        return {file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
+
+    path = tmp_path / "data" / "history.sqlite3"
+    for _ in range(2):
+        history = History(path)
+        await history.open()
+        session = Session()
+        ask(session, "Hello", "Hi")
+        await keep(history, Recorder(), session)
+        assert modes() == {0o600}
+        assert len(list(path.parent.iterdir())) == 3, "two are SQLite's own"
+        await history.close()
+        for file in path.parent.iterdir():
+            file.chmod(0o644)
+    assert path.parent.stat().st_mode & 0o777 == 0o700
