@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -16,6 +17,8 @@ from playground.cli.run_output import INTERRUPTED, say
 from playground.domain.errors import BadInput, BudgetReached, PlaygroundError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from playground.cli.sweep_output import SweepOutput
     from playground.domain.experiments import Sweep
     from playground.domain.messages import Prompt
@@ -74,6 +77,7 @@ def sweep_command(**given: Any) -> None:
 
     Every reply is on disk as it ends. Stopped by Ctrl+C or by a crash, the same command goes on where it was: no cell
     runs twice. Beside the cells (JSON Lines) the folder gets a table as CSV and Markdown, and the curves as SVG.
+    With --private there is no folder, unless --output names one, and nothing to go on with.
 
     \b
     Examples:
@@ -97,7 +101,6 @@ def sweep_command(**given: Any) -> None:
 
 async def _sweep(given: dict[str, Any]) -> int:
     from playground.cli.sweep_output import SweepOutput
-    from playground.services.experiment_store import CellFile
     from playground.services.experiments import without_stand_ins
     from playground.services.settings import load_settings
 
@@ -106,16 +109,38 @@ async def _sweep(given: dict[str, Any]) -> int:
         say(error)
     settings = without_stand_ins(settings)
     plan, folder = _plan(settings, given)
-    output = SweepOutput(as_json=given["as_json"], plot=given["plot"], measure=given["measure"])
-    if given["dry_run"] and not (folder / "cells.jsonl").exists():
+    private = given["private"] or not settings.history
+    keeps = not private or given["output"] is not None or given["resume"] is not None
+    output = SweepOutput(as_json=given["as_json"], plot=given["plot"], measure=given["measure"], keeps=keeps)
+    if given["dry_run"] and not (keeps and (folder / "cells.jsonl").exists()):
         return await _dry_run(settings, plan, output, given["streams"])
-    with CellFile(folder) as file:
+    with _file(folder) if keeps else _fleeting_file() as file:
         sweep = plan or file.plan
         if sweep is None:
             raise BadInput(f"{file.path} is empty.", "Begin anew with the command that made it.")
         if file.damaged:
             say(f"{file.damaged} lines of {file.path} cannot be read; their cells run again.")
         return await _with_file(settings, sweep, file, output, given)
+
+
+def _file(folder: Path) -> CellFile:
+    from playground.services.experiment_store import CellFile
+
+    return CellFile(folder)
+
+
+@contextlib.contextmanager
+def _fleeting_file() -> Iterator[CellFile]:
+    """A file that has no name any more once it is open: even a killed program leaves nothing of it."""
+    from playground.services.experiment_private import PrivateFolder
+
+    place = PrivateFolder()
+    try:
+        with _file(place.renew()) as file:
+            place.remove()
+            yield file
+    finally:
+        place.remove()
 
 
 async def _dry_run(settings: Settings, sweep: Sweep | None, output: SweepOutput, streams: int) -> int:

@@ -32,10 +32,19 @@ _PLOT_ROWS: Final = 14
 class SweepOutput:
     """Writes results to standard output, and to standard error what is only for somebody who watches."""
 
-    def __init__(self, *, as_json: bool, plot: bool | None, measure: str | None) -> None:
+    def __init__(self, *, as_json: bool, plot: bool | None, measure: str | None, keeps: bool = True) -> None:
+        """Prepare the output.
+
+        Args:
+            as_json: One object a line.
+            plot: Draw curves; None: on a terminal.
+            measure: What they show; None: the first there are figures of.
+            keeps: The sweep has a folder, and can be gone on with.
+        """
         self.when_broken: Callable[[], None] = lambda: None
         """Called once when nobody reads the output any more."""
         self._json = as_json
+        self._keeps = keeps
         self._plot = sys.stdout.isatty() if plot is None else plot
         self._measure = measure
         self._watched = sys.stderr.isatty()
@@ -49,6 +58,8 @@ class SweepOutput:
             write_json({"event": "planned", **told, "plan": plan_dict(sweep)})
         elif dry or self._watched:
             click.echo("\n".join(estimate_lines(sweep, estimate)), err=not dry)
+        if self._watched and not dry and not self._keeps:
+            say("Private: no file is kept, so it cannot go on once it has been stopped. --output keeps the files.")
 
     def cell(self, result: CellResult) -> None:
         """One cell is done."""
@@ -74,12 +85,12 @@ class SweepOutput:
         """Write the files; show the table and the curves."""
         if self._broken is not None:
             raise self._broken
-        paths = write_outputs(file.path.parent, sweep, file.results)
+        paths = [file.path, *write_outputs(file.path.parent, sweep, file.results)] if self._keeps else []
         found = groups(sweep, file.results)
         if self._json:
             for group in found:
                 write_json({"event": "group", **msgspec.to_builtins(group)})
-            write_json({"event": "written", "files": [str(path) for path in (file.path, *paths)]})
+            write_json({"event": "written", "files": [str(path) for path in paths]})
             return
         if not found:
             return
@@ -92,13 +103,16 @@ class SweepOutput:
             chart = next((one for one in charts if one is not None), None)
             for line in draw(chart, _width(), _PLOT_ROWS) if chart else ():
                 click.echo("".join(_coloured(piece.text, piece.curve) for piece in line).rstrip())
-        if self._watched:
+        if self._watched and self._keeps:
             click.echo(f"Cells, table and curves: {display_line(str(file.path.parent))}", err=True)
 
     def left(self, cells: int, folder: Path) -> None:
         """Say that not everything is done, and how to go on."""
         many = f"{cells:,} cells are" if cells != 1 else "1 cell is"
-        say(f"{many} not done. Go on with: llm-playground sweep --resume {folder}")
+        onward = (
+            f"Go on with: llm-playground sweep --resume {folder}" if self._keeps else "Nothing was kept to go on with."
+        )
+        say(f"{many} not done. {onward}")
 
 
 def _aligned(header: list[str], rows: list[list[str]]) -> list[str]:

@@ -36,7 +36,7 @@ class Outlook(NamedTuple):
 async def outlook_of(asked: Asked, runner: SweepRunner) -> Outlook:
     """Reckon it, without loading or asking a model. Raises PlaygroundError."""
     sweep, pool, speeds = asked.sweep, runner.pool, runner.speeds(asked.at_once)
-    todo, results = await asyncio.to_thread(_left, sweep)
+    todo, results = (list(sweep.cells), {}) if runner.private else await asyncio.to_thread(_left, sweep)
     estimate = await estimate_sweep(sweep, todo, pool, runner.accounts, results, asked.at_once)
     refs = await asyncio.to_thread(lambda: [pool.find(model) for model in sweep.models])
     memory = await memory_for(refs, msgspec.structs.replace(pool.settings.load, streams=asked.at_once))

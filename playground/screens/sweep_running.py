@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from playground.domain.display import display_text
 from playground.domain.errors import BadInput, HistoryUnusable, PlaygroundError
+from playground.services.experiment_private import PrivateFolder
 
 if TYPE_CHECKING:
+    from playground.domain.experiments import Sweep
     from playground.screens.pane import Pane
     from playground.screens.sweep_behind import SweepBehind
     from playground.screens.token_screen import TokenScreen
@@ -32,6 +34,7 @@ class SweepRunner:
         self._behind = behind
         self.job: SweepJob | None = None
         """The sweep that runs, or the last one."""
+        self._private = PrivateFolder()
         self._task: asyncio.Task[None] | None = None
         self._together: dict[tuple[str, int], float] = {}
         """Tokens per second of all requests together, by model and how many there were at once."""
@@ -78,10 +81,28 @@ class SweepRunner:
                 found[pane.slot.ref.text] = logged or speed
         return found | {model: speed for (model, count), speed in self._together.items() if count == at_once}
 
+    @property
+    def private(self) -> bool:
+        """True while nothing is kept: a sweep that begins now goes with the program."""
+        return self._screen.keeping.private
+
+    async def prepare(self, sweep: Sweep) -> SweepJob:
+        """A sweep that can be run, with what an earlier run has left unless it is a private one. Raises RunFailed."""
+        from playground.services.experiment_job import SweepJob
+        from playground.services.experiment_shelf import folder_of
+
+        private = self.private
+        folder = await asyncio.to_thread(self._private.renew) if private else folder_of(sweep)
+        job = await asyncio.to_thread(SweepJob.begun, sweep, folder)
+        job.private = private
+        return job
+
     def run(self, job: SweepJob, *, at_once: int, anyway: bool) -> None:
         """Run what is left of a sweep. Raises BadInput while another one runs."""
         if self.running:
             raise BadInput("A sweep has not ended yet.", "There is one at a time: try again in a moment.")
+        if job.folder != self._private.path:
+            self._private.remove()
         self.job, self._behind.unseen = job, False
         job.expect_run()
         self._task = task = asyncio.create_task(self._run(job, at_once, anyway), name="sweep")
@@ -121,10 +142,17 @@ class SweepRunner:
         self._screen.notify(text, title=title, severity="warning", timeout=10, markup=False)
 
     async def end(self) -> None:
-        """Stop it, and wait until everything is written: for the end of the program, or for another sweep."""
+        """Stop it, and wait until everything is written: for another sweep."""
         task, job = self._task, self.job
-        if task is None or job is None or task.done():
-            return
+        if task is not None and job is not None and not task.done():
+            await self._end(task, job)
+
+    async def close(self) -> None:
+        """The same for the end of the program: what is private goes."""
+        await self.end()
+        await asyncio.to_thread(self._private.remove)
+
+    async def _end(self, task: asyncio.Task[None], job: SweepJob) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_S):
                 await job.stop()

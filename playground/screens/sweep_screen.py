@@ -158,7 +158,8 @@ class SweepScreen(Screen[None]):
         note.display = any(notes)
         note.update(Content(display_line(" ".join(filter(None, notes)))))
         names = ", ".join(path.name for path in job.files)
-        where = f"{display_line(place_text(job.folder))}: cells.jsonl{f', {names}' if names else ''}"
+        gone = "private: gone when the program ends · " if job.private else ""
+        where = f"{gone}{display_line(place_text(job.folder))}: cells.jsonl{f', {names}' if names else ''}"
         self.query_one("#sweep-files", Static).update(Content(where))
         self.query_one(KeyBar).show(_RUNNING if job.running else _STANDING)
         self.refresh_bindings()

@@ -76,10 +76,7 @@ class Sweeping:
             self._screen.attempt_later(partial(self._begin, asked), "sweep begin")
 
     async def _begin(self, asked: Asked) -> None:
-        from playground.services.experiment_job import SweepJob
-        from playground.services.experiment_shelf import folder_of
-
-        job = await asyncio.to_thread(SweepJob.begun, asked.sweep, folder_of(asked.sweep))
+        job = await self.runner.prepare(asked.sweep)
         self.runner.run(job, at_once=asked.at_once, anyway=asked.anyway)
         self.show(job)
 
@@ -119,4 +116,4 @@ class Sweeping:
 
     async def end(self) -> None:
         """Before the models are given up: stop the one that runs."""
-        await self.runner.end()
+        await self.runner.close()

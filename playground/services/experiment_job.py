@@ -44,6 +44,8 @@ class SweepJob:
         """What was written at its end, beside the cells."""
         self.at_once = 0
         """Requests at a time in the last run; 0 before there was one."""
+        self.private = False
+        """True when the folder goes with the program."""
         self.running = False
         self.speed: float | None = None
         """Tokens per second of all requests together in the run that ended last."""

@@ -99,7 +99,7 @@ class CellFile:
         known = not self.results or self.plan == plan or any(cell.id in self.results for cell in plan.cells)
         if not known:
             where = one_line(str(self.path))
-            raise BadInput(f"{where} holds another sweep.", "Give another --output, or go on with --resume.")
+            raise BadInput(f"{where} holds another sweep.", "Give another folder, or go on with that sweep.")
         if self.plan != plan:
             self._append({"plan": plan_dict(plan)})
             self.plan = plan
@@ -137,7 +137,7 @@ class CellFile:
             why = one_line(error.strerror or str(error))
             raise RunFailed(
                 f"{one_line(str(self.path))} cannot be written: {why}.",
-                "Make room, then give the same command again: what is done is kept.",
+                "Make room, then go on with the sweep: what is done is kept.",
             ) from error
         self._unsynced = True
 
@@ -174,7 +174,7 @@ class CellFile:
 
     def _unusable(self, what: str, error: OSError) -> BadInput:
         why = one_line(error.strerror or str(error))
-        return BadInput(f"{one_line(str(self.path))} {what}: {why}.", "Give another folder with --output.")
+        return BadInput(f"{one_line(str(self.path))} {what}: {why}.", "Give another folder.")
 
 
 def find_cells(path: Path) -> Path:

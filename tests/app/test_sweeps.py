@@ -238,6 +238,34 @@ async def test_it_goes_on_behind_the_panes_and_says_when_it_is_done(
 
 
 @pytest.mark.usefixtures("no_model")
+async def test_a_private_sweep_lies_where_it_goes_with_the_next_one_or_the_program(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with fake_in_settings(monkeypatch), playing(make_app(), size=(160, 40)) as player:
+        await player.press("alt+q")
+        await player.until(lambda: "private: nothing is kept" in player.text, "private")
+        screen = await begun_hosted(player, "m:ok", samples="1")
+        first = screen.job.folder
+        await player.until(lambda: "1/1 · done" in player.text, "the sweep has ended")
+        assert "private: gone when the program ends" in player.text
+        assert (first.stat().st_mode & 0o777, (first / "groups.csv").exists()) == (0o700, True)
+        await player.press("n")
+        await player.until(lambda: isinstance(player.app.screen, SweepForm), "another form")
+        await player.press("ctrl+s")
+        await player.until(lambda: isinstance(player.app.screen, SweepScreen), "another sweep")
+        second = await watched(player)
+        await ended(player, second.job)
+        assert second.job.progress.done == 1, "what was private before is not known any more"
+        assert not first.exists()
+        await player.press("e")
+        await player.until(lambda: "There are none in" in player.text, "nothing is listed")
+        assert second.job.folder.exists()
+        await player.press("ctrl+q")
+    assert not second.job.folder.exists()
+    assert not sweeps_folder().exists()
+
+
+@pytest.mark.usefixtures("no_model")
 async def test_a_second_one_runs_only_when_the_first_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     other = make_sweep("box/m:ok", "Other")
     with CellFile(folder_of(other)) as file:

@@ -9,6 +9,7 @@ import pytest
 
 from playground.domain.history import Query, StoredTree
 from playground.domain.messages import Role
+from playground.services.experiment_shelf import sweeps_folder
 from playground.services.history import history_path, read_history
 from playground.services.model_identity import hash_file
 from tests.cli.support import run
@@ -76,6 +77,23 @@ def test_what_was_done_later_stands_in_the_same_line_and_nothing_is_kept_in_priv
     (line,) = run("history", "list", "--json").objects
     assert line["more"] == 2, "cells that were there already do not come again"
     assert [turn.raw for tree in trees() for turn, _ in tree.turns if turn.text] == [True, True]
+
+
+@pytest.mark.usefixtures("starter_gguf")
+def test_a_private_sweep_leaves_no_file_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    command = ("sweep", "--raw", "-p", "Once upon a xylophone", *QUICK, "-n", "2", "--private")
+    done = run(*command)
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith("samples")
+    *_, written = run(*command, "--json").objects
+    assert written == {"event": "written", "files": []}
+    assert not sweeps_folder().exists()
+    assert not history_path().exists()
+    assert list((tmp_path / "temporary").glob("llm-playground-*")) == []
+    assert run(*command, "-o", str(tmp_path / "out")).status == 0
+    assert "xylophone" in (tmp_path / "out/cells.jsonl").read_text(encoding="utf-8")
 
 
 @pytest.mark.usefixtures("starter_gguf")
