@@ -25,7 +25,7 @@ MOST_VALUES: Final = 200
 MOST_CELLS: Final = 100_000
 """Requests of one sweep."""
 _LABEL: Final = 48
-_RANGE_HELP: Final = "Examples: --range temperature=0:1.5:0.25 or --range top_p=0.8,0.9,1."
+_RANGE_HELP: Final = "Examples: temperature=0:1.5:0.25 or top_p=0.8,0.9,1."
 
 Values = dict[str, float]
 """Parameters that are varied, and the value each has."""
