@@ -40,29 +40,36 @@ class Start(NamedTuple):
 
 
 def start_of(pane: Pane, accounts: Accounts) -> Start:
-    """Figures of the active pane: tokens of its last reply, and how fast its model was in this session."""
+    """Figures of the active pane's last reply; without one, how fast its model was in this session."""
     values, told = dict(_ASSUMED), []
-    reply = pane.session.transcript.last(Role.ASSISTANT)
-    usage = reply.finished.usage if reply is not None and reply.finished is not None else None
-    if usage is not None:
-        told += _tokens(values, usage)
     card = pane.card if pane.card is not None and pane.card.provider != REPLAY else None
-    model, name = (card.id, card.short_name) if card is not None else ("", "a recording")
-    summary = accounts.latency.summary(model)
-    ttft_ms, speed = summary.ttft_ms.p50, summary.tokens_per_second.p50
-    if ttft_ms is not None:
-        values["ttft"] = ttft_ms
-        told.append(f"TTFT {ttft_ms:,.0f} ms")
-    if speed is not None:
-        values["speed"] = speed
-        told.append(f"{speed:,.1f} tokens/s")
+    model = card.id if card is not None else ""
+    reply = pane.session.transcript.last(Role.ASSISTANT)
+    finished = reply.finished if reply is not None else None
+    if reply is not None and finished is not None:
+        measured = _tokens(values, finished.usage)
+        measured += _times(values, Times(finished.timings.ttft_ms, finished.timings.tokens_per_second))
+        name = display_line(reply.model) or "a recording"
+        told += [f"As measured in the last reply here, {name}: {', '.join(measured)}."] if measured else []
+    else:
+        summary = accounts.latency.summary(model)
+        measured = _times(values, Times(summary.ttft_ms.p50, summary.tokens_per_second.p50))
+        told += [f"Median of this model's replies in this session: {', '.join(measured)}."] if measured else []
     values = {key: SliderScale(LOAD_SPECS[key]).clamp(value) for key, value in values.items()}
     if not told:
         return Start(values, NOTHING_MEASURED, model)
-    count = max(summary.ttft_ms.count, summary.tokens_per_second.count)
-    median = f" (median of {count:,} replies)" if count > 1 else ""
-    text = f"As measured in this session, {display_line(name)}: {', '.join(told)}{median}. Requests a day are a guess."
-    return Start(values, text, model)
+    return Start(values, " ".join([*told, "All else is a guess."]), model)
+
+
+def _times(values: dict[str, Number], times: Times) -> list[str]:
+    told = []
+    if times.ttft_ms is not None:
+        values["ttft"] = times.ttft_ms
+        told.append(f"TTFT {times.ttft_ms:,.0f} ms")
+    if times.tokens_per_second is not None:
+        values["speed"] = times.tokens_per_second
+        told.append(f"{times.tokens_per_second:,.1f} tokens/s")
+    return told
 
 
 def _tokens(values: dict[str, Number], usage: Usage) -> list[str]:

@@ -55,8 +55,8 @@ _COLUMNS: Final = (
     _Column("a day", lambda row: money(row.day), 10, 1, 0),
     _Column("30 days", lambda row: money(row.month), 10, 0, 0),
     _Column("uncached", lambda row: money(row.uncached_month), 10, 2, 1),
-    _Column("day unc.", lambda row: money(row.uncached_day), 10, 5, 1),
-    _Column("req. unc.", lambda row: money(row.uncached_request), 10, 4, 1),
+    _Column("day uncached", lambda row: money(row.uncached_day), 12, 5, 1),
+    _Column("request uncached", lambda row: money(row.uncached_request), 16, 4, 1),
 )
 _TIME_CELLS: Final = 7
 
