@@ -21,7 +21,7 @@ from playground.services.experiment_output import note, table, write_outputs
 from playground.services.experiment_plans import SweepEstimate
 from playground.services.experiment_plots import chart_of, draw
 from playground.services.experiment_store import CellFile
-from playground.services.experiment_words import estimate_lines, progress_line
+from playground.services.experiment_words import estimate_lines, nothing_run_line, progress_line
 from playground.services.experiments import SweepProgress
 
 _FRAME_S: Final = 0.25
@@ -56,8 +56,10 @@ class SweepOutput:
         if self._json:
             told = {name: value for name, value in msgspec.structs.asdict(estimate).items() if name != "costs"}
             write_json({"event": "planned", **told, "plan": plan_dict(sweep)})
-        elif dry or self._watched:
+        elif dry or (self._watched and estimate.requests):
             click.echo("\n".join(estimate_lines(sweep, estimate)), err=not dry)
+        if self._watched and not dry and not estimate.requests:
+            say(nothing_run_line(sweep))
         if self._watched and not dry and not self._keeps:
             say("Private: no file is kept, so it cannot go on once it has been stopped. --output keeps the files.")
 

@@ -34,10 +34,10 @@ class Outlook(NamedTuple):
 
 
 async def outlook_of(asked: Asked, runner: SweepRunner) -> Outlook:
-    """Reckon it, without loading or asking a model. Raises PlaygroundError."""
+    """Reckon it, without loading a model. Raises PlaygroundError."""
     sweep, pool, speeds = asked.sweep, runner.pool, runner.speeds(asked.at_once)
     todo, results = (list(sweep.cells), {}) if runner.private else await asyncio.to_thread(_left, sweep)
-    estimate = await estimate_sweep(sweep, todo, pool, runner.accounts, results, asked.at_once)
+    estimate = await estimate_sweep(sweep, todo, pool, runner.accounts, results, asked.at_once, runner.loaded)
     refs = await asyncio.to_thread(lambda: [pool.find(model) for model in sweep.models])
     memory = await memory_for(refs, msgspec.structs.replace(pool.settings.load, streams=asked.at_once))
     most = most_seconds(todo, speeds)

@@ -11,6 +11,7 @@ from playground.domain.errors import BadInput, HistoryUnusable, PlaygroundError
 from playground.services.experiment_private import PrivateFolder
 
 if TYPE_CHECKING:
+    from playground.backends.base import Backend
     from playground.domain.experiments import Sweep
     from playground.screens.pane import Pane
     from playground.screens.sweep_behind import SweepBehind
@@ -80,6 +81,16 @@ class SweepRunner:
                 logged = self.accounts.latency.summary(pane.card.id).tokens_per_second.p50
                 found[pane.slot.ref.text] = logged or speed
         return found | {model: speed for (model, count), speed in self._together.items() if count == at_once}
+
+    @property
+    def loaded(self) -> dict[str, Backend]:
+        """Models of this machine that are loaded in panes, by the name a sweep has for them."""
+        found = {}
+        for pane in self._screen.all_panes:
+            ref, backend = pane.slot.ref, pane.runner.backend
+            if ref is not None and not ref.endpoint and backend is not None and backend.card.local:
+                found[ref.text] = backend
+        return found
 
     @property
     def private(self) -> bool:

@@ -76,9 +76,14 @@ class Sweeping:
             self._screen.attempt_later(partial(self._begin, asked), "sweep begin")
 
     async def _begin(self, asked: Asked) -> None:
+        from playground.services.experiment_words import nothing_run_line
+
         job = await self.runner.prepare(asked.sweep)
+        complete = job.complete
         self.runner.run(job, at_once=asked.at_once, anyway=asked.anyway)
         self.show(job)
+        if complete:
+            self._screen.notify(nothing_run_line(job.sweep), timeout=6, markup=False)
 
     async def look(self, folder: Path) -> None:
         """Show a sweep of the disk. Raises BadInput."""

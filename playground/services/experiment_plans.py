@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from playground.backends.base import Backend
 from playground.domain.endpoints import REPLAY
 from playground.domain.errors import BadInput
 from playground.domain.experiments import Cell, CellResult, Sweep, check_sweep, grid, named_prompts
@@ -29,6 +30,8 @@ from playground.services.toml_files import one_line, read_small
 DEFAULT_LIMIT: Final = 256
 """Tokens of a reply where nobody sets a limit: without one, a sweep has no end that could be told."""
 MOST_SAMPLES: Final = 1000
+_MOST_COUNTED: Final = 64
+"""Prompts up to which a loaded model is asked to count them: more would keep whoever types waiting."""
 _NEXT_RANGE: Final = re.compile(r"[\s;]+(?=[A-Za-z][\w-]*\s*=)")
 
 
@@ -40,6 +43,7 @@ class SweepEstimate(msgspec.Struct, frozen=True, kw_only=True):
     kept: int
     """Done already, exactly."""
     prompt_tokens: int
+    """Exactly where `prompts_exact` says so."""
     completion_tokens: int
     """At most, where replies have a limit."""
     cost: float | None
@@ -48,6 +52,8 @@ class SweepEstimate(msgspec.Struct, frozen=True, kw_only=True):
     """From replies that were measured before; None without any."""
     costs: tuple[float | None, ...] = ()
     """Of every request."""
+    prompts_exact: bool = False
+    """Every prompt was counted by the model that gets it."""
 
 
 def read_prompts(text: str, name: str, *, system: str, raw: bool) -> list[Prompt]:
@@ -181,8 +187,20 @@ async def estimate_sweep(
     accounts: Accounts,
     results: Mapping[str, CellResult],
     at_once: int,
+    backends: Mapping[str, Backend] | None = None,
 ) -> SweepEstimate:
-    """What is still to be run, reckoned without loading or asking a model."""
+    """What is still to be run, reckoned without loading a model.
+
+    Args:
+        sweep: The plan.
+        todo: What of it is still to be run.
+        pool: Finds the models.
+        accounts: Prices.
+        results: What an earlier run has left.
+        at_once: Requests at a time.
+        backends: Models of this machine that are loaded already, by their name in the plan; they count exactly.
+    """
+    asked = backends if backends and len(sweep.prompts) <= _MOST_COUNTED else {}
     refs = await asyncio.to_thread(lambda: {model: pool.find(model) for model in sweep.models})  # looks at the disk
     if any(ref.endpoint for ref in refs.values()):
         await accounts.load()
@@ -190,13 +208,14 @@ async def estimate_sweep(
     sizes: dict[tuple[str, int], int] = {}
     costs: list[float | None] = []
     prices: dict[tuple[str, int, int], float | None] = {}
-    written = 0
+    written, exact = 0, bool(todo)
     try:
         for cell in todo:
             ref = refs[cell.model]
             card = ModelCard(id=ref.text, short_name=ref.text, provider=ref.endpoint or LOCAL)
             if (cell.model, cell.prompt) not in sizes:
-                counted = await counter.estimate_prompt(card, sweep.prompts[cell.prompt].prompt)
+                counted = await counter.count_prompt(asked.get(cell.model), card, sweep.prompts[cell.prompt].prompt)
+                exact = exact and counted.exact
                 sizes[cell.model, cell.prompt] = counted.tokens
             same = (cell.model, cell.prompt, cell.params.max_tokens)
             if same not in prices:
@@ -213,6 +232,7 @@ async def estimate_sweep(
         cost=None if None in costs else sum(cost or 0.0 for cost in costs),
         seconds=_seconds(todo, results, at_once),
         costs=tuple(costs),
+        prompts_exact=exact,
     )
 
 

@@ -38,11 +38,19 @@ def estimate_lines(sweep: Sweep, estimate: SweepEstimate, *, most_seconds: float
     cost = "–" if estimate.cost is None else f"≈{usd_text(estimate.cost)} at most" if estimate.cost else usd_text(0)
     time = _UNTOLD if most_seconds is None else f"≈{duration(most_seconds)} at most"
     time = time if estimate.seconds is None else f"≈{duration(estimate.seconds)}"
+    about = "" if estimate.prompts_exact else "≈"
     return [
         f"Requests: {estimate.requests:,} ({product_words(sweep)}; {seeds}){kept}",
-        f"Tokens: ≈{estimate.prompt_tokens:,} of prompts, ≈{estimate.completion_tokens:,} of replies at most",
+        f"Tokens: {about}{estimate.prompt_tokens:,} of prompts, ≈{estimate.completion_tokens:,} of replies at most",
         f"Cost: {cost} · Time: {time}",
     ]
+
+
+def nothing_run_line(sweep: Sweep) -> str:
+    """What is said in place of an estimate when every cell has a reply already."""
+    count = len(sweep.cells)
+    done = f"All {count:,} cells were" if count != 1 else "The only cell was"
+    return f"{done} done already; nothing was run."
 
 
 def progress_line(progress: SweepProgress) -> str:

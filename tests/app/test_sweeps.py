@@ -16,6 +16,7 @@ from textual.widgets import DataTable, Input, SelectionList, TextArea
 from playground.domain.endpoints import ModelRef
 from playground.domain.errors import Problem
 from playground.domain.experiment_groups import Group, group_of
+from playground.domain.messages import ChatPrompt, Message, Role
 from playground.screens.choice_dialog import ChoiceDialog
 from playground.screens.sweep_draft import asked
 from playground.screens.sweep_form import SweepForm
@@ -127,6 +128,10 @@ async def test_a_sweep_is_set_up_from_the_pane_runs_and_can_be_read(starter_gguf
         await player.until(lambda: "Requests: 28 (1 prompt x 7 settings" in player.text, "the estimate")
         assert "Name a colour." in player.text
         assert "≈112 of replies at most" in player.text
+        backend = player.pane.runner.backend
+        assert backend is not None
+        asked = await backend.count_prompt(ChatPrompt((Message(Role.USER, "Name a colour."),)))
+        assert f"Tokens: {28 * asked.tokens:,} of prompts" in player.text, "counted by the model that is loaded"
         assert "tokens/s measured" in player.text, "a reply was measured before"
         assert "Memory: ≈" in player.text
         await fill(player, ranges="temperature=0,1", samples="2")

@@ -109,19 +109,31 @@ def test_stopped_or_killed_it_goes_on_and_runs_no_cell_twice(tmp_path: Path, num
 
 @pytest.mark.usefixtures("starter_gguf")
 def test_on_a_terminal_it_tells_how_far_it_is_and_draws(tmp_path: Path) -> None:
-    master, slave = pty.openpty()
-    asked = ("sweep", *QUICK, "--range", "temperature=0,1", "-n", "2", "-o", str(tmp_path))
-    process = start(*asked, stdout=slave, stderr=slave)
-    os.close(slave)
-    shown = _read_all(master).decode()
-    os.close(master)
-    assert process.wait() == 0
+    shown = _on_a_terminal("sweep", *QUICK, "--range", "temperature=0,1", "-n", "2", "-o", str(tmp_path))
     assert "Requests: 4 (1 prompt x 2 settings x 1 model x 2 samples; seeds 1 to 2)" in shown
     assert "Time: known after the first reply" in shown
     assert "loading" in shown
     assert "consistency (mean Jaccard) over temperature" in shown
     assert "●" in shown
     assert str(tmp_path) in shown.replace("\r\n", "")
+    again = _on_a_terminal("sweep", "--resume", str(tmp_path))
+    assert "All 4 cells were done already; nothing was run." in again
+    assert "Requests:" not in again
+    assert "●" in again
+    private = _on_a_terminal("sweep", *QUICK, "-n", "1", "--private")
+    assert "Private: no file is kept" in private
+    assert "Cells, table and curves" not in private
+
+
+def _on_a_terminal(*asked: str) -> str:
+    """Run a command to its end; all that it shows there."""
+    master, slave = pty.openpty()
+    process = start(*asked, stdout=slave, stderr=slave)
+    os.close(slave)
+    shown = _read_all(master).decode()
+    os.close(master)
+    assert process.wait() == 0
+    return shown
 
 
 def _read_all(master: int) -> bytes:
