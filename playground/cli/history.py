@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
+from playground.cli.history_changes import Amount, each, read, set_deleted, write
 from playground.cli.run_output import INTERRUPTED, say, write_json
 from playground.domain.errors import BadInput
 from playground.domain.history import ORIGINS
 
 if TYPE_CHECKING:
-    from playground.domain.history import Entry, Query
+    from playground.domain.history import Query
     from playground.services.history_export import Form
     from playground.services.history_html import Look
-    from playground.services.history_reader import HistoryReader
-    from playground.services.history_store import HistoryStore
-
-T = TypeVar("T")
 
 _ID = click.argument("number", metavar="ID", type=int)
 _IDS = click.argument("numbers", metavar="ID...", type=int, nargs=-1, required=True)
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+_AMOUNT = Amount()
 _YES = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 
@@ -49,7 +46,7 @@ def history_group() -> None:
 @click.option("--preset", metavar="NAME", default="", help="Only replies written with this preset.")
 @click.option("--since", metavar="DATE", default="", help="From this day on, e.g. 2026-01-31, or 7d for a week ago.")
 @click.option("--until", metavar="DATE", default="", help="Up to this day, which is included.")
-@click.option("--cost", metavar="DOLLARS", type=click.FloatRange(min=0), default=None, help="At least this much.")
+@click.option("--cost", metavar="DOLLARS", type=_AMOUNT, default=None, help="At least this much.")
 @click.option(
     "--from",
     "origins",
@@ -76,7 +73,7 @@ def list_command(as_json: bool, **given: Any) -> None:
     from playground.cli.history_output import lines_of
 
     query = _query(**given)
-    entries = _read(lambda reader: reader.find(query))
+    entries = read(lambda reader: reader.find(query))
     if as_json:
         for entry in entries:
             write_json(msgspec.to_builtins(entry))
@@ -97,7 +94,7 @@ def show_command(number: int, as_json: bool) -> None:
     from playground.cli.history_output import shown, shown_json
     from playground.services.history_export import find_branch
 
-    branch = _read(lambda reader: find_branch(reader, number))
+    branch = read(lambda reader: find_branch(reader, number))
     if as_json:
         write_json(shown_json(branch))
         return
@@ -109,14 +106,14 @@ def show_command(number: int, as_json: bool) -> None:
 @_IDS
 def star_command(numbers: tuple[int, ...]) -> None:
     """Put a star on replies."""
-    _each(numbers, lambda store, entry: store.set_starred(entry.id, True), "starred")
+    each(numbers, lambda store, entry: store.set_starred(entry.id, True), "starred")
 
 
 @history_group.command("unstar")
 @_IDS
 def unstar_command(numbers: tuple[int, ...]) -> None:
     """Take the star away."""
-    _each(numbers, lambda store, entry: store.set_starred(entry.id, False), "unstarred")
+    each(numbers, lambda store, entry: store.set_starred(entry.id, False), "unstarred")
 
 
 @history_group.command("rename")
@@ -124,25 +121,34 @@ def unstar_command(numbers: tuple[int, ...]) -> None:
 @click.argument("name")
 def rename_command(number: int, name: str) -> None:
     """Give the conversation that a reply belongs to a NAME; an empty one takes it away."""
-    _each([number], lambda store, entry: store.set_title(entry, " ".join(name.split())[:200]), "renamed")
+    from playground.domain.names import check_name
+
+    title = " ".join(name.split())
+    check_name(title)
+    each([number], lambda store, entry: store.set_title(entry, title), "renamed")
 
 
 @history_group.command("delete")
 @_IDS
-def delete_command(numbers: tuple[int, ...]) -> None:
-    """Delete replies. They can be undeleted until somebody purges the history."""
-    _each(numbers, lambda store, entry: store.set_deleted(entry.id, True), "deleted")
+@click.option("--sweep", is_flag=True, help="Of a reply of a sweep, all replies of that sweep.")
+def delete_command(numbers: tuple[int, ...], sweep: bool) -> None:
+    """Delete replies. They can be undeleted until somebody purges the history.
+
+    The list has one line for a whole sweep: its number is that of one reply, and --sweep deletes all.
+    """
+    set_deleted(numbers, True, sweep=sweep)
 
 
 @history_group.command("undelete")
 @_IDS
-def undelete_command(numbers: tuple[int, ...]) -> None:
+@click.option("--sweep", is_flag=True, help="Of a reply of a sweep, all deleted replies of that sweep.")
+def undelete_command(numbers: tuple[int, ...], sweep: bool) -> None:
     """Bring deleted replies back."""
-    _each(numbers, lambda store, entry: store.set_deleted(entry.id, False), "undeleted")
+    set_deleted(numbers, False, sweep=sweep)
 
 
 @history_group.command("purge")
-@click.option("--older-than", metavar="DAYS", type=click.FloatRange(min=0), default=0.0, help="Only older ones.")
+@click.option("--older-than", metavar="DAYS", type=_AMOUNT, default=0.0, help="Only older ones.")
 @_YES
 def purge_command(older_than: float, yes: bool) -> None:
     """Remove for good what was deleted. What another running llm-playground has on screen stays for now."""
@@ -150,12 +156,12 @@ def purge_command(older_than: float, yes: bool) -> None:
     from playground.services.history import is_alive
 
     before = time.time() - older_than * 86400
-    waiting = _read(lambda reader: len(reader.find(Query(deleted=True, until=before, limit=1_000_000))))
+    waiting = read(lambda reader: len(reader.find(Query(deleted=True, until=before, limit=1_000_000))))
     if not waiting:
         click.echo("0 purged")
         return
     _ask(f"Remove {waiting} deleted {'reply' if waiting == 1 else 'replies'} for good?", yes)
-    gone = _write(lambda store: store.purge(before, is_alive))
+    gone = write(lambda store: store.purge(before, is_alive))
     click.echo(f"{gone} purged")
 
 
@@ -165,7 +171,7 @@ def cost_command(as_json: bool) -> None:
     """Show what was spent, by day and model; deleted replies have cost as well."""
     from playground.cli.history_output import cost_lines
 
-    spent = _read(lambda reader: reader.spending())
+    spent = read(lambda reader: reader.spending())
     if as_json:
         for one in spent:
             write_json(one._asdict())
@@ -212,7 +218,7 @@ def import_command(file: Path, as_json: bool) -> None:
     """
     from playground.services.history_import import import_file
 
-    done = _write(lambda store: import_file(file, store))
+    done = write(lambda store: import_file(file, store))
     if as_json:
         write_json(done._asdict())
         return
@@ -258,36 +264,6 @@ def _query(*, words: tuple[str, ...], since: str, until: str, cost: float | None
         grouped=not rest["origins"],
         **rest,
     )
-
-
-def _read(work: Callable[[HistoryReader], T]) -> T:
-    from playground.services.history import history_path, read_history
-
-    return read_history(history_path(), work)
-
-
-def _write(work: Callable[[HistoryStore], T]) -> T:
-    import uuid
-
-    from playground.services.history import history_path
-    from playground.services.history_store import HistoryStore
-
-    store = HistoryStore(history_path(), uuid.uuid4().hex)
-    try:
-        return work(store)
-    finally:
-        store.close()
-
-
-def _each(numbers: Sequence[int], work: Callable[[HistoryStore, Entry], None], done: str) -> None:
-    entries = _read(lambda reader: [reader.entry(number) for number in dict.fromkeys(numbers)])
-
-    def change(store: HistoryStore) -> None:
-        for entry in entries:
-            work(store, entry)
-
-    _write(change)
-    click.echo(f"{done} {' '.join(str(entry.id) for entry in entries)}")
 
 
 def _ask(question: str, yes: bool) -> None:

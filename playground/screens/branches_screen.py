@@ -18,10 +18,11 @@ from playground.domain.branch_rows import WRITING, BranchRow, row_of
 from playground.domain.branches import Branch, branches
 from playground.domain.display import display_text
 from playground.domain.errors import PlaygroundError
+from playground.domain.names import check_name
 from playground.domain.transcript import Turn
 from playground.screens.branching import Branching
 from playground.screens.pane import Pane
-from playground.screens.text_dialog import TextDialog, check_name
+from playground.screens.text_dialog import TextDialog
 from playground.widgets.branch_preview import facts_of, text_of
 from playground.widgets.branch_tree import BranchTree
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from playground.domain.errors import BadInput, PlaygroundError
-from playground.screens.text_dialog import TextDialog, check_name
+from playground.domain.names import check_name
+from playground.screens.text_dialog import TextDialog
 
 if TYPE_CHECKING:
     from playground.domain.history import Entry, Query

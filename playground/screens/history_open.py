@@ -66,6 +66,8 @@ async def open_tree(
         beside: Open another pane.
         interrupted: A crash ended its last replies, which is to be said there.
     """
+    # A pane that opens beside is about to have the model of the other one, which may be loading for a while.
+    coming = _refs(screen.pane) if beside and screen.pane.slot.ref is not None else set()
     pane = await screen.open_pane_like(screen.pane) if beside else screen.pane
     await pane.end_reply()
     await keeping.keep()  # what stood here before
@@ -76,7 +78,7 @@ async def open_tree(
     if interrupted:
         _say_interrupted(pane.session.transcript)
     await _dress(screen, pane, stored)
-    screen.attempt_later(lambda: _offer_model(screen, pane, stored), "history model")
+    screen.attempt_later(lambda: _offer_model(screen, pane, stored, coming), "history model")
     return pane
 
 
@@ -165,17 +167,19 @@ def setting_for(stored: StoredTree, reply: Turn | None) -> Setting:
     return stored.settings.get(reply.id, stored.info.setting) if reply is not None else stored.info.setting
 
 
-async def _offer_model(screen: TokenScreen, pane: Pane, stored: StoredTree) -> None:
+async def _offer_model(screen: TokenScreen, pane: Pane, stored: StoredTree, coming: set[str]) -> None:
     """Ask whether the model that wrote it is to be loaded, when the pane has another one."""
     reply = pane.session.transcript.last(Role.ASSISTANT)
     wanted = setting_for(stored, reply).model_ref
-    if not wanted or wanted in _refs(pane):
+    if not wanted or wanted in _refs(pane) | coming:
         return
     name = display_line((reply.model if reply is not None else "") or wanted)
     ref = await _find(screen, wanted)
     if ref is None:
         text = f"{name} is not on this machine any more. It can be read, and goes on with the pane's own model."
         screen.notify(display_text(text), title="Opened for reading", timeout=6, markup=False)
+        return
+    if ref.text in _refs(pane) | coming:  # one model can be written in several ways
         return
     own = display_line(pane.name)
     answers = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,12 +13,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static, TextArea
 
-from playground.domain.display import display_line, display_text
-from playground.domain.errors import BadInput, PlaygroundError
+from playground.domain.display import display_text
+from playground.domain.errors import PlaygroundError
 from playground.widgets.dialog_area import DialogArea, DialogInput
-
-LONGEST_NAME: Final = 80
-"""Characters of a name that a person gives to a branch or a conversation."""
 
 
 class TextDialog(ModalScreen[str | None]):
@@ -103,9 +100,3 @@ class TextDialog(ModalScreen[str | None]):
     def action_leave(self) -> None:
         """Leave everything as it was."""
         self.dismiss(None)
-
-
-def check_name(name: str) -> None:
-    """For names that stand in a line of a list. Raises BadInput for one that is too long."""
-    if len(display_line(name)) > LONGEST_NAME:
-        raise BadInput("This name is too long.", f"Take at most {LONGEST_NAME} characters.")

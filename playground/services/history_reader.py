@@ -46,6 +46,10 @@ _BATCH: Final = f"{_select(_OF_BATCH)} FROM ({_SUMS}) AS sums JOIN runs ON runs.
 _ORDER: Final = "ORDER BY began_at DESC, id DESC LIMIT ? OFFSET ?"
 
 
+_NO_NUMBER: Final = 2**63
+"""No entry has a number like this, nor can SQLite be asked for one."""
+
+
 class Spending(NamedTuple):
     """What was spent on one day on one model."""
 
@@ -98,9 +102,14 @@ class HistoryReader:
         sql = f"{hits}SELECT runs.id {_FROM} WHERE {where}"
         return [run for (run,) in self._rows(sql, *match, *values, entry.batch, entry.id)]
 
+    def ids_of_sweep(self, batch: str, *, deleted: bool) -> list[int]:
+        """All replies of a sweep by its name, those that are deleted or those that are not."""
+        sql = "SELECT id FROM runs WHERE batch = ? AND batch != '' AND deleted = ?"
+        return [run for (run,) in self._rows(sql, batch, deleted)]
+
     def entry(self, run: int) -> Entry:
         """One entry. Raises BadInput when there is none with this number."""
-        rows = self._rows(f"{_ENTRY} WHERE runs.id = ?", run)
+        rows = self._rows(f"{_ENTRY} WHERE runs.id = ?", run) if abs(run) < _NO_NUMBER else []
         if not rows:
             raise BadInput(f"There is no reply {run} in the history.", "llm-playground history list shows them.")
         return _entry(rows[0])

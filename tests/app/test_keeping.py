@@ -93,6 +93,10 @@ async def test_the_whole_tree_comes_back_after_a_restart(starter_gguf: Path) -> 
         stored = tree_of(entries()[0])
         assert len(stored.turns) == len(before) + 2
         assert settings_before.items() <= stored.settings.items()
+        await open_history(player)
+        await player.press("n")
+        await player.until(lambda: len(player.panes) == 2 and player.pane.card is not None, "beside, with its model")
+        assert not isinstance(player.app.screen, ChoiceDialog), "it was the same model while it was loading"
 
 
 @pytest.mark.usefixtures("no_model")

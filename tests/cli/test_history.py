@@ -215,3 +215,35 @@ def test_help_has_examples() -> None:
     for arguments in ((), ("list",), ("export",)):
         assert "Example" in run("history", *arguments, "--help").out
     assert json.dumps("history")[1:-1] in run("--help").out
+
+
+@pytest.mark.parametrize("command", ["show", "star", "replay", "delete", "export"])
+def test_a_number_that_no_reply_can_have_is_a_sentence(history: None, command: str) -> None:
+    done = run("history", command, "99999999999999999999999")
+    assert done.status == 2
+    assert "There is no reply 99999999999999999999999" in done.error
+
+
+def test_what_is_no_amount_and_what_is_no_name_is_refused(history: None) -> None:
+    for arguments in (("list", "--cost", "nan"), ("purge", "--older-than", "nan"), ("list", "--cost", "inf")):
+        done = run("history", *arguments)
+        assert (done.status, "is no amount" in done.error) == (2, True)
+    long = run("history", "rename", "1", "line\n" * 1000)
+    assert (long.status, "This name is too long." in long.error) == (2, True)
+    assert run("history", "rename", "1", "n" * 80).status == 0
+
+
+def test_of_a_sweep_one_reply_is_deleted_or_all_and_it_is_said_which() -> None:
+    for number in range(3):
+        cell = Session()
+        cell.model = "Toy"
+        ask(cell, f"Cell {number}", "Yes")
+        keep(cell, Setting(origin="sweep", batch="abc"))
+    one = run("history", "delete", "3")
+    assert one.out == "deleted 3\n"
+    assert "deleted 1 of the 3 replies of sweep abc; --sweep deletes all of them" in one.err
+    assert ids("--from", "sweep") == [2, 1]
+    assert run("history", "delete", "--sweep", "2").out == "deleted 2 replies of sweep abc\n"
+    assert ids("--from", "sweep") == []
+    assert run("history", "undelete", "--sweep", "1").out == "undeleted 3 replies of sweep abc\n"
+    assert ids("--from", "sweep") == [3, 2, 1]
