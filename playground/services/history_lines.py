@@ -60,12 +60,15 @@ def _values(turn: StoredTurn, reply: ReplyText, prompt: str, text: str) -> dict[
     usage = turn.finished.usage if turn.finished is not None else None
     timings = turn.finished.timings if turn.finished is not None else None
     stop = "failed" if turn.problem is not None else str(turn.finished.reason) if turn.finished is not None else ""
+    cost = usage.cost if usage is not None else None
+    if turn.problem is not None and not reply.tokens and not turn.thinking:
+        cost = 0.0  # it failed before anything was written, and nobody is known to charge for that
     return {
         "model": whole_text(turn.model),
         "prompt": prompt[:BEGINNING],
         "reply": text[:BEGINNING],
         "tokens": reply.tokens,
-        "cost": usage.cost if usage is not None else None,
+        "cost": cost,
         "stop": stop,
         "ttft_ms": timings.ttft_ms if timings is not None else None,
         "tokens_per_second": timings.tokens_per_second if timings is not None else None,

@@ -134,7 +134,8 @@ async def test_a_reply_of_a_server_has_its_cost_and_one_that_fails_its_reason() 
     assert tree_of(entry).settings[entry.turn].model_ref == model
     assert (await asyncio.to_thread(run, "run", "-p", "Hello?", "-m", "box/m:401")).status == 2
     broken, _ = entries()
-    assert broken.stop == "failed"
+    assert (broken.stop, broken.cost) == ("failed", 0.0), "nothing was written"
+    assert "unknown cost" not in run("history", "cost").out
     assert "key" in str(next(turn.problem for turn, _ in tree_of(broken).turns if turn.problem)).lower()
 
 
