@@ -27,9 +27,9 @@ _MARKS: Final = {"ok": ("ok", "green"), "note": ("note", "yellow"), "problem": (
 def doctor_command(as_json: bool) -> None:
     """Look at this machine, and say what is missing and how to get it.
 
-    Versions, llama.cpp and what it computes on, memory, folders, settings, presets and themes, where keys are (never
-    what they are), servers on this machine, models, and the terminal. Nothing leaves the machine; to servers on it a
-    connection is opened and closed again. The exit status is 1 when there is a problem.
+    Versions, llama.cpp and what it computes on, memory, folders, history, settings, presets and themes, where keys are
+    (never what they are), servers on this machine, models, and the terminal. Nothing leaves the machine; to servers on
+    it a connection is opened and closed again. The exit status is 1 when there is a problem.
 
     \b
     Examples:

@@ -13,12 +13,14 @@ from typing import Final
 
 from playground import __version__
 from playground.domain.endpoints import is_loopback
-from playground.domain.errors import BadInput, ConfigError, RunFailed
+from playground.domain.errors import BadInput, ConfigError, HistoryUnusable, RunFailed
 from playground.domain.models import ModelFile
 from playground.engine.memory import available_bytes, gib
 from playground.engine.probe import Build
 from playground.services.endpoints import endpoint_problems, load_endpoints, running
 from playground.services.findings import Finding, from_error, note, ok, problem
+from playground.services.history import history_path
+from playground.services.history_check import check_history
 from playground.services.keys import locate_key
 from playground.services.models import find_models, resolve_model, starter_model
 from playground.services.paths import log_dir, user_cache_dir, user_config_dir, user_data_dir, user_state_dir
@@ -48,6 +50,7 @@ async def examine() -> AsyncIterator[Finding]:
         yield one
     for one in [*_processor(), *_memory(), *await asyncio.to_thread(_folders)]:
         yield one
+    yield await asyncio.to_thread(_history)
     for one in _files(settings, errors):
         yield one
     for one in _keys(settings):
@@ -85,7 +88,10 @@ async def _llama() -> list[Finding]:
 
 def _devices(build: Build) -> Iterable[Finding]:
     for device in build.devices:
-        memory = f", {gib(device.free_bytes)} of {gib(device.total_bytes)} free" if device.total_bytes else ""
+        # A processor's memory is the machine's, which has a line of its own.
+        memory = (
+            f", {gib(device.free_bytes)} of {gib(device.total_bytes)} free" if device.gpu and device.total_bytes else ""
+        )
         yield ok("llama.cpp", f"computes on {one_line(device.name.strip())}{memory}")
 
 
@@ -177,8 +183,22 @@ def _size(folder: Path) -> str:
             count += 1
         if count > _MOST_FILES:
             return f"more than {gib(total)}"
-    size = gib(total) if total >= 1 << 20 else f"{-(-total // 1024):,} KiB"
-    return f"{size} in {count:,} file{'s' if count != 1 else ''}"
+    return f"{_bytes(total)} in {count:,} file{'s' if count != 1 else ''}"
+
+
+def _bytes(size: int) -> str:
+    return gib(size) if size >= 1 << 20 else f"{-(-size // 1024):,} KiB"
+
+
+def _history() -> Finding:
+    try:
+        health = check_history(history_path())
+    except HistoryUnusable as error:
+        return problem("history", error.message, error.hint)
+    if health is None:
+        return ok("history", "none yet")
+    count = f"{health.replies:,} repl{'ies' if health.replies != 1 else 'y'}, {_bytes(health.size_bytes)}"
+    return ok("history", count if health.whole else f"{count}; too large to check all of it here")
 
 
 def _files(settings: Settings, errors: list[ConfigError]) -> Iterable[Finding]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pty
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -16,6 +18,8 @@ import pytest
 
 from playground.domain.endpoints import Secret
 from playground.services.doctor import examine
+from playground.services.history import history_path
+from playground.services.history_check import check_history
 from playground.services.keys import save_key
 from playground.services.settings import settings_path
 from playground.services.terminal_facts import TerminalFacts, terminal_facts
@@ -46,7 +50,9 @@ def test_a_machine_on_which_all_is_well() -> None:
     for area in ("versions", "llama.cpp", "machine", "folders", "settings", "presets", "keys", "models", "terminal"):
         assert f"\n{area}\n" in f"\n{done.out}"
     assert "llama-cpp-python " in done.out
-    assert "computes on " in done.out
+    for device in (line for line in done.out.splitlines() if "computes on " in line):
+        assert "GPU" in device or "free" not in device, "a processor's memory is the machine's"
+    assert "none yet" in done.out
     assert "starter: 1, " in done.out
 
 
@@ -103,6 +109,50 @@ def test_mistakes_in_files_are_problems_with_a_next_step(sealed: Path) -> None:
         assert step or area == "themes"
     assert any(one["area"] == "themes" and "'nosuch'" in one["text"] for one in done.objects)
     assert "problems" in run("doctor").out
+
+
+@pytest.fixture
+def history(starter_gguf: Path) -> Path:
+    """A history with one reply."""
+    del starter_gguf
+    assert run("run", "-p", "Hello", "--max-tokens", "1").status == 0
+    with contextlib.closing(sqlite3.connect(history_path())) as file:
+        file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return history_path()
+
+
+def test_a_history_that_can_be_used_is_told_with_its_replies_and_its_size(history: Path) -> None:
+    before = history.read_bytes()
+    (one,) = findings("history")
+    assert (one["state"], one["text"][:9]) == ("ok", "1 reply, ")
+    assert one["text"].endswith(" KiB")
+    assert history.read_bytes() == before
+
+
+@pytest.mark.parametrize("fault", ["damaged", "torn", "newer", "another's", "a folder"])
+def test_a_history_that_cannot_be_used_is_a_problem_with_a_next_step(history: Path, fault: str) -> None:
+    says = {"newer": "newer version", "another's": "another program's", "a folder": "cannot be kept"}
+    if fault == "damaged":
+        history.write_bytes(b"nothing of the kind" * 1000)
+    elif fault == "torn":  # its first page is whole
+        pages = history.read_bytes()
+        history.write_bytes(pages[:4096] + b"\xff" * (len(pages) - 4096))
+    elif fault == "a folder":
+        history.unlink()
+        history.mkdir()
+    else:
+        with contextlib.closing(sqlite3.connect(history)) as file:
+            file.execute("PRAGMA user_version = 99" if fault == "newer" else "PRAGMA application_id = 7")
+    (one,) = findings("history", status=1)
+    assert one["state"] == "problem"
+    assert says.get(fault, "damaged") in one["text"]
+    assert one["next_step"]
+
+
+def test_a_history_that_takes_too_long_to_check_is_told_all_the_same(history: Path) -> None:
+    health = check_history(history, patience_s=-1.0)
+    assert health is not None
+    assert (health.replies, health.whole) == (1, False)
 
 
 @pytest.mark.usefixtures("starter_gguf")
