@@ -141,9 +141,9 @@ class HistoryBrowser(ModalScreen[None]):
 
     # -- what is listed ----------------------------------------------------------------------------------------
 
-    def show_count(self, count: int) -> None:
-        """Say how many replies there are in all."""
-        title = f"History · {count:,} {'reply' if count == 1 else 'replies'}"
+    def show_count(self, count: int, found: str = "") -> None:
+        """Say how many replies there are in all, and how many were found of them where that is not all."""
+        title = f"History · {found}{count:,} {'reply' if count == 1 else 'replies'}"
         if self.keeping.private:
             title += f" · {PRIVATE}"
         self.query_one(Vertical).border_title = Content(title)

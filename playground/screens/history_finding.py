@@ -37,6 +37,10 @@ class Finding:
         self._looking = False
         self._keep_row = False
         """True when the same list is read again."""
+        self._in_all = 0
+        """Replies that are not deleted."""
+        self._more = self._narrow = False
+        """There are others behind those that are listed; something is left out."""
 
     def find(self) -> None:
         """List what the filters let through."""
@@ -59,9 +63,19 @@ class Finding:
                 found = await self._matches(query)
                 if self._wanted is None:
                     self._show(found, query)
-                    screen.show_count(await screen.read(lambda reader: reader.count()) or 0)
+                    self._in_all = await screen.read(lambda reader: reader.count()) or 0
+                    self._count()
         finally:
             self._looking = False
+
+    def _count(self) -> None:
+        """Say how many of all were found, as far as that is known: the line of a sweep stands for several."""
+        rows, query = self._screen.rows, self.shown
+        many = f"{sum(entry.more + 1 for entry in rows.entries):,}{'+' if self._more else ''}"
+        if query.deleted:
+            self._screen.show_count(self._in_all, f"{many} deleted, beside ")
+        else:
+            self._screen.show_count(self._in_all, f"{many} of " if self._narrow else "")
 
     async def _matches(self, query: Query) -> Sequence[Entry]:
         return await self._screen.read(lambda reader: reader.find(query)) or []
@@ -72,6 +86,7 @@ class Finding:
         same = rows.entry is not None and bool(found)
         at = rows.cursor if same and self._keep_row else 0
         self._keep_row, self.listed, self.shown = False, True, query
+        self._more, self._narrow = len(found) == query.limit, self.filters.narrow
         rows.show(found, more=len(found) == query.limit, nothing=nothing, at=at)
 
     async def read_more(self) -> None:
@@ -81,6 +96,8 @@ class Finding:
         found = await self._matches(query)
         if structs.replace(self.filters.query, offset=query.offset) == query:
             rows.append(found, more=len(found) == query.limit)
+            self._more = len(found) == query.limit
+            self._count()
 
     async def ask(self, which: str) -> bool:
         """Let a person choose a filter: "model", "preset", "date" or "cost"; False when they would rather not."""

@@ -71,10 +71,13 @@ async def test_words_are_found_as_they_are_typed_and_filters_narrow_the_list() -
         assert prompts(player) == ["And milk?", "How is bread made?", "Why is the sky blue?"]
         await player.press("slash", *"rayl")
         await player.until(lambda: prompts(player) == ["Why is the sky blue?"], "found by a word of the reply")
+        await player.until(lambda: "History · 1 of 3 replies" in player.text, "counted")
         await player.press(*"xyz")
         await player.until(lambda: "No reply is like that." in player.text, "nothing")
+        await player.until(lambda: "History · 0 of 3 replies" in player.text, "none of them")
         await player.press("down", "a")
         await player.until(lambda: len(prompts(player)) == 3, "all again")
+        await player.until(lambda: "History · 3 replies" in player.text, "all counted")
         assert player.app.screen.query_one(Input).value == ""
         await choose(player, "m", "claude-x")
         await player.until(lambda: len(prompts(player)) == 2, "of one model")
