@@ -30,11 +30,11 @@ class Verdict(StrEnum):
 
     EQUAL = "equal"
     NEAR_TIE = "near tie"
-    """Two tokens were all but equally likely, and the last bits decided."""
+    """Two tokens were no further apart than what the runs themselves differ by."""
     EDGE = "edge"
     """The runs had all but the same chances; the random number fell on the edge between two tokens."""
     DIFFERENT = "different"
-    """The runs differ by more than last bits."""
+    """The runs differ by more than that."""
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +62,11 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
     sentences: list[str]
     now: Sequence[Token] = ()
     """What came this time."""
+
+    @property
+    def small(self) -> bool:
+        """True for runs that differ by no more than rounding makes of the same computation."""
+        return self.drift is not None and self.drift <= _SAME
 
 
 def compare_runs(
@@ -207,17 +212,30 @@ def _explained(verdict: Verdict, gap: float | None, drift: float | None, *, same
     differ = f"The runs' log-probabilities differ by {drift:.1e} at most up to here" if drift is not None else ""
     match verdict:
         case Verdict.NEAR_TIE:
-            return (
-                f"It is a near tie: the two tokens' log-probabilities are {gap:.1e} apart. {differ}: another batch, "
-                "number of threads or device changes so much, and here it decides."
-            )
+            return _explained_tie(gap or 0.0, drift or 0.0)
         case Verdict.EDGE:
             return (
-                f"Both runs had all but the same chances here. {differ}: the last bits depend on batch, threads and "
-                "device, and the random number of this seed fell on the edge between two tokens."
+                f"Both runs had all but the same chances here. {differ}: so much depends on batch, threads and device, "
+                "and the random number of this seed fell on the edge between two tokens."
             )
     if not differ:
         return "What the model thought of it is not known of both runs, so nothing can be said about why."
     why = "it was computed in batches of another shape, or on another device"
     other = "" if same_model else ", or by another model"
-    return f"{differ}, which is more than last bits: {why}{other}."
+    return f"{differ}, which is more than rounding makes of the same computation: {why}{other}."
+
+
+def _explained_tie(gap: float, drift: float) -> str:
+    """A tie is near only in relation to what the runs differ by."""
+    apart, differ = f"{gap:.2g} nats", f"{drift:.2g} nats"
+    relation = "which is more than" if drift > gap else "and there are no more than"
+    if drift <= _SAME and gap <= NEAR:
+        return (
+            f"It is a near tie: the two tokens' log-probabilities are {apart} apart. Those of the two runs differ by "
+            f"up to {differ}: another batch, number of threads or device changes so much, and here it decides."
+        )
+    return (
+        f"The log-probabilities of the two runs differ by up to {differ}, {relation} the {apart} between the two "
+        "tokens: a batch of another shape, as when another reply was written at the same time, or a prompt from the "
+        "cache changes so much, and here it decides."
+    )

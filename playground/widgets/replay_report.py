@@ -17,10 +17,12 @@ from playground.widgets.bars import fit
 
 _HEADLINES: Final = {
     Verdict.EQUAL: ("✓ equal", "bold $success"),
-    Verdict.NEAR_TIE: ("≈ a near tie: the last bits decided", "bold $warning"),
+    Verdict.NEAR_TIE: ("≈ a near tie: what the runs differ by decided", "bold $warning"),
     Verdict.EDGE: ("≈ on the edge: the draw fell between two tokens", "bold $warning"),
     Verdict.DIFFERENT: ("✗ different", "bold $error"),
 }
+_WIDE: Final = ("≈ the two tokens are no further apart than the two runs", "bold $warning")
+"""In place of a near tie where the runs differ by much."""
 _FIGURES: Final = 20
 """Cells of one run's figures."""
 _CHANGE: Final = 10
@@ -57,7 +59,8 @@ class ReplayReportView(VerticalScroll, can_focus=True):
         self._report, self._text = report, text
         verdict: list[_Part] = []
         if report is not None:
-            verdict = [_HEADLINES[report.verdict]]
+            wide = report.verdict is Verdict.NEAR_TIE and not report.small
+            verdict = [_WIDE if wide else _HEADLINES[report.verdict]]
             verdict += [(f"\n{display_line(sentence)}", "") for sentence in report.sentences]
         self._put("verdict", verdict)
         self._fit()
