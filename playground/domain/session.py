@@ -29,7 +29,7 @@ from playground.domain.forking import check_whole
 from playground.domain.messages import CallOptions, ChatPrompt, GenerationRequest, Message, Prompt, RawPrompt, Role
 from playground.domain.sampling import SamplingParams, changed_fields
 from playground.domain.tokens import packed
-from playground.domain.transcript import Begun, Mark, Transcript, Turn
+from playground.domain.transcript import INTERRUPTED, Begun, Mark, Transcript, Turn
 
 _stream_ids: Final = itertools.count(1)
 
@@ -112,6 +112,7 @@ class Session:
             raise BadInput("There is no reply to continue.", "Send a prompt first.")
         reply.tokens[:] = reply.kept_tokens
         reply.trimmed_bytes, reply.finished, reply.problem = 0, None, None
+        reply.notes[:] = [note for note in reply.notes if note != INTERRUPTED]
         return self._request(reply)
 
     def go_on(self, reply: Turn, prompt: Prompt) -> GenerationRequest:

@@ -7,7 +7,7 @@ from bisect import insort
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from weakref import WeakSet
 
 from playground.domain.errors import BadInput, Problem
@@ -44,6 +44,10 @@ class Begun(StrEnum):
     """One of several candidates that went on side by side."""
     PREFILL = "begun"
     """A person wrote the beginning of the reply."""
+
+
+INTERRUPTED: Final = "The program ended while this reply was being written. Ctrl+G lets it go on."
+"""A note on a reply; it goes when the reply goes on."""
 
 
 @dataclass(slots=True, eq=False)

@@ -11,7 +11,7 @@ from playground.domain.errors import BadInput, PlaygroundError
 from playground.domain.history import Entry, Query, Setting, StoredTree
 from playground.domain.messages import Role
 from playground.domain.sampling import SamplingParams
-from playground.domain.transcript import Transcript, Turn, restored
+from playground.domain.transcript import INTERRUPTED, Transcript, Turn, restored
 from playground.screens.choice_dialog import Answer, Question
 from playground.screens.kept_tree import KeptTree
 from playground.screens.pane import Pane
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from playground.screens.keeping import Keeping
     from playground.screens.token_screen import TokenScreen
 
-INTERRUPTED: Final = "The program ended while this reply was being written. Ctrl+G lets it go on."
 _CRASHED: Final = 50
 """How many conversations are looked at that a crash may have left open."""
 

@@ -16,7 +16,7 @@ from playground.domain.history import Entry, Setting, StoredTree, StoredTurn, Tr
 from playground.domain.messages import ChatPrompt, Role
 from playground.domain.sampling import NEUTRAL, SamplingParams, active_stages, changed_fields
 from playground.domain.tokens import Token
-from playground.domain.transcript import Turn
+from playground.domain.transcript import INTERRUPTED, Turn
 
 if TYPE_CHECKING:
     from playground.services.history_reader import HistoryReader
@@ -151,7 +151,7 @@ def remarks(turn: Turn) -> Iterator[str]:
     """What happened to a reply, a line each: changes of parameters, retries, why it ended."""
     for mark in turn.marks:
         yield f"from token {mark.at + 1} on: {mark.text}"
-    yield from turn.notes
+    yield from (note for note in turn.notes if note != INTERRUPTED or turn.finished is None)
     if turn.problem is not None:
         yield f"it broke: {turn.problem.message}"
     elif turn.finished is not None:

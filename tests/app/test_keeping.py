@@ -10,8 +10,8 @@ import pytest
 from playground.domain.history import Entry, Query, StoredTree, StoredTurn
 from playground.domain.messages import Role
 from playground.domain.tokens import Token
+from playground.domain.transcript import INTERRUPTED
 from playground.screens.choice_dialog import ChoiceDialog
-from playground.screens.history_open import INTERRUPTED
 from playground.screens.history_screen import HistoryScreen
 from playground.screens.pane import Pane
 from playground.services.history import history_path, read_history
@@ -130,7 +130,9 @@ async def test_a_reply_that_a_crash_cut_off_is_offered_at_the_next_start_and_goe
         await player.attach(FakeBackend([b" three"]))
         await player.run("ctrl+g")
         assert "One two three" in player.transcript
+        assert INTERRUPTED not in player.transcript
         await kept(player, lambda: [entry.stop for entry in entries()] == ["stop"], "the end")
+        assert not tree_of(entries()[0]).turns[-1][0].notes, "nor in the file: it went on"
     async with playing(make_app()) as player:
         await open_history(player)
         assert "Go on where" not in player.text
