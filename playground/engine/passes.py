@@ -32,6 +32,8 @@ class Pass(ABC):
         self.ids = ids
         self.first = first
         """Position of the first token whose logits are wanted; they tell what follows it."""
+        self.unread = 0
+        """Tokens at the end of the text that need not be computed, as nothing behind them is wanted."""
         self.cached = 0
         """How many of the tokens were there already."""
 
@@ -95,9 +97,10 @@ class Lane:
         """Take a pass. Raises PromptTooLong when the context window cannot hold its tokens."""
         size, n_ctx = len(wanted.ids), self._context.n_ctx
         if size > n_ctx:
+            last = " (the last one takes no room)" if wanted.unread else ""
             raise PromptTooLong(
-                f"The text has {size:,} tokens and the context window holds {n_ctx:,}.",
-                f"Shorten it by {size - n_ctx:,} or more, or load the model with a larger context.",
+                f"The text has {size + wanted.unread:,} tokens and the context window holds {n_ctx:,}.",
+                f"Shorten it by {size - n_ctx:,} or more{last}, or load the model with a larger context.",
             )
         self._queue.append(wanted)
 

@@ -39,6 +39,7 @@ class ScorePass(Told):
             raise BadInput("There is no text to score.", "Give at least one token.")
         # The logits of a token tell what follows it. Those of the last one are about a token that is not there.
         super().__init__(ids[:-1] or ids, max(0, start - 1), tell, progress)
+        self.unread = len(ids) - len(self.ids)
         self._model = model
         self._all = ids
         self._start = start
@@ -62,8 +63,11 @@ class ScorePass(Told):
     def finish(self) -> None:
         """See Pass."""
         again = self.cached == 0 and self.first > 0 and not self._model.info.can_cut
+        note = self._note
+        if len(self._all) == 1:
+            note = f"{note} One token has nothing before it to be scored by: give a longer text.".strip()
         name = self._model.info.short_name
-        self.tell(sum_up(self._tokens, model=name, recomputed=again, note=self._note))
+        self.tell(sum_up(self._tokens, model=name, recomputed=again, note=note))
 
 
 def _tokens(model: LoadedModel, request: ScoreRequest) -> tuple[tuple[int, ...], int, str]:
@@ -106,6 +110,7 @@ class ReplayPass(Told):
         if not prompt or not request.reply_ids:
             raise BadInput("There is no reply to look at.", "Ask for one first.")
         super().__init__(ids[:-1], len(prompt) - 1, tell, progress)
+        self.unread = 1
         self._model = model
         self._request = request
         self._bending = Bending(model, prompt)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -83,11 +84,21 @@ def test_a_second_model_with_other_tokens(file: str, tiny_models: object) -> Non
 
 
 def test_a_text_longer_than_the_context_is_told_with_its_number(file: str) -> None:
-    done = run("score", "-", "--context", "512", stdin=b"river " * 600)
+    text = b"river " * 600
+    done = run("score", "-", "--context", "512", stdin=text)
     assert done.status == 2
-    assert "The text has 600 tokens and the context window holds 512." in done.error
+    scored = run("score", "-", "--context", "768", "--json", stdin=text)
+    assert scored.status == 0
+    (size,) = [int(one) for one in re.findall(r"The text has (\d+) tokens", done.error)]
+    assert size == scored.objects[-1]["tokens"]
+    assert "the context window holds 512. Shorten it by 88 or more (the last one takes no room)" in done.error
     assert "--context" in done.error
-    assert run("score", "-", "--context", "768", stdin=b"river " * 600).status == 0
+
+
+def test_one_token_is_told_to_have_nothing_before_it() -> None:
+    done = run("score", "-", stdin=b"Hello")
+    assert (done.status, "One token has nothing before it to be scored by" in done.err) == (0, True)
+    assert "nothing before it" not in run("score", "-", stdin=b"Hello there").err
 
 
 def test_bad_input_is_one_sentence(file: str, tmp_path: Path) -> None:
