@@ -37,8 +37,8 @@ _PAUSE_S: Final = 0.2
 _NAME: Final = 14
 _FOOT: Final = ("sweep_form.start", "sweep_form.leave", "sweep_form.model", "sweep_form.lines", "sweep_form.earlier")
 _NUMBERS: Final = (("samples", "samples"), ("seed", "seed"), ("max_tokens", "max tokens"), ("at_once", "at once"))
-_ONE: Final = "One prompt · F6: one a line"
-_LINES: Final = "Prompts, one a line · F6: one"
+_ONE: Final = "All of it is one prompt · F6 makes each line one"
+_LINES: Final = "Prompts, one a line · F6 makes all of it one prompt"
 
 
 def _key(keys: str, action: str, label: str, tooltip: str) -> Binding:
@@ -72,8 +72,11 @@ class SweepForm(ModalScreen[Asked | None]):
         &.-one #sweep-fields { layout: vertical; }
         & TextArea, & TextArea:focus { height: 1fr; min-height: 2; border: none; background: $panel; padding: 0 1; }
         & Input, & Input:focus { height: 1; border: none; background: $panel; padding: 0 1; }
+        & TextArea:focus, & Input:focus { background: $foreground 14%; }
+        & Choices:blur > .option-list--option-highlighted { background: transparent; }
         & Input.-wrong { color: $error; }
         & .sweep--label { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
+        & #sweep-mode { height: auto; max-height: 2; text-wrap: wrap; }
         & .sweep--wrong { height: auto; color: $error; display: none; }
         & Choices, & Choices:focus { margin: 0; max-height: 100%; }
         & #sweep-bases { height: 1fr; }

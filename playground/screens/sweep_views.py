@@ -46,10 +46,8 @@ def view_of(sweep: Sweep, groups: Sequence[Group], measure: str) -> Painter | No
 
 def _reading(chart: Chart, x: float | None) -> list[tuple[str, int | None]]:
     """The figures of every curve at one place."""
-    if not chart.x_label:
+    if not chart.x_label or x is None:
         return []
-    if x is None:
-        return [("  ← → or a click reads the values", None)]
     parts: list[tuple[str, int | None]] = [(f"  {chart.x_label} {x:g}: ", None)]
     for number, curve in enumerate(chart.curves):
         value = dict(curve.points).get(x)

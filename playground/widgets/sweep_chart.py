@@ -19,6 +19,9 @@ from playground.widgets.bars import fit
 CURVES: Final = 8
 """Colours there are; then they begin again."""
 _GAP: Final = 2
+_READ: Final = "  ← → or a click reads the values"
+_READ_FROM_AFAR: Final = "  tab, then ← →, or a click, reads the values"
+"""The same while the keys go elsewhere."""
 
 Pieces = Sequence[tuple[str, int | None]]
 """A line: texts, each with the number of the curve it belongs to, or None."""
@@ -135,6 +138,14 @@ class SweepChart(Widget, can_focus=True):
         """The drawing without colours."""
         return "\n".join("".join(text for text, _ in line).rstrip() for line in self._drawn.lines)
 
+    def on_focus(self) -> None:
+        """What the keys do has changed."""
+        self.refresh()
+
+    def on_blur(self) -> None:
+        """The same."""
+        self.refresh()
+
     def on_resize(self) -> None:
         """Another size, another drawing."""
         self._draw()
@@ -154,7 +165,7 @@ class SweepChart(Widget, can_focus=True):
             text = f"  {self._nothing}" if y == 1 else ""
             return Strip([Segment(fit(text, self.size.width), base + self._part("nothing"))])
         last = y == self.size.height - 1
-        line = self._drawn.reading if last else self._drawn.lines[y] if y < len(self._drawn.lines) else ()
+        line = self._reading() if last else self._drawn.lines[y] if y < len(self._drawn.lines) else ()
         segments, room = [], self.size.width
         for text, curve in line:
             shown = text if cell_len(text) <= room else fit(text, room)
@@ -162,6 +173,11 @@ class SweepChart(Widget, can_focus=True):
             look = self._part("axis" if curve is None else f"curve-{curve % CURVES}")
             segments.append(Segment(shown, base + look))
         return Strip(segments).adjust_cell_length(self.size.width, base)
+
+    def _reading(self) -> Pieces:
+        if self._drawn.reading or not self._drawn.columns:
+            return self._drawn.reading
+        return [(_READ if self.has_focus else _READ_FROM_AFAR, None)]
 
     def _part(self, name: str) -> Style:
         style = self.get_component_rich_style(f"sweep-chart--{name}")

@@ -143,7 +143,14 @@ async def test_a_sweep_is_set_up_from_the_pane_runs_and_can_be_read(starter_gguf
         await player.until(lambda: len(rows(player)) == 2, "table")
         assert [row[:3] for row in rows(player)] == [["0", "2", "1.000"], ["1", "2", rows(player)[1][2]]]
         assert "●" in screen.query_one(SweepChart).text
-        await player.press("tab", "right")
+        await player.until(
+            lambda: "tab, then ← →, or a click, reads the values" in player.text, "the way to the curves"
+        )
+        await player.press("tab")
+        await player.until(
+            lambda: "  ← → or a click reads the values" in player.text, "the keys are those of the curves"
+        )
+        await player.press("right")
         await player.until(lambda: "temperature 0: ● 1" in player.text, "the values are read")
         await player.press("m")
         await player.until(lambda: "temperature 0: ● 1" not in player.text, "another figure")
@@ -151,7 +158,12 @@ async def test_a_sweep_is_set_up_from_the_pane_runs_and_can_be_read(starter_gguf
         await player.until(lambda: isinstance(player.app.screen, SweepReplies), "replies")
         text = cells(screen.job)[0]["text"]
         await player.until(lambda: " ".join(text.split()) in " ".join(player.text.split()), "text of a reply")
-        await player.press("escape", "escape")
+        await player.press("escape", "n")
+        await player.until(lambda: isinstance(player.app.screen, SweepForm), "the form")
+        await player.press("ctrl+s")
+        await player.until(lambda: isinstance(player.app.screen, SweepScreen), "the same sweep")
+        await player.until(lambda: "All 4 cells were done already; nothing was run." in player.text, "told")
+        await player.press("escape")
         assert player.app.screen is player.screen
     written = list(csv.DictReader((screen.job.folder / "groups.csv").read_text(encoding="utf-8").splitlines()))
     assert [row["temperature"] for row in written] == ["0.0", "1.0"]
@@ -167,6 +179,8 @@ async def test_what_cannot_be_is_told_where_it_stands_and_nothing_begins(starter
         await fill(player, prompts="One\nTwo", ranges="temperature=0:9:1")
         await player.until(lambda: "outside 0 to 5" in player.text, "out of range")
         assert screen.query_one("#wrong-ranges").display
+        await fill(player, ranges="hot")
+        await player.until(lambda: "Examples: temperature=0:1.5:0.25 or top_p=" in player.text, "as one writes it here")
         await fill(player, ranges="heat=1,2")
         await player.until(lambda: "no parameter 'heat'" in player.text, "unknown")
         await fill(player, ranges="top_k=1,5 temperature=0,1", file="~nobody-of-this-name.txt")
