@@ -11,7 +11,6 @@ import msgspec
 from playground.cli import run_output
 from playground.domain.display import display_line
 from playground.domain.models import ModelFile
-from playground.engine.memory import gib
 from playground.services.model_facts import Memory, ModelFacts
 from playground.services.model_removal import Unfinished
 from playground.services.sizes import size_text
@@ -51,7 +50,7 @@ class ListOutput:
                 model.quantisation or _UNKNOWN,
                 model.architecture or _UNKNOWN,
                 context,
-                f"≈ {gib(total)}" if total is not None else _UNKNOWN,
+                f"≈ {size_text(total)}" if total is not None else _UNKNOWN,
                 fits(memory),
                 model.source,
             )
@@ -79,7 +78,7 @@ class ListOutput:
             return
         click.echo(
             f"\nMemory: weights and {self._kv_type} cache at a context of {context:,} tokens, estimated. "
-            f"{gib(free_bytes)} of memory is free now."
+            f"{size_text(free_bytes)} of memory is free now."
         )
 
 
@@ -87,7 +86,7 @@ def fits(memory: Memory | None) -> str:
     """Whether a model can be loaded now, in words."""
     if memory is None or memory.missing_bytes is None:
         return _UNKNOWN
-    return f"does not fit by {gib(memory.missing_bytes)}" if memory.missing_bytes else "fits"
+    return f"does not fit by {size_text(memory.missing_bytes)}" if memory.missing_bytes else "fits"
 
 
 def write_facts(facts: ModelFacts, rows: list[Memory], sums: list[tuple[Path, str]], kv_type: str) -> None:
@@ -118,7 +117,7 @@ def write_facts(facts: ModelFacts, rows: list[Memory], sums: list[tuple[Path, st
         click.echo(f"{name:<15} {display_line(str(value)) if value not in (None, '') else _UNKNOWN}")
     for row in rows:
         total, cache = row.total_bytes, f"{kv_type} cache"
-        size = f"≈ {gib(total)} ({cache} {gib(row.kv_bytes or 0)})" if total is not None else _UNKNOWN
+        size = f"≈ {size_text(total)} ({cache} {size_text(row.kv_bytes or 0)})" if total is not None else _UNKNOWN
         click.echo(f"{'memory':<15} {size} at a context of {row.context:,}: {fits(row)}")
     for file, digest in sums:
         click.echo(f"{'SHA-256':<15} {digest}" + (f"  {display_line(file.name)}" if len(sums) > 1 else ""))

@@ -15,7 +15,7 @@ from playground import __version__
 from playground.domain.endpoints import is_loopback
 from playground.domain.errors import BadInput, ConfigError, HistoryUnusable, RunFailed
 from playground.domain.models import ModelFile
-from playground.engine.memory import available_bytes, gib
+from playground.engine.memory import available_bytes
 from playground.engine.probe import Build
 from playground.services.endpoints import endpoint_problems, load_endpoints, running
 from playground.services.findings import Finding, from_error, note, ok, problem
@@ -27,6 +27,7 @@ from playground.services.paths import log_dir, user_cache_dir, user_config_dir, 
 from playground.services.presets import load_presets
 from playground.services.probing import ask_build
 from playground.services.settings import Settings, load_settings
+from playground.services.sizes import size_text
 from playground.services.start import find_preset
 from playground.services.toml_files import one_line
 
@@ -90,7 +91,9 @@ def _devices(build: Build) -> Iterable[Finding]:
     for device in build.devices:
         # A processor's memory is the machine's, which has a line of its own.
         memory = (
-            f", {gib(device.free_bytes)} of {gib(device.total_bytes)} free" if device.gpu and device.total_bytes else ""
+            f", {size_text(device.free_bytes)} of {size_text(device.total_bytes)} free"
+            if device.gpu and device.total_bytes
+            else ""
         )
         yield ok("llama.cpp", f"computes on {one_line(device.name.strip())}{memory}")
 
@@ -123,7 +126,7 @@ def _memory() -> Iterable[Finding]:
     import psutil
 
     free, total = available_bytes(), psutil.virtual_memory().total
-    text = f"{gib(free)} of {gib(total)} memory free"
+    text = f"{size_text(free)} of {size_text(total)} memory free"
     yield (
         note("machine", text, "Close other programs, or choose small models.")
         if free < _LITTLE_MEMORY
@@ -143,11 +146,11 @@ def _folders() -> list[Finding]:
     for name, folder in places.items():
         found.append(_folder(name, folder))
     free = shutil.disk_usage(_existing(places["data"])).free
-    text = f"{gib(free)} free on the disk of the data folder"
+    text = f"{size_text(free)} free on the disk of the data folder"
     if free < _NO_DISK:
         found.append(problem("folders", text, "Make room: nothing can be kept on a full disk."))
     elif free < _LITTLE_DISK:
-        found.append(note("folders", text, "Models take from 100 MiB to many GiB."))
+        found.append(note("folders", text, "Models take from 100 MB to many GB."))
     else:
         found.append(ok("folders", text))
     return found
@@ -182,12 +185,8 @@ def _size(folder: Path) -> str:
                 continue
             count += 1
         if count > _MOST_FILES:
-            return f"more than {gib(total)}"
-    return f"{_bytes(total)} in {count:,} file{'s' if count != 1 else ''}"
-
-
-def _bytes(size: int) -> str:
-    return gib(size) if size >= 1 << 20 else f"{-(-size // 1024):,} KiB"
+            return f"more than {size_text(total)}"
+    return f"{size_text(total)} in {count:,} file{'s' if count != 1 else ''}"
 
 
 def _history() -> Finding:
@@ -197,7 +196,7 @@ def _history() -> Finding:
         return problem("history", error.message, error.hint)
     if health is None:
         return ok("history", "none yet")
-    count = f"{health.replies:,} repl{'ies' if health.replies != 1 else 'y'}, {_bytes(health.size_bytes)}"
+    count = f"{health.replies:,} repl{'ies' if health.replies != 1 else 'y'}, {size_text(health.size_bytes)}"
     return ok("history", count if health.whole else f"{count}; too large to check all of it here")
 
 
@@ -273,4 +272,4 @@ def _models(settings: Settings) -> list[Finding]:
 
 def _sum(source: str, models: list[ModelFile]) -> Finding:
     own = [model for model in models if model.source == source]
-    return ok("models", f"{one_line(source)}: {len(own):,}, {gib(sum(model.size_bytes for model in own))}")
+    return ok("models", f"{one_line(source)}: {len(own):,}, {size_text(sum(model.size_bytes for model in own))}")

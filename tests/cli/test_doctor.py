@@ -125,7 +125,7 @@ def test_a_history_that_can_be_used_is_told_with_its_replies_and_its_size(histor
     before = history.read_bytes()
     (one,) = findings("history")
     assert (one["state"], one["text"][:9]) == ("ok", "1 reply, ")
-    assert one["text"].endswith(" KiB")
+    assert one["text"].endswith(" kB")
     assert history.read_bytes() == before
 
 
