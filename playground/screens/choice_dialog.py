@@ -49,7 +49,7 @@ class ChoiceDialog(ModalScreen[int | None]):
         }
         &.-list > Vertical { border: round $border; }
         &.-list Static { display: none; }
-        &.-list OptionList { margin: 0; }
+        &.-list OptionList, &.-list OptionList:focus { margin: 0; }
         & OptionList, & OptionList:focus {
             height: auto; max-height: 14; border: none; background: $surface; padding: 0; margin: 1 0 0 0;
         }

@@ -24,12 +24,12 @@ class Experiment(NamedTuple):
 EXPERIMENTS: Final[tuple[Experiment, ...]] = (
     Experiment(
         "Sweep",
-        "prompts x settings x models x samples, as growing curves",
+        "prompts x settings x models, as curves",
         "playground.screens.sweeping:open_sweep",
     ),
     Experiment(
         "Race",
-        "one prompt, several presets side by side (Alt+R)",
+        "one prompt, several presets (Alt+R)",
         "playground.screens.experiments:open_race",
     ),
     Experiment(
