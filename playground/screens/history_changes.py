@@ -55,16 +55,11 @@ class Changes:
         def named(name: str | None) -> None:
             if name is not None:
                 title = name.strip()
-                self._change(lambda store: store.set_title(entry, title), partial(self._named, entry.tree, title))
+                self._change(lambda store: store.set_title(entry, title), self._screen.finding.again)
 
         help_text = "Stands before all replies of the conversation, and can be searched for. Empty: no name."
         dialog = TextDialog("Name of the conversation", entry.title, help_text, check_name, single=True)
         self._screen.app.push_screen(dialog, named)
-
-    def _named(self, tree: str, title: str) -> None:
-        rows = self._screen.rows
-        for entry in [entry for entry in rows.entries if entry.tree == tree]:
-            rows.put(structs.replace(entry, title=title))
 
     def delete(self) -> None:
         """Take it out of the list."""

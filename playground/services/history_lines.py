@@ -23,6 +23,7 @@ def put_line(
     reply: ReplyText,
     setting: Setting | None,
     now: float,
+    title: str = "",
 ) -> None:
     """Write the line of a reply, and its words for the search.
 
@@ -33,6 +34,7 @@ def put_line(
         reply: Its text.
         setting: Under what it was written; None leaves what is there.
         now: When a reply that is new began, unless it says so itself; seconds since 1970.
+        title: The name of a reply that is new, where those it stands beside have none.
     """
     prompt, text = whole_text(asked(turn)), whole_text(reply.text)
     values = _values(turn, reply, prompt, text)
@@ -44,6 +46,7 @@ def put_line(
     if known is None:
         began = now if reply.began_at is None else reply.began_at
         first = {"tree": tree, "turn": turn.id, "began": began, "preset": "", "setting": pack(Setting())} | values
+        first["title"] = _title_beside(connection, tree, turn.id) or title
         columns, marks = ", ".join(first), ", ".join("?" * len(first))
         run = connection.execute(f"INSERT INTO runs ({columns}) VALUES ({marks})", (*first.values(),)).lastrowid
         words = run, prompt[:_SEARCHED], text[:_SEARCHED]
@@ -54,6 +57,37 @@ def put_line(
     if values["stop"]:  # the words of a reply are found once it has ended, or was left behind
         words = prompt[:_SEARCHED], text[:_SEARCHED], *known
         connection.execute("UPDATE search SET prompt = ?, reply = ? WHERE rowid = ?", words)
+
+
+_ROOT: Final = """
+    WITH RECURSIVE up (turn, parent) AS (
+        SELECT turn, parent FROM turns WHERE tree = ?1 AND turn = ?2
+        UNION SELECT turns.turn, turns.parent FROM turns JOIN up ON turns.tree = ?1 AND turns.turn = up.parent
+    ), behind (turn) AS (
+        SELECT turn FROM up WHERE parent IS NULL
+        UNION SELECT turns.turn FROM turns JOIN behind ON turns.tree = ?1 AND turns.parent = behind.turn
+    )
+"""
+"""All turns behind the first message of the one that is asked for: what a person began anew in between is not there."""
+
+
+def _title_beside(connection: sqlite3.Connection, tree: int, turn: int) -> str:
+    """The name of the conversation that a reply belongs to; empty for none."""
+    if not connection.execute("SELECT 1 FROM runs WHERE tree = ? AND title != '' LIMIT 1", (tree,)).fetchone():
+        return ""
+    sql = (
+        f"{_ROOT} SELECT title FROM runs WHERE tree = ?1 AND turn IN (SELECT turn FROM behind) AND title != '' LIMIT 1"
+    )
+    row = connection.execute(sql, (tree, turn)).fetchone()
+    return str(row[0]) if row is not None else ""
+
+
+def set_title(connection: sqlite3.Connection, uid: str, turn: int, title: str) -> None:
+    """Name the conversation that a reply belongs to: all that was said behind its first message."""
+    row = connection.execute("SELECT id FROM trees WHERE uid = ?", (uid,)).fetchone()
+    if row is not None:
+        sql = f"{_ROOT} UPDATE runs SET title = ?3 WHERE tree = ?1 AND turn IN (SELECT turn FROM behind)"
+        connection.execute(sql, (*row, turn, title))
 
 
 def _values(turn: StoredTurn, reply: ReplyText, prompt: str, text: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ _COLUMNS: Final = {
     **{"id": "runs.id", "tree": "trees.uid", "turn": "runs.turn", "began_at": "runs.began", "model": "runs.model"},
     **{"preset": "runs.preset", "prompt": "runs.prompt", "reply": "runs.reply", "tokens": "runs.tokens"},
     **{"cost": "runs.cost", "stop": "runs.stop", "ttft_ms": "runs.ttft_ms"},
-    **{"tokens_per_second": "runs.tokens_per_second", "title": "trees.title", "starred": "runs.starred"},
+    **{"tokens_per_second": "runs.tokens_per_second", "title": "runs.title", "starred": "runs.starred"},
     **{"deleted": "runs.deleted", "origin": "runs.origin", "batch": "runs.batch", "more": "0"},
 }
 """Where the fields of an entry come from."""
@@ -187,7 +187,7 @@ def _conditions(query: Query) -> tuple[list[str], list[Any]]:
     found: list[tuple[str, list[Any]]] = [("runs.deleted = ?", [query.deleted])]
     words = _WORD.findall(query.text)
     if words:
-        in_title = " AND ".join("trees.title LIKE ?" for _ in words)
+        in_title = " AND ".join("runs.title LIKE ?" for _ in words)
         text = f"(runs.id IN (SELECT rowid FROM hits) OR ({in_title}))"
         found.append((text, [f"%{word}%" for word in words]))
     elif query.text.strip():

@@ -12,7 +12,7 @@ from typing import Final
 from playground.domain.errors import HistoryNotWritten, HistoryUnusable
 from playground.services.toml_files import one_line
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the tables below. A newer file is left alone, an older one is brought up to date."""
 APPLICATION: Final = 0x4C4C6D50
 """Written into the file's header ("LLmP"), so that no other program's database is taken for ours."""
@@ -79,10 +79,16 @@ _MIGRATIONS: Final = (
     CREATE INDEX runs_alone ON runs (deleted, began DESC) WHERE batch = '';
     CREATE INDEX runs_of_batches ON runs (batch, id) WHERE batch != '';
     """,
+    """
+    ALTER TABLE runs ADD COLUMN title TEXT NOT NULL DEFAULT '';
+    UPDATE runs SET title = (SELECT title FROM trees WHERE trees.id = runs.tree);
+    """,
 )
 """From each version to the next; the first makes an empty file version 1."""
+_TITLE: Final = "(SELECT title FROM main.trees WHERE main.trees.id = main.runs.tree) AS title"
 _AS_IF_NEWER: Final = {
-    1: "CREATE TEMP VIEW runs AS SELECT *, 'app' AS origin, '' AS batch FROM main.runs",
+    1: f"CREATE TEMP VIEW runs AS SELECT *, 'app' AS origin, '' AS batch, {_TITLE} FROM main.runs",
+    2: f"CREATE TEMP VIEW runs AS SELECT *, {_TITLE} FROM main.runs",
 }
 """What lets an older file be read as it is, by its version: reading changes nothing."""
 

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from playground.domain.errors import HistoryUnusable
 from playground.domain.history import Entry, ReplyText, StoredTree, TokensChange, TreeChange
 from playground.domain.messages import Role
-from playground.services.history_lines import learn_hash, purge_lines, put_line
+from playground.services.history_lines import learn_hash, purge_lines, put_line, set_title
 from playground.services.history_rows import BROKEN, pack, unpack_tokens, whole_text
 from playground.services.history_schema import VERSION, check_version, connect, transaction, unusable
 from playground.services.toml_files import one_line
@@ -96,18 +96,16 @@ class HistoryStore:
                 self._execute(f"DELETE FROM search WHERE rowid IN (SELECT id FROM runs WHERE {where})", number, turn)
                 self._execute(f"DELETE FROM runs WHERE {where}", number, turn)
             self._connection.executemany(
-                "UPDATE runs SET began = ?, starred = ?, deleted = ? WHERE tree = ? AND turn = ?",
-                [(one.began_at, one.starred, one.deleted, number, one.turn) for one in entries],
+                "UPDATE runs SET began = ?, starred = ?, deleted = ?, title = ? WHERE tree = ? AND turn = ?",
+                [(one.began_at, one.starred, one.deleted, whole_text(one.title), number, one.turn) for one in entries],
             )
             return True
 
         return self._transaction(put)
 
     def set_title(self, entry: Entry, title: str) -> None:
-        """Name a conversation."""
-        self._transaction(
-            lambda: self._execute("UPDATE trees SET title = ? WHERE uid = ?", whole_text(title), entry.tree)
-        )
+        """Name the conversation of a reply. What a person began anew beside it has a name of its own."""
+        self._transaction(lambda: set_title(self._connection, entry.tree, entry.turn, whole_text(title)))
 
     def set_starred(self, run: int, starred: bool) -> None:
         """Star a reply, or take its star away."""
@@ -195,7 +193,8 @@ class HistoryStore:
         self._connection.executemany("UPDATE turns SET deleted = ? WHERE tree = ? AND turn = ?", marks)
         for turn in change.turns:
             if turn.id in change.replies:
-                put_line(self._connection, tree, turn, change.replies[turn.id], change.settings.get(turn.id), now)
+                setting = change.settings.get(turn.id)
+                put_line(self._connection, tree, turn, change.replies[turn.id], setting, now, title)
         return uid
 
     def _taken(self, change: TreeChange, uid: str) -> int | None:

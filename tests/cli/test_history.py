@@ -247,3 +247,25 @@ def test_of_a_sweep_one_reply_is_deleted_or_all_and_it_is_said_which() -> None:
     assert ids("--from", "sweep") == []
     assert run("history", "undelete", "--sweep", "1").out == "undeleted 3 replies of sweep abc\n"
     assert ids("--from", "sweep") == [3, 2, 1]
+
+
+def test_a_name_is_that_of_one_conversation_and_not_of_what_was_begun_anew_after_it() -> None:
+    store, recorder, session = HistoryStore(history_path(), "test"), Recorder(), Session()
+
+    def said(prompt: str) -> None:
+        ask(session, prompt, "Yes")
+        change = recorder.take(session, Setting())
+        assert change is not None
+        store.apply(change)
+
+    said("First")
+    assert run("history", "rename", "1", "my name").status == 0
+    said("Second")
+    session.new_conversation()
+    said("Anew")
+    store.close()
+    titles = [entry["title"] for entry in run("history", "list", "--json").objects]
+    assert titles == ["", "my name", "my name"]
+    assert ids("my name") == [2, 1]
+    run("history", "rename", "3", "another")
+    assert [entry["title"] for entry in run("history", "list", "--json").objects] == ["another", "my name", "my name"]
