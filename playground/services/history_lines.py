@@ -46,7 +46,7 @@ def put_line(
     if known is None:
         began = now if reply.began_at is None else reply.began_at
         first = {"tree": tree, "turn": turn.id, "began": began, "preset": "", "setting": pack(Setting())} | values
-        first["title"] = _title_beside(connection, tree, turn.id) or title
+        first["title"] = title_beside(connection, tree, turn.id) or title
         columns, marks = ", ".join(first), ", ".join("?" * len(first))
         run = connection.execute(f"INSERT INTO runs ({columns}) VALUES ({marks})", (*first.values(),)).lastrowid
         words = run, prompt[:_SEARCHED], text[:_SEARCHED]
@@ -71,7 +71,7 @@ _ROOT: Final = """
 """All turns behind the first message of the one that is asked for: what a person began anew in between is not there."""
 
 
-def _title_beside(connection: sqlite3.Connection, tree: int, turn: int) -> str:
+def title_beside(connection: sqlite3.Connection, tree: int, turn: int) -> str:
     """The name of the conversation that a reply belongs to; empty for none."""
     if not connection.execute("SELECT 1 FROM runs WHERE tree = ? AND title != '' LIMIT 1", (tree,)).fetchone():
         return ""

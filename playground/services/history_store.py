@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from playground.domain.errors import HistoryUnusable
 from playground.domain.history import Entry, ReplyText, StoredTree, TokensChange, TreeChange
 from playground.domain.messages import Role
-from playground.services.history_lines import learn_hash, purge_lines, put_line, set_title
+from playground.services.history_lines import learn_hash, purge_lines, put_line, set_title, title_beside
 from playground.services.history_rows import BROKEN, pack, unpack_tokens, whole_text
 from playground.services.history_schema import VERSION, check_version, connect, transaction, unusable
 from playground.services.toml_files import one_line
@@ -177,12 +177,13 @@ class HistoryStore:
 
     def _apply(self, change: TreeChange, uid: str) -> str:
         """Write a change; returns the name of the conversation it went to, which may be a copy."""
-        now = self._clock()
+        now, title = self._clock(), whole_text(change.title)
         if change.begins_at and (tree := self._taken(change, uid)) is not None:
             if all(turn.id < change.begins_at for turn in change.turns):
                 return uid  # somebody has only looked around in what another one goes on with
             uid = self._copy(tree, change.begins_at)
-        title = whole_text(change.title)
+            new = next(turn for turn in change.turns if turn.id >= change.begins_at)
+            title = title or title_beside(self._connection, tree, new.parent or 0)
         self._execute(_TREE, uid, now, now, title, self._instance, not change.ended, pack(change.info))
         (tree,) = self._execute("SELECT id FROM trees WHERE uid = ?", uid).fetchone()
         for turn in change.turns:
