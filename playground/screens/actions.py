@@ -10,9 +10,9 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
 
-from playground.domain.display import display_text
 from playground.domain.errors import PlaygroundError, Problem, Unsupported, as_error
 from playground.domain.messages import Prompt
+from playground.screens.notices import tell_error
 from playground.screens.pane import Pane
 from playground.screens.versions import switch_branch
 from playground.widgets.colour_scale import ColourMode
@@ -101,7 +101,7 @@ class ConversationScreen(Screen[None]):
 
     def tell(self, error: PlaygroundError) -> None:
         """Show an error: what happened and what to do."""
-        self.notify(display_text(error.hint), title=display_text(error.message), severity="error", markup=False)
+        tell_error(self, error)
 
     def tell_problem(self, problem: Problem) -> None:
         """The same for an error that came as an event."""

@@ -16,11 +16,11 @@ from textual.widgets import Static
 
 from playground.domain.branch_rows import WRITING, BranchRow, row_of
 from playground.domain.branches import Branch, branches
-from playground.domain.display import display_text
 from playground.domain.errors import PlaygroundError
 from playground.domain.names import check_name
 from playground.domain.transcript import Turn
 from playground.screens.branching import Branching
+from playground.screens.notices import tell_error
 from playground.screens.pane import Pane
 from playground.screens.text_dialog import TextDialog
 from playground.widgets.branch_preview import facts_of, text_of
@@ -185,12 +185,9 @@ class BranchesScreen(ModalScreen[None]):
         try:
             self._branching.go_to(self._pane, event.branch.turn, event.branch.begins_at)
         except PlaygroundError as error:
-            self._tell(error)
+            tell_error(self, error)
         else:
             self.dismiss()
-
-    def _tell(self, error: PlaygroundError) -> None:
-        self.notify(display_text(error.hint), title=display_text(error.message), severity="error", markup=False)
 
     # -- what can be done to a branch --------------------------------------------------------------------------
 
@@ -228,7 +225,7 @@ class BranchesScreen(ModalScreen[None]):
         try:
             deletion = self._branching.delete(self._pane, turns)
         except PlaygroundError as error:
-            self._tell(error)
+            tell_error(self, error)
             return
         self._build(None)
         gone, said = before - self._ends(), len(deletion.turns)
@@ -240,7 +237,7 @@ class BranchesScreen(ModalScreen[None]):
         try:
             deletion = self._branching.undo(self._pane)
         except PlaygroundError as error:
-            self._tell(error)
+            tell_error(self, error)
             return
         self._build(deletion.root.id)
 

@@ -19,6 +19,7 @@ from playground.domain.loads import Load
 from playground.screens.load_models import LoadModels
 from playground.screens.load_start import load_of, start_of
 from playground.screens.load_words import plot, words
+from playground.screens.notices import tell_error
 from playground.services.kept_files import save_tables
 from playground.widgets.key_bar import KeyBar
 from playground.widgets.load_break_even import BreakEven
@@ -189,7 +190,7 @@ class LoadScreen(Screen[None]):
         try:
             paths = await asyncio.to_thread(save_tables, "load", texts)
         except ConfigError as error:
-            self.notify(display_text(error.hint), title=display_text(error.message), severity="error", markup=False)
+            tell_error(self, error)
         else:
             text = "\n".join(str(path) for path in paths)
             self.notify(display_text(text), title="The table is kept as", timeout=6, markup=False)

@@ -17,6 +17,7 @@ from playground.domain.display import display_text
 from playground.domain.endpoints import ModelRef
 from playground.domain.errors import PlaygroundError
 from playground.domain.models import ModelCard, ModelFile
+from playground.screens.notices import tell_error
 from playground.services.model_pool import ModelPool
 from playground.services.models import scan_models
 from playground.services.recent_models import recent_models
@@ -162,7 +163,7 @@ class ModelPicker(ModalScreen[ModelRef | None]):
         try:
             self.dismiss(self._pool.find(event.value))
         except PlaygroundError as error:
-            self.notify(display_text(error.hint), title=display_text(error.message), severity="error", markup=False)
+            tell_error(self, error)
 
     def action_focus_list(self) -> None:
         """From the field into the list."""

@@ -17,6 +17,7 @@ from textual.widgets.option_list import Option
 from playground.domain.display import display_line, display_text
 from playground.domain.errors import BadInput, PlaygroundError
 from playground.domain.sampling import NEUTRAL, changed_fields
+from playground.screens.notices import tell_error
 from playground.services.preset_shelf import PresetShelf
 from playground.services.presets import Preset
 
@@ -125,7 +126,7 @@ class PresetPicker(ModalScreen[Preset | None]):
             try:
                 found = self._shelf.take_in(path.strip())
             except PlaygroundError as error:
-                self._tell(error)
+                tell_error(self, error)
                 return
             self._renew(found[0].preset.name)
             left_out = [f"{key}: {why}" for one in found for key, why in one.left_out.items()]
@@ -151,7 +152,7 @@ class PresetPicker(ModalScreen[Preset | None]):
             try:
                 file, left_out = self._shelf.write_out(preset, form, path.strip())
             except PlaygroundError as error:
-                self._tell(error)
+                tell_error(self, error)
                 return
             also = f"\n{form} has no {', '.join(left_out)}." if left_out else ""
             self.notify(display_text(f"{file}{also}"), title="Exported", timeout=6, markup=False)
@@ -173,7 +174,7 @@ class PresetPicker(ModalScreen[Preset | None]):
         try:
             self._shelf.delete(preset)
         except PlaygroundError as error:
-            self._tell(error)
+            tell_error(self, error)
             return
         self._renew(preset.name)
         self.notify(f"{display_line(preset.name)} is deleted; u puts it back.", timeout=3, markup=False)
@@ -183,10 +184,7 @@ class PresetPicker(ModalScreen[Preset | None]):
         try:
             self._renew(self._shelf.undo().name)
         except PlaygroundError as error:
-            self._tell(error)
-
-    def _tell(self, error: PlaygroundError) -> None:
-        self.notify(display_text(error.hint), title=display_text(error.message), severity="error", markup=False)
+            tell_error(self, error)
 
     def action_leave(self) -> None:
         """Keep the present preset."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from playground.domain.display import display_text
-from playground.domain.errors import BadInput, HistoryUnusable, PlaygroundError
+from playground.domain.errors import BadInput, PlaygroundError
+from playground.screens.notices import tell_loss
 from playground.services.experiment_private import PrivateFolder
 
 if TYPE_CHECKING:
@@ -146,11 +147,8 @@ class SweepRunner:
         panes = self._screen.keeping
         private = panes.private or not await panes.ready()  # that it is not ready was said
         history = None if private else panes.file()
-        return HistoryKeeping(private=private, tell=self._tell_loss, history=history, leave_out=lambda: panes.private)
-
-    def _tell_loss(self, error: HistoryUnusable) -> None:
-        text, title = display_text(error.hint), display_text(error.message)
-        self._screen.notify(text, title=title, severity="warning", timeout=10, markup=False)
+        tell = partial(tell_loss, self._screen)
+        return HistoryKeeping(private=private, tell=tell, history=history, leave_out=lambda: panes.private)
 
     async def end(self) -> None:
         """Stop it, and wait until everything is written: for another sweep."""

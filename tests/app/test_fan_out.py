@@ -130,7 +130,7 @@ async def test_what_one_pane_does_to_the_tree_is_counted_in_the_others_and_hurts
 
 
 async def test_a_reply_that_another_pane_writes_is_followed_but_not_touched(starter_gguf: Path) -> None:
-    async with playing(make_app("max_tokens=200", "ignore_eos=true", "seed=3"), WIDE) as player:
+    async with playing(make_app("max_tokens=3000", "ignore_eos=true", "seed=3"), WIDE) as player:
         await player.ready()
         await player.say(SEA)
         await player.tokens(6)
