@@ -98,12 +98,9 @@ class Circumstances:
 
 async def prompt_ids(pane: Pane, reply: Turn) -> tuple[int, ...]:
     """Ids of the tokens that a local model was given for a reply; empty when nobody can tell any more."""
+    from playground.services import history_models
+
     backend = pane.runner.backend
-    if backend is None or reply.prompt is None or not backend.card.local or not backend.capabilities.view_prompt:
+    if backend is None or reply.prompt is None or reply.model != backend.card.short_name:
         return ()
-    if reply.model != backend.card.short_name:
-        return ()
-    try:
-        return tuple((await backend.view_prompt(reply.prompt)).ids)
-    except PlaygroundError:
-        return ()
+    return await history_models.prompt_ids(backend, reply.prompt)
