@@ -45,7 +45,7 @@ async def test_replies_of_servers_have_their_cost_and_reason(fake: FakeApi) -> N
     assert {entry.model: (entry.stop, entry.cost) for entry in entries} == {
         "m:ok": ("stop", None),
         "claude-sonnet-4-5:ok": ("stop", pytest.approx(0.007095)),
-        "m:401": ("failed", None),
+        "m:401": ("failed", 0.0),
     }
     assert KEY.encode() not in history_path().read_bytes()
 

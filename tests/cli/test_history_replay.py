@@ -162,12 +162,17 @@ async def test_a_run_that_breaks_off_is_compared_as_far_as_it_came(fake: FakeApi
     assert "The run broke: The connection to box broke in the middle of the reply." in result.out
 
 
+def heed_ctrl_c() -> None:
+    """A shell that runs the tests in the background lets them, and what they start, ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 async def test_ctrl_c_ends_it(fake: FakeApi) -> None:
     await keep_reply("box/m:ok", "box/m:stall")
     one_thread()
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        *COMMAND, "history", "replay", "1", "--yes", stdout=pipe, stderr=pipe
+        *COMMAND, "history", "replay", "1", "--yes", stdout=pipe, stderr=pipe, preexec_fn=heed_ctrl_c
     )
     await asyncio.wait_for(fake.reached.wait(), 60)
     os.kill(process.pid, signal.SIGINT)
