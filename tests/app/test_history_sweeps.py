@@ -15,7 +15,7 @@ from playground.services.history import History, history_path
 from playground.services.history_reader import HistoryReader
 from playground.services.history_recorder import Recorder
 from playground.widgets.history_list import HistoryList
-from tests.app import test_sweeps as sweeps
+from tests.app import sweep_support as sweeps
 from tests.app.support import Player, make_app, open_experiment, playing
 from tests.app.test_history import choose
 from tests.app.test_keeping import entries, kept, open_history
