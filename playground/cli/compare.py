@@ -124,7 +124,7 @@ def _prepared(given: dict[str, Any]) -> ModelComparison:
 
 
 def _candidates(settings: Settings, given: dict[str, Any]) -> list[Candidate]:
-    from playground.domain.params import replace
+    from playground.domain.params import assigned_names, replace
     from playground.services.model_comparison import Candidate
     from playground.services.presets import load_presets
     from playground.services.start import DEFAULT_PRESET, find_preset, starting_params
@@ -133,7 +133,7 @@ def _candidates(settings: Settings, given: dict[str, Any]) -> list[Candidate]:
     for error in errors:
         say(error)
     chosen = [find_preset(presets, name) for name in given["presets"] or (settings.preset or DEFAULT_PRESET,)]
-    if given["seed"] is None and not any(one.replace(" ", "").startswith("seed=") for one in given["assignments"]):
+    if given["seed"] is None and "seed" not in assigned_names(given["assignments"]):
         given["seed"] = secrets.randbelow(1 << 31)  # with a seed each, what differs would be chance
         if sys.stderr.isatty():
             click.echo(f"seed {given['seed']} for all; --seed {given['seed']} repeats it", err=True)

@@ -20,7 +20,7 @@ from playground.cli.run_output import INTERRUPTED, JsonOutput, Output, TextOutpu
 from playground.cli.status_line import StatusLine
 from playground.domain.errors import BadInput, PlaygroundError
 from playground.domain.messages import CallOptions
-from playground.domain.params import replace
+from playground.domain.params import assigned_names, replace
 from playground.domain.sampling import SamplingParams
 from playground.domain.texts import check_text
 from playground.domain.watch_list import check_words
@@ -167,7 +167,7 @@ def _plan(
         raw=raw,
         preset=chosen.name,
         params=replace(params, **changes),
-        named=(*changes, *(one.partition("=")[0].strip().replace("-", "_") for one in assignments)),
+        named=(*changes, *assigned_names(assignments)),
         watch=watch,
         as_json=as_json,
         private=private or not settings.history,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -45,6 +46,11 @@ def check(params: SamplingParams) -> None:
     if any(math.isnan(bias) or bias == math.inf for bias in params.logit_bias.values()):
         raise BadInput("A logit bias must be a number, or -inf to ban the token.")
     check_constraint(params)
+
+
+def assigned_names(assignments: Iterable[str]) -> tuple[str, ...]:
+    """The parameters that texts such as "top-k=20" set, as `parse_assignment` reads their names."""
+    return tuple(one.partition("=")[0].strip().replace("-", "_") for one in assignments)
 
 
 def parse_assignment(params: SamplingParams, text: str) -> SamplingParams:

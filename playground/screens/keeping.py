@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from playground.domain.errors import HistoryUnusable
 from playground.screens.kept_trees import KeptTrees
 from playground.screens.notices import tell_loss
+from playground.services.history_keeping import LOOK_S, import_writing
 
 if TYPE_CHECKING:
     from playground.domain.history import TreeChange
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from playground.screens.token_screen import TokenScreen
     from playground.services.history import History
 
-_SECONDS: Final = 0.5
-"""How often is looked what is new: with the time that writing takes, a crash costs a second at most, even when busy."""
 _STOP_S: Final = 1.0
 """How long a model has, at the end of the program, to end its replies."""
 _CLOSE_S: Final = 3.0
@@ -46,7 +45,7 @@ class Keeping:
 
     def begin(self) -> None:
         """Open the history behind the screen, and ask about what a crash has left open. After the first paint."""
-        self._screen.set_interval(_SECONDS, self.look)
+        self._screen.set_interval(LOOK_S, self.look)
         if not self.private:
             self._screen.attempt_later(self._begin, "history")
 
@@ -65,7 +64,7 @@ class Keeping:
     async def _open(self) -> bool:
         history = self.file()
         try:
-            await asyncio.to_thread(_import)
+            await asyncio.to_thread(import_writing)
             await history.open()
         except HistoryUnusable as error:
             tell_loss(self._screen, error)
@@ -159,7 +158,7 @@ class Keeping:
 
     async def _toggle(self) -> None:
         if self.private:
-            await asyncio.to_thread(_import)
+            await asyncio.to_thread(import_writing)
             self.trees.leave_out()
             self.private = False
             if await self.ready():
@@ -185,11 +184,3 @@ class Keeping:
 
     def _say(self, text: str, seconds: float = 3) -> None:
         self._screen.notify(text, timeout=seconds)
-
-
-def _import() -> None:
-    """What writing needs; in a thread, because it takes a while."""
-    import playground.services.history_recorder
-    import playground.services.history_store
-
-    del playground

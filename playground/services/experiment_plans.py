@@ -17,7 +17,7 @@ from playground.domain.errors import BadInput
 from playground.domain.experiments import Cell, CellResult, Sweep, check_sweep, grid, named_prompts
 from playground.domain.messages import ChatPrompt, Message, Prompt, RawPrompt, Role
 from playground.domain.models import LOCAL, ModelCard
-from playground.domain.params import replace
+from playground.domain.params import assigned_names, replace
 from playground.domain.sampling import UNLIMITED, SamplingParams
 from playground.domain.texts import check_text
 from playground.services.accounts import EXPECTED_REPLY, Accounts
@@ -111,7 +111,7 @@ def base_params(
     presets: Iterable[Preset], assignments: Sequence[str], max_tokens: int | None
 ) -> list[tuple[str, SamplingParams]]:
     """Each preset with assignments on top, and a limit where nobody set one. Raises BadInput."""
-    named = {one.partition("=")[0].strip().replace("-", "_") for one in assignments}
+    named = assigned_names(assignments)
     for one in assignments:
         check_text(one)
     bases = []

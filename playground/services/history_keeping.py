@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from playground.services.history_recorder import Recorder
     from playground.services.history_store import HistoryStore
 
-_SECONDS: Final = 0.5
+LOOK_S: Final = 0.5
 """How often is looked what is new: with the time that writing takes, a crash costs a second at most, even when busy."""
 _HASH_S: Final = 0.5
 """How long a command waits at its end, at most, for the hash of a model's file."""
@@ -98,13 +98,13 @@ class HistoryKeeping:
         self._begun.set()
 
     async def _run(self, models: KnownModels) -> None:
-        await asyncio.to_thread(_import)
+        await asyncio.to_thread(import_writing)
         await self._begun.wait()
         history = await self._opened()
         if history is not None:
             while not self._ending.is_set():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._ending.wait(), _SECONDS)
+                    await asyncio.wait_for(self._ending.wait(), LOOK_S)
                 if not self._ending.is_set():
                     await self._look(history)
                     models.hash_next()
@@ -221,8 +221,8 @@ def with_model(setting: Setting, models: KnownModels | None) -> Setting:
     return structs.replace(models.of(setting.model_ref), **{name: getattr(setting, name) for name in own})
 
 
-def _import() -> None:
-    """What writing needs; in a thread, because it takes a while."""
+def import_writing() -> None:
+    """Import what writing needs; belongs in a thread, because it takes a while."""
     import playground.services.history
     import playground.services.history_recorder
     import playground.services.history_store

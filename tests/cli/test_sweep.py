@@ -15,9 +15,9 @@ from typing import Any
 import psutil
 import pytest
 
-from playground.services.settings import settings_path
 from tests.cli.support import COMMAND, Result, one_thread, run, start
-from tests.fakes.hosted_api import FakeApi, fake_api
+from tests.fakes.hosted_api import FakeApi
+from tests.fakes.hosted_settings import fake_in_settings
 
 QUICK = ("--raw", "--prompt", "Once upon a time", "--set", "ignore_eos=true", "--max-tokens", "4")
 
@@ -196,21 +196,14 @@ def test_help_has_examples() -> None:
 @pytest.fixture
 async def fake(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeApi]:
     """A server whose model costs a cent a token, and a budget of a dollar a day."""
-    monkeypatch.setenv("BOX_KEY", "sk-planted-0123456789abcdef")
-    async with fake_api() as made:
-        settings_path().parent.mkdir(parents=True, exist_ok=True)
-        settings_path().write_text(
-            f"""
-            [endpoints.box]
-            base_url = "{made.openai_url}"
-            api_key = "${{BOX_KEY}}"
-            [prices."box/m:ok"]
-            input_per_mtok = 0.0
-            output_per_mtok = 10000.0
-            [budget]
-            per_day_usd = 1.0
-            """
-        )
+    money = """
+        [prices."box/m:ok"]
+        input_per_mtok = 0.0
+        output_per_mtok = 10000.0
+        [budget]
+        per_day_usd = 1.0
+    """
+    async with fake_in_settings(monkeypatch, money) as made:
         yield made
 
 
