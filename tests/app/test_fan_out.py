@@ -153,7 +153,7 @@ async def test_a_reply_that_another_pane_writes_is_followed_but_not_touched(star
 
 
 async def test_it_stops_a_reply_that_is_being_written_and_a_closed_pane_loses_nothing(starter_gguf: Path) -> None:
-    async with playing(make_app("max_tokens=300", "ignore_eos=true", "seed=3"), WIDE) as player:
+    async with playing(make_app("max_tokens=3000", "ignore_eos=true", "seed=3"), WIDE) as player:
         await player.ready()
         await player.say(SEA)
         await player.tokens(6)
