@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, ClassVar, Literal
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.screen import Screen
 
@@ -16,12 +16,10 @@ from playground.screens.notices import tell_error
 from playground.screens.pane import Pane
 from playground.screens.versions import switch_branch
 from playground.widgets.colour_scale import ColourMode
+from playground.widgets.key_maker import KeyMaker
 from playground.widgets.prompt_editor import PromptEditor
 
-
-def _key(keys: str, action: str, label: str, tooltip: str, *, id: str = "", priority: bool = True) -> Binding:
-    # The prompt's editor has keys of its own, such as F6 and F7: those of the screen come first.
-    return Binding(keys, action, label, id=id or f"chat.{action}", tooltip=tooltip, priority=priority)
+_key = KeyMaker("chat", priority=True)
 
 
 class SettingChanged(Message):
@@ -54,14 +52,14 @@ class ConversationScreen(Screen[None]):
             "branch(-1)",
             "Earlier",
             "Earlier version of the last turn (or of that under the token cursor) that has several",
-            id="chat.earlier",
+            name="earlier",
         ),
         _key(
             "alt+right",
             "branch(1)",
             "Later",
             "Later version of the last turn (or of that under the token cursor) that has several",
-            id="chat.later",
+            name="later",
         ),
         _key("f4", "colour", "Colour", "Colour tokens by probability, entropy, rank, or not at all"),
         _key("f7", "raw", "Raw", "Switch between chat and raw completion, which applies no template"),

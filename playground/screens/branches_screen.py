@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -25,14 +25,12 @@ from playground.screens.pane import Pane
 from playground.screens.text_dialog import TextDialog
 from playground.widgets.branch_preview import facts_of, text_of
 from playground.widgets.branch_tree import BranchTree
+from playground.widgets.key_maker import KeyMaker
 
 _LOOK_SECONDS: Final = 0.25
 """How often is looked what other panes write meanwhile."""
 _REST_SECONDS: Final = 0.06
-
-
-def _key(keys: str, action: str, label: str, tooltip: str, *, id: str) -> Binding:
-    return Binding(keys, action, label, id=f"branches.{id}", tooltip=tooltip)
+_key = KeyMaker("branches")
 
 
 class BranchesScreen(ModalScreen[None]):
@@ -40,13 +38,11 @@ class BranchesScreen(ModalScreen[None]):
 
     HORIZONTAL_BREAKPOINTS = [(0, "-below"), (150, "-beside")]  # noqa: RUF012 - Textual's interface
     BINDINGS: ClassVar[list[BindingType]] = [
-        _key("escape,alt+g", "leave", "Close", "Back to the transcript", id="leave"),
-        _key("r", "rename", "Name", "Give the branch a name, or take it away", id="rename"),
-        _key(
-            "d,delete", "delete", "Delete", "Delete the branch and all that hang on it; u brings them back", id="delete"
-        ),
-        _key("x", "delete_alone", "Delete alone", "Delete the branch; forks of it stay and move up", id="delete_alone"),
-        _key("u", "undo", "Undo", "Put back what was deleted last, then what was deleted before it", id="undo"),
+        _key("escape,alt+g", "leave", "Close", "Back to the transcript"),
+        _key("r", "rename", "Name", "Give the branch a name, or take it away"),
+        _key("d,delete", "delete", "Delete", "Delete the branch and all that hang on it; u brings them back"),
+        _key("x", "delete_alone", "Delete alone", "Delete the branch; forks of it stay and move up"),
+        _key("u", "undo", "Undo", "Put back what was deleted last, then what was deleted before it"),
     ]
     DEFAULT_CSS = """
     BranchesScreen {

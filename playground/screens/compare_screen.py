@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from msgspec import structs
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from playground.domain.compare_rows import CompareRow, as_csv, as_markdown
 from playground.domain.errors import BadInput
@@ -19,17 +19,16 @@ from playground.screens.pane_figures import compare_row
 from playground.screens.sending_screen import SendingScreen
 from playground.services.presets import Preset
 from playground.services.settings import Settings
+from playground.widgets.key_maker import KeyMaker
 
 if TYPE_CHECKING:
     from playground.screens.race_dialog import Race
     from playground.widgets.compare_table import CompareTable
 
+
 _HIGH: Final = 30
 """Rows a screen must have for the table to come by itself."""
-
-
-def _key(keys: str, action: str, label: str, tooltip: str, *, id: str = "") -> Binding:
-    return Binding(keys, action, label, id=id or f"compare.{action}", tooltip=tooltip, priority=True)
+_key = KeyMaker("compare", priority=True)
 
 
 class CompareScreen(SendingScreen):

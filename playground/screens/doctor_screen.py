@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from msgspec import structs
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -23,9 +23,11 @@ from playground.services.findings import Finding, State, as_text, note, sum_text
 from playground.services.terminal_facts import terminal_facts
 from playground.services.terminal_findings import TERMINAL, judged
 from playground.widgets.key_bar import Hint, KeyBar
+from playground.widgets.key_maker import KeyMaker
 
 if TYPE_CHECKING:
     from playground.screens.token_screen import TokenScreen
+
 
 _RANK: Final = {State.PROBLEM: 0, State.NOTE: 1, State.OK: 2}
 _MARKS: Final = {
@@ -44,10 +46,7 @@ _KEYS: Final = (
     Hint("Copy step", "enter"),
     *("doctor.leave", "doctor.again", "doctor.report", "app.help", "app.quit"),
 )
-
-
-def _key(keys: str, action: str, label: str, tooltip: str) -> Binding:
-    return Binding(keys, action, label, id=f"doctor.{action}", tooltip=tooltip)
+_key = KeyMaker("doctor")
 
 
 def open_doctor(main: TokenScreen) -> None:

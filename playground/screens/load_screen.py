@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import events, on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, Static
@@ -22,6 +22,7 @@ from playground.screens.load_words import plot, words
 from playground.screens.notices import tell_error
 from playground.services.kept_files import save_tables
 from playground.widgets.key_bar import KeyBar
+from playground.widgets.key_maker import KeyMaker
 from playground.widgets.load_break_even import BreakEven
 from playground.widgets.load_sliders import LoadSliders
 from playground.widgets.load_table import LoadTable, Shown
@@ -29,14 +30,12 @@ from playground.widgets.load_table import LoadTable, Shown
 if TYPE_CHECKING:
     from playground.screens.token_screen import TokenScreen
 
+
 _KEYS: Final = (
     *("load.leave", "load.sort", "load.copy", "load.save", "slider.less", "slider.more", "slider.reset"),
     *("app.help", "app.quit"),
 )
-
-
-def _key(keys: str, action: str, label: str, tooltip: str, *, id: str = "", show: bool = True) -> Binding:
-    return Binding(keys, action, label, id=f"load.{id or action}", tooltip=tooltip, show=show)
+_key = KeyMaker("load")
 
 
 def open_load(main: TokenScreen) -> None:
@@ -54,8 +53,8 @@ class LoadScreen(Screen[None]):
         _key("f3", "sort", "Sort", "Sort by cost, cost without a cache, time or name"),
         _key("f6", "copy", "Copy", "Copy the table as Markdown, as it stands"),
         _key("f7", "save", "Save", "Keep the table as a Markdown and a CSV file"),
-        _key("down", "below", "Down", "To the slider or list below", id="below", show=False),
-        _key("up", "above", "Up", "To the slider above", id="above", show=False),
+        _key("down", "below", "Down", "To the slider or list below", show=False),
+        _key("up", "above", "Up", "To the slider above", show=False),
     ]
     DEFAULT_CSS = """
     LoadScreen {

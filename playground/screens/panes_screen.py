@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from playground.domain.errors import BadInput
 from playground.domain.session import Session
@@ -15,15 +15,14 @@ from playground.screens.model_screen import TRY_ANOTHER
 from playground.screens.pane import Pane
 from playground.screens.params_screen import ParamsScreen
 from playground.screens.tuning import Tuning
+from playground.widgets.key_maker import KeyMaker
 
 if TYPE_CHECKING:
     from playground.screens.deck import Deck
     from playground.widgets.pane_tabs import PaneTabs
     from playground.widgets.pane_view import PaneView
 
-
-def _key(keys: str, action: str, label: str, tooltip: str, *, id: str = "") -> Binding:
-    return Binding(keys, action, label, id=id or f"panes.{action}", tooltip=tooltip, priority=True)
+_key = KeyMaker("panes", priority=True)
 
 
 class PanesScreen(ParamsScreen):
@@ -32,14 +31,14 @@ class PanesScreen(ParamsScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         _key("alt+n,f10", "add_pane", "Pane+", "Open another pane beside this one, with the same model and settings"),
         _key("alt+w", "close_pane", "Close pane", "Close the active pane; its reply is stopped"),
-        _key("ctrl+pagedown", "step_pane(1)", "Next pane", "Go to the next pane", id="panes.next"),
-        _key("ctrl+pageup", "step_pane(-1)", "Previous pane", "Go to the previous pane", id="panes.previous"),
+        _key("ctrl+pagedown", "step_pane(1)", "Next pane", "Go to the next pane", name="next"),
+        _key("ctrl+pageup", "step_pane(-1)", "Previous pane", "Go to the previous pane", name="previous"),
         *(
-            _key(f"alt+{number}", f"pick_pane({number})", f"Pane {number}", "Go to a pane", id=f"panes.{number}")
+            _key(f"alt+{number}", f"pick_pane({number})", f"Pane {number}", "Go to a pane", name=str(number))
             for number in range(1, 7)
         ),
-        _key("alt+shift+right", "move_pane(1)", "Move right", "Move the pane to the right", id="panes.move_right"),
-        _key("alt+shift+left", "move_pane(-1)", "Move left", "Move the pane to the left", id="panes.move_left"),
+        _key("alt+shift+right", "move_pane(1)", "Move right", "Move the pane to the right", name="move_right"),
+        _key("alt+shift+left", "move_pane(-1)", "Move left", "Move the pane to the left", name="move_left"),
         _key("alt+m", "maximise_pane", "Maximise", "Give the active pane all the room, or share it again"),
         _key("alt+a", "to_all", "To all", "Send prompts to all panes, or to the active one alone"),
         _key("alt+l", "link", "Link", "Let sliders and options move in all panes together, or in the active one alone"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -27,10 +27,12 @@ from playground.services.experiment_output import short_model
 from playground.widgets.bars import fit
 from playground.widgets.dialog_area import DialogArea, DialogInput
 from playground.widgets.key_bar import KeyBar
+from playground.widgets.key_maker import KeyMaker
 from playground.widgets.sweep_suggester import RangeSuggester
 
 if TYPE_CHECKING:
     from playground.screens.sweeping import Sweeping
+
 
 _PAUSE_S: Final = 0.2
 """Pause in typing after which the estimate is made anew."""
@@ -39,12 +41,7 @@ _FOOT: Final = ("sweep_form.start", "sweep_form.leave", "sweep_form.model", "swe
 _NUMBERS: Final = (("samples", "samples"), ("seed", "seed"), ("max_tokens", "max tokens"), ("at_once", "at once"))
 _ONE: Final = "All of it is one prompt · F6 makes each line one"
 _LINES: Final = "Prompts, one a line · F6 makes all of it one prompt"
-
-
-def _key(keys: str, action: str, label: str, tooltip: str) -> Binding:
-    # The field for a text has F6 and F7 for itself: the form's come first.
-    first = action != "leave"
-    return Binding(keys, action, label, id=f"sweep_form.{action}", tooltip=tooltip, priority=first)
+_key = KeyMaker("sweep_form", priority=True)
 
 
 class SweepForm(ModalScreen[Asked | None]):
@@ -57,7 +54,7 @@ class SweepForm(ModalScreen[Asked | None]):
         _key("f5", "model", "Add a model", "Choose another model, on this machine or hosted"),
         _key("f6", "lines", "One a line", "Each line is a prompt, or all of the text is one"),
         _key("f7", "earlier", "Earlier sweeps", "Those that were run before: open, go on, delete"),
-        _key("escape", "leave", "Leave", "Back to the panes; what was typed stays for the next time"),
+        _key("escape", "leave", "Leave", "Back to the panes; what was typed stays for the next time", priority=False),
     ]
     DEFAULT_CSS = """
     SweepForm {

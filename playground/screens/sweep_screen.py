@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container
 from textual.content import Content
 from textual.screen import Screen
@@ -24,11 +24,13 @@ from playground.services.experiment_plans import estimate_sweep
 from playground.services.experiment_words import product_words, progress_line
 from playground.widgets.bars import thin_bar
 from playground.widgets.key_bar import Hint, KeyBar
+from playground.widgets.key_maker import KeyMaker
 from playground.widgets.sweep_chart import Measures, SweepChart
 from playground.widgets.sweep_table import SweepTable
 
 if TYPE_CHECKING:
     from playground.screens.sweeping import Sweeping
+
 
 _TICK_S: Final = 0.25
 """How often the figures are brought up to date at most."""
@@ -47,10 +49,7 @@ _STANDING: Final = (
 )
 _RECKONING: Final = "reckoning …"
 _NOTHING_YET: Final = "The curves begin with the first replies."
-
-
-def _key(keys: str, action: str, label: str, tooltip: str, *, id: str = "") -> Binding:
-    return Binding(keys, action, label, id=f"sweep.{id or action}", tooltip=tooltip)
+_key = KeyMaker("sweep")
 
 
 class SweepScreen(Screen[None]):
@@ -62,8 +61,8 @@ class SweepScreen(Screen[None]):
         _key("escape", "leave", "Stop", "Stop it: what is done is kept. When nothing runs: back to the panes"),
         _key("b", "behind", "Behind", "Back to the panes while it goes on behind them"),
         _key("r", "resume", "Go on", "Run what is left"),
-        _key("m", "measure(1)", "Measure", "Draw another figure", id="measure"),
-        _key("M,shift+m", "measure(-1)", "Measure before", "The figure before", id="measure_before"),
+        _key("m", "measure(1)", "Measure", "Draw another figure", name="measure"),
+        _key("M,shift+m", "measure(-1)", "Measure before", "The figure before", name="measure_before"),
         _key("tab,shift+tab", "table", "Table", "From the curves to the table, and back"),
         _key("enter", "replies", "Replies", "Read the replies of the row that is marked"),
         _key("n", "new", "New", "Set another sweep up"),

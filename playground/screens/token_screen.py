@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from playground.screens.compare_screen import CompareScreen
+from playground.widgets.key_maker import KeyMaker
 
 if TYPE_CHECKING:
     from playground.screens.bending import Bending
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
     from playground.widgets.inspector import Inspector
     from playground.widgets.watch_plot import WatchPlot
 
-
-def _key(keys: str, action: str, label: str, tooltip: str, *, id: str = "") -> Binding:
-    return Binding(keys, action, label, id=id or f"inside.{action}", tooltip=tooltip, priority=True)
+_key = KeyMaker("inside", priority=True)
 
 
 class TokenScreen(CompareScreen):
@@ -39,8 +38,8 @@ class TokenScreen(CompareScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         _key("alt+v", "replay", "Otherwise", "Mark what of the reply would stay, could change, or could not come now"),
         _key("alt+g", "branches", "Branches", "All branches of the conversation as a tree: go, name, delete, undo"),
-        _key("alt+up", "parent", "Parent", "Go to the branch that this one forked from", id="inside.parent"),
-        _key("alt+down", "child", "Child", "Go to the newest branch that forked from this one", id="inside.child"),
+        _key("alt+up", "parent", "Parent", "Go to the branch that this one forked from"),
+        _key("alt+down", "child", "Child", "Go to the newest branch that forked from this one"),
         _key("alt+p", "prefill", "Begin reply", "Write the beginning of the reply yourself, and let it go on"),
         _key("alt+s", "step", "Step", "One token at a time: Space draws it, digits choose; again: run on"),
         _key("alt+k", "watch", "Watch", "Follow words: their probability at every step, before and after the samplers"),

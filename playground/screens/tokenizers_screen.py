@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from playground.domain.display import display_line
 from playground.domain.endpoints import ModelRef
@@ -15,14 +15,12 @@ from playground.screens.choice_dialog import Answer, ChoiceDialog, Question
 from playground.screens.tokenizer_examples import EXAMPLES
 from playground.screens.tokenizers_view import TokenizersView
 from playground.services.tokenizers import SOURCE
+from playground.widgets.key_maker import KeyMaker
 
 if TYPE_CHECKING:
     from playground.screens.token_screen import TokenScreen
 
-
-def _key(keys: str, action: str, label: str, name: str, tooltip: str) -> Binding:
-    # Before the field, which has meanings of its own for some of them.
-    return Binding(keys, action, label, id=f"tokenizers.{name}", tooltip=tooltip, priority=keys != "escape")
+_key = KeyMaker("tokenizers", priority=True)
 
 
 def open_tokenizers(main: TokenScreen) -> None:
@@ -37,14 +35,14 @@ class TokenizersScreen(TokenizersView):
     """A text to write in, its tokens under each tokenizer, and what they cost."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        _key("escape", "leave", "Back", "leave", "Back to the conversation"),
-        _key("f2", "examples", "Examples", "examples", "Texts on which one sees that tokens are not words"),
-        _key("f3", "next_example", "Next example", "next", "The next of these texts"),
-        _key("f4", "special", "Control tokens", "special", "Let names such as <|im_end|> stand for control tokens"),
-        _key("f5", "add", "Add a model", "add", "Another model on this machine: only its vocabulary is read"),
-        _key("shift+f5", "remove", "Take away", "remove", "Take the model away that was added last"),
-        _key("f6", "fetch", "Fetch", "fetch", "Fetch vocabularies of tiktoken that are not on this machine"),
-        _key("f7", "reply", "Reply's text", "reply", "Take the text of the last reply"),
+        _key("escape", "leave", "Back", "Back to the conversation", priority=False),
+        _key("f2", "examples", "Examples", "Texts on which one sees that tokens are not words"),
+        _key("f3", "next_example", "Next example", "The next of these texts", name="next"),
+        _key("f4", "special", "Control tokens", "Let names such as <|im_end|> stand for control tokens"),
+        _key("f5", "add", "Add a model", "Another model on this machine: only its vocabulary is read"),
+        _key("shift+f5", "remove", "Take away", "Take the model away that was added last"),
+        _key("f6", "fetch", "Fetch", "Fetch vocabularies of tiktoken that are not on this machine"),
+        _key("f7", "reply", "Reply's text", "Take the text of the last reply"),
     ]
     _example = -1
     """Number of the last example."""

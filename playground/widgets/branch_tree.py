@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
@@ -17,29 +17,27 @@ from playground.domain.branches import Branch
 from playground.domain.messages import Role
 from playground.widgets.bars import UNKNOWN, fit
 from playground.widgets.branch_columns import GAP, cells_of, columns_for, groups_of
+from playground.widgets.key_maker import KeyMaker
 from playground.widgets.row_list import RowList
 
 _MOST_WAS, _MOST_BECAME, _MOST_TITLE = 12, 18, 24
 _HEADING: Final = "branch"
-
-
-def _key(keys: str, action: str, label: str, tooltip: str, *, id: str) -> Binding:
-    return Binding(keys, action, label, show=False, id=f"branches.{id}", tooltip=tooltip)
+_key = KeyMaker("branches", show=False)
 
 
 class BranchTree(RowList):
     """Shows branches in the order given, each below its parent; a cursor walks over them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        _key("up,k", "move(-1)", "Up", "The row above", id="up"),
-        _key("down,j", "move(1)", "Down", "The row below", id="down"),
-        _key("pageup", "page(-1)", "Page up", "A page up", id="pageup"),
-        _key("pagedown", "page(1)", "Page down", "A page down", id="pagedown"),
-        _key("home", "go_to(0)", "First", "The first row", id="home"),
-        _key("end", "go_to(-1)", "Last", "The last row", id="end"),
-        _key("left", "out", "Parent", "The branch that this one hangs on", id="out"),
-        _key("right", "into", "Child", "The first branch that hangs on this one", id="into"),
-        _key("enter", "choose", "Show", "Put this branch on screen, at the place where it begins", id="choose"),
+        _key("up,k", "move(-1)", "Up", "The row above", name="up"),
+        _key("down,j", "move(1)", "Down", "The row below", name="down"),
+        _key("pageup", "page(-1)", "Page up", "A page up", name="pageup"),
+        _key("pagedown", "page(1)", "Page down", "A page down", name="pagedown"),
+        _key("home", "go_to(0)", "First", "The first row", name="home"),
+        _key("end", "go_to(-1)", "Last", "The last row", name="end"),
+        _key("left", "out", "Parent", "The branch that this one hangs on"),
+        _key("right", "into", "Child", "The first branch that hangs on this one"),
+        _key("enter", "choose", "Show", "Put this branch on screen, at the place where it begins"),
     ]
     HEAD = 2
     PARTS = "branch-tree"

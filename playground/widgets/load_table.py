@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.geometry import Size
 from textual.message import Message
@@ -19,6 +19,7 @@ from playground.domain.display import display_line
 from playground.domain.load_table import SORTINGS, money, seconds
 from playground.domain.loads import Estimate
 from playground.widgets.bars import fit, stack
+from playground.widgets.key_maker import KeyMaker
 from playground.widgets.row_list import RowList
 
 GAP: Final = 2
@@ -38,6 +39,7 @@ quieter    nothing in your settings, and no key, leads to this model yet
 
 Models of resellers, and those whose context window is too small for one request, come when a name is typed.
 A click on a title sorts by it."""
+_key = KeyMaker("load", show=False)
 
 
 class _Column(NamedTuple):
@@ -61,10 +63,6 @@ _COLUMNS: Final = (
 _TIME_CELLS: Final = 7
 
 
-def _key(keys: str, action: str, label: str, tooltip: str, *, id: str) -> Binding:
-    return Binding(keys, action, label, show=False, id=f"load.{id}", tooltip=tooltip)
-
-
 class Shown(NamedTuple):
     """What stands in the table."""
 
@@ -82,12 +80,12 @@ class LoadTable(RowList):
     """A row a model, under titles that sort."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        _key("up", "move(-1)", "Up", "The row above", id="up"),
-        _key("down", "move(1)", "Down", "The row below", id="down"),
-        _key("pageup", "page(-1)", "Page up", "A page up", id="pageup"),
-        _key("pagedown", "page(1)", "Page down", "A page down", id="pagedown"),
-        _key("home", "go_to(0)", "First", "The first row", id="home"),
-        _key("end", "go_to(-1)", "Last", "The last row", id="end"),
+        _key("up", "move(-1)", "Up", "The row above", name="up"),
+        _key("down", "move(1)", "Down", "The row below", name="down"),
+        _key("pageup", "page(-1)", "Page up", "A page up", name="pageup"),
+        _key("pagedown", "page(1)", "Page down", "A page down", name="pagedown"),
+        _key("home", "go_to(0)", "First", "The first row", name="home"),
+        _key("end", "go_to(-1)", "Last", "The last row", name="end"),
     ]
     PARTS = "load-table"
     COMPONENT_CLASSES: ClassVar[set[str]] = {

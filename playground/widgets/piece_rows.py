@@ -5,29 +5,28 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 
+from playground.widgets.key_maker import KeyMaker
 from playground.widgets.piece_canvas import PieceCanvas, Spot
 from playground.widgets.piece_layout import Cell
 
-
-def _key(keys: str, action: str, label: str, name: str, tooltip: str) -> Binding:
-    return Binding(keys, action, label, show=False, id=f"pieces.{name}", tooltip=tooltip)
+_key = KeyMaker("pieces", show=False)
 
 
 class PieceRows(PieceCanvas):
     """Cursor keys and mouse go from token to token."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        _key("left", "move(-1)", "Token before", "previous", "The token before, of the same tokenizer"),
-        _key("right", "move(1)", "Token after", "next", "The token after, of the same tokenizer"),
-        _key("up", "move_row(-1)", "Row above", "up", "What the tokenizer above has in this place"),
-        _key("down", "move_row(1)", "Row below", "down", "What the tokenizer below has in this place"),
-        _key("pageup", "page(-1)", "Page up", "pageup", "A page up"),
-        _key("pagedown", "page(1)", "Page down", "pagedown", "A page down"),
-        _key("home,ctrl+home", "edge(-1)", "First token", "home", "The first token"),
-        _key("end,ctrl+end", "edge(1)", "Last token", "end", "The last token"),
+        _key("left", "move(-1)", "Token before", "The token before, of the same tokenizer", name="previous"),
+        _key("right", "move(1)", "Token after", "The token after, of the same tokenizer", name="next"),
+        _key("up", "move_row(-1)", "Row above", "What the tokenizer above has in this place", name="up"),
+        _key("down", "move_row(1)", "Row below", "What the tokenizer below has in this place", name="down"),
+        _key("pageup", "page(-1)", "Page up", "A page up", name="pageup"),
+        _key("pagedown", "page(1)", "Page down", "A page down", name="pagedown"),
+        _key("home,ctrl+home", "edge(-1)", "First token", "The first token", name="home"),
+        _key("end,ctrl+end", "edge(1)", "Last token", "The last token", name="end"),
     ]
 
     class Pointed(Message):

@@ -11,19 +11,17 @@ from typing import ClassVar
 from rich.style import Style
 from textual import events
 from textual.actions import SkipAction
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.selection import Selection
 
+from playground.widgets.key_maker import KeyMaker
 from playground.widgets.token_reach import items_between, shown_for, token_at, token_near
 from playground.widgets.token_scroll import TokenScroll
 from playground.widgets.token_store import Item
 
 __all__ = ["Item", "TokenMessage", "TokenView"]
-
-
-def _key(keys: str, action: str, label: str, name: str, tooltip: str) -> Binding:
-    return Binding(keys, action, label, show=False, id=name, tooltip=tooltip)
+_key = KeyMaker("token", show=False)
 
 
 class TokenMessage(Message):
@@ -53,16 +51,16 @@ class TokenView(TokenScroll, can_focus=True):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        _key("left", "move(-1)", "Previous token", "token.previous", "Token before"),
-        _key("right", "move(1)", "Next token", "token.next", "Token after"),
-        _key("up", "move_line(-1)", "Line up", "token.up", "Token above; without a cursor, scroll"),
-        _key("down", "move_line(1)", "Line down", "token.down", "Token below; without a cursor, scroll"),
-        _key("home", "line_start", "Start of line", "token.home", "First token of the line"),
-        _key("ctrl+home", "first", "First token", "token.first", "First token of all"),
-        _key("end,ctrl+end", "scroll_end", "Follow the end", "token.end", "Drop the cursor and follow the end"),
-        _key("pageup", "move_page(-1)", "Page up", "token.pageup", "A page up"),
-        _key("pagedown", "move_page(1)", "Page down", "token.pagedown", "A page down"),
-        _key("enter", "activate", "Candidates", "token.activate", "From the token to its candidates"),
+        _key("left", "move(-1)", "Previous token", "Token before", name="previous"),
+        _key("right", "move(1)", "Next token", "Token after", name="next"),
+        _key("up", "move_line(-1)", "Line up", "Token above; without a cursor, scroll", name="up"),
+        _key("down", "move_line(1)", "Line down", "Token below; without a cursor, scroll", name="down"),
+        _key("home", "line_start", "Start of line", "First token of the line", name="home"),
+        _key("ctrl+home", "first", "First token", "First token of all"),
+        _key("end,ctrl+end", "scroll_end", "Follow the end", "Drop the cursor and follow the end", name="end"),
+        _key("pageup", "move_page(-1)", "Page up", "A page up", name="pageup"),
+        _key("pagedown", "move_page(1)", "Page down", "A page down", name="pagedown"),
+        _key("enter", "activate", "Candidates", "From the token to its candidates"),
     ]
 
     class Hovered(TokenMessage):

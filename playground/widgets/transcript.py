@@ -9,13 +9,14 @@ from typing import ClassVar, Final
 from rich.style import Style
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 
 from playground.domain.tokens import Token
 from playground.domain.transcript import Turn
 from playground.widgets.colour_scale import ColourMode, TokenStyle
 from playground.widgets.edge_strip import EdgeStrip
+from playground.widgets.key_maker import KeyMaker
 from playground.widgets.legend import Legend
 from playground.widgets.shown_branch import ShownBranch
 from playground.widgets.shown_turn import Drawing, TokenDiffs
@@ -24,10 +25,7 @@ from playground.widgets.token_view import TokenView
 
 GUESSED_LEGEND: Final = "underlined: guessed ahead"
 DIFF_LEGEND: Final = "underlined: only this reply says it"
-
-
-def _key(keys: str, action: str, label: str, tooltip: str, *, id: str = "") -> Binding:
-    return Binding(keys, f"screen.{action}", label, show=False, id=f"token.{id or action}", tooltip=tooltip)
+_key = KeyMaker("token", show=False, target="screen")
 
 
 class TranscriptPane(Vertical):
@@ -35,7 +33,7 @@ class TranscriptPane(Vertical):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            _key(str(number % 10), f"take({number})", f"Take {number}", "Take this candidate", id=f"take_{number}")
+            _key(str(number % 10), f"take({number})", f"Take {number}", "Take this candidate", name=f"take_{number}")
             for number in range(1, 11)
         ),
         _key("f", "force", "Force a text", "Put a text of your own in place of this token, and go on from there"),
@@ -43,42 +41,40 @@ class TranscriptPane(Vertical):
         _key("space", "draw", "Draw a token", "Going token by token (Alt+S): let the samplers draw the next one"),
         _key("enter", "to_candidates", "Candidates", "Going token by token (Alt+S): to the next one's candidates"),
         _key("backspace", "take_back", "Take back", "Going token by token (Alt+S): take the last one back"),
-        _key("n", "place('any', 1)", "Next surprise", "Go to the next telling token of any kind", id="next_place"),
-        _key("p", "place('any', -1)", "Previous surprise", "Go to the telling token before", id="previous_place"),
-        _key("e", "place('entropy', 1)", "Undecided", "Next token at which the model was undecided", id="entropy"),
+        _key("n", "place('any', 1)", "Next surprise", "Go to the next telling token of any kind", name="next_place"),
+        _key("p", "place('any', -1)", "Previous surprise", "Go to the telling token before", name="previous_place"),
+        _key("e", "place('entropy', 1)", "Undecided", "Next token at which the model was undecided", name="entropy"),
         _key(
             "E",
             "place('entropy', -1)",
             "Undecided before",
             "Token before at which the model was undecided",
-            id="entropy_before",
+            name="entropy_before",
         ),
-        _key("r", "place('rank', 1)", "Low choice", "Next token that was not among the likeliest", id="rank"),
+        _key("r", "place('rank', 1)", "Low choice", "Next token that was not among the likeliest", name="rank"),
         _key(
             "R",
             "place('rank', -1)",
             "Low choice before",
             "Token before that was not among the likeliest",
-            id="rank_before",
+            name="rank_before",
         ),
-        _key("t", "place('tie', 1)", "Near tie", "Next token that hardly beat another one", id="tie"),
-        _key("T", "place('tie', -1)", "Near tie before", "The one before", id="tie_before"),
-        _key("c", "place('change', 1)", "Change", "Next token at which parameters changed", id="change"),
-        _key("C", "place('change', -1)", "Change before", "The one before", id="change_before"),
+        _key("t", "place('tie', 1)", "Near tie", "Next token that hardly beat another one", name="tie"),
+        _key("T", "place('tie', -1)", "Near tie before", "The one before", name="tie_before"),
+        _key("c", "place('change', 1)", "Change", "Next token at which parameters changed", name="change"),
+        _key("C", "place('change', -1)", "Change before", "The one before", name="change_before"),
         _key("w", "watch_token", "Watch", "Follow this token's probability at every step"),
         _key(
-            "d", "otherwise('open')", "Could differ", "After Alt+V: go to the next token that could differ", id="open"
+            "d", "otherwise('open')", "Could differ", "After Alt+V: go to the next token that could differ", name="open"
         ),
         _key(
             "x",
             "otherwise('impossible')",
             "Could not come",
             "After Alt+V: go to the next token that could not come",
-            id="impossible",
+            name="impossible",
         ),
-        _key(
-            "v", "temperatures", "Temperatures", "The token at several temperatures, or the funnel", id="temperatures"
-        ),
+        _key("v", "temperatures", "Temperatures", "The token at several temperatures, or the funnel"),
         _key("b", "ban", "Ban", "Ban this token from the next draw on, or allow it again"),
     ]
     DEFAULT_CSS = """
