@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -23,10 +23,12 @@ from playground.widgets.cost_plot import CostPlot
 from playground.widgets.history_list import HistoryList
 from playground.widgets.history_preview import HistoryPreview
 from playground.widgets.key_bar import KeyBar
+from playground.widgets.key_maker import KeyMaker
 
 if TYPE_CHECKING:
     from playground.screens.token_screen import TokenScreen
     from playground.services.history_reader import HistoryReader
+
 
 T = TypeVar("T")
 
@@ -36,11 +38,8 @@ _FOOT: Final = (
     *("history.preset", "history.date", "history.cost", "history.origin", "history.starred", "history.deleted"),
     "history.clear",
 )
-
-
-def history_key(keys: str, action: str, label: str, tooltip: str, *, id: str = "") -> Binding:
-    """A key of the history screen."""
-    return Binding(keys, action, label, id=f"history.{id or action}", tooltip=tooltip)
+history_key = KeyMaker("history")
+"""A key of the history screen."""
 
 
 class HistoryBrowser(ModalScreen[None]):
@@ -51,7 +50,7 @@ class HistoryBrowser(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         history_key("escape,alt+c", "leave", "Close", "Back to the panes"),
         history_key("slash", "search", "Search", "Words that stand in prompt, reply or title"),
-        Binding("down", "to_list", "List", show=False, id="history.list", tooltip="From the search to the list"),
+        history_key("down", "to_list", "List", "From the search to the list", name="list", show=False),
     ]
     DEFAULT_CSS = """
     HistoryBrowser {

@@ -15,11 +15,11 @@ class HistoryNarrowing(HistoryBrowser):
     """Each filter has a key; what is in force stands over the list."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        history_key("m", "filter('model')", "Model", "Only the replies of one model", id="model"),
-        history_key("p", "filter('preset')", "Preset", "Only those under one preset", id="preset"),
-        history_key("t", "filter('date')", "Time", "Only those of some days", id="date"),
-        history_key("c", "filter('cost')", "Cost", "Only those that cost something", id="cost"),
-        history_key("o", "filter('origin')", "From", "Only those from the app, or from one command", id="origin"),
+        history_key("m", "filter('model')", "Model", "Only the replies of one model", name="model"),
+        history_key("p", "filter('preset')", "Preset", "Only those under one preset", name="preset"),
+        history_key("t", "filter('date')", "Time", "Only those of some days", name="date"),
+        history_key("c", "filter('cost')", "Cost", "Only those that cost something", name="cost"),
+        history_key("o", "filter('origin')", "From", "Only those from the app, or from one command", name="origin"),
         history_key("f", "starred", "Starred", "Only those with a star, or all"),
         history_key("x", "deleted", "Deleted", "Those that were deleted, or back to those that were not"),
         history_key("a", "clear", "All", "Leave nothing out"),

@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
@@ -16,27 +16,25 @@ from textual.strip import Strip
 from playground.domain.history import Entry
 from playground.widgets.bars import fit
 from playground.widgets.history_columns import COLUMNS, GAP, PLACE_OF_TEXT, Column, columns_for, said
+from playground.widgets.key_maker import KeyMaker
 from playground.widgets.row_list import RowList
 
 _AHEAD: Final = 100
 """Rows below the last one in sight from which on more are asked for."""
-
-
-def _key(keys: str, action: str, label: str, tooltip: str, *, id: str) -> Binding:
-    return Binding(keys, action, label, show=False, id=f"history.{id}", tooltip=tooltip)
+_key = KeyMaker("history", show=False)
 
 
 class HistoryList(RowList):
     """Shows entries; a cursor walks over them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        _key("up,k", "move(-1)", "Up", "The row above; from the first one to the search", id="up"),
-        _key("down,j", "move(1)", "Down", "The row below", id="down"),
-        _key("pageup", "page(-1)", "Page up", "A page up", id="pageup"),
-        _key("pagedown", "page(1)", "Page down", "A page down", id="pagedown"),
-        _key("home", "go_to(0)", "First", "The newest", id="home"),
-        _key("end", "go_to(-1)", "Last", "The oldest that is shown so far", id="end"),
-        _key("enter", "choose", "Open", "Open it as it was, in the active pane", id="open"),
+        _key("up,k", "move(-1)", "Up", "The row above; from the first one to the search", name="up"),
+        _key("down,j", "move(1)", "Down", "The row below", name="down"),
+        _key("pageup", "page(-1)", "Page up", "A page up", name="pageup"),
+        _key("pagedown", "page(1)", "Page down", "A page down", name="pagedown"),
+        _key("home", "go_to(0)", "First", "The newest", name="home"),
+        _key("end", "go_to(-1)", "Last", "The oldest that is shown so far", name="end"),
+        _key("enter", "choose", "Open", "Open it as it was, in the active pane", name="open"),
     ]
     PARTS = "history-list"
     COMPONENT_CLASSES: ClassVar[set[str]] = {
