@@ -19,7 +19,7 @@ from playground.cli.options import models_option, presets_option, private_option
 from playground.cli.run_output import INTERRUPTED, say, write_json
 from playground.cli.status_line import StatusLine
 from playground.domain.display import display_line, display_text
-from playground.domain.errors import BadInput, BudgetReached, HistoryUnusable
+from playground.domain.errors import BudgetReached, HistoryUnusable
 
 if TYPE_CHECKING:
     from playground.domain.compare_rows import CompareRow
@@ -104,7 +104,7 @@ async def _compare(form: _Form, full: bool, yes: bool, given: dict[str, Any]) ->
 
 
 def _prepared(given: dict[str, Any]) -> ModelComparison:
-    from playground.cli.texts import read_stdin, text_argument
+    from playground.cli.texts import prompt_argument
     from playground.services.history_keeping import HistoryKeeping
     from playground.services.model_comparison import ModelComparison
     from playground.services.model_pool import ModelPool
@@ -113,9 +113,7 @@ def _prepared(given: dict[str, Any]) -> ModelComparison:
     settings, errors = load_settings()
     for error in errors:
         say(error)
-    prompt = read_stdin() if given["prompt"] == "-" else text_argument(given["prompt"], as_text=True)
-    if not prompt.strip():
-        raise BadInput("The prompt is empty.", "Give a text after --prompt, or - to read standard input.")
+    prompt = prompt_argument(given["prompt"])
     system = settings.system if given["system"] is None else given["system"]
     candidates = _candidates(settings, given)
     keeping = HistoryKeeping(private=given["private"] or not settings.history, tell=_tell_loss)

@@ -18,6 +18,7 @@ from playground.cli.completion import complete_model, complete_preset
 from playground.cli.options import private_option
 from playground.cli.run_output import INTERRUPTED, JsonOutput, Output, TextOutput, say, write_json
 from playground.cli.status_line import StatusLine
+from playground.cli.texts import prompt_argument
 from playground.domain.errors import BadInput, PlaygroundError
 from playground.domain.messages import CallOptions
 from playground.domain.params import assigned_names, replace
@@ -145,10 +146,8 @@ def _plan(
     if limits["stops"]:
         changes["stop"] = tuple(limits["stops"])
     changes |= {name: _read_file(limits[name]) for name in ("grammar", "json_schema") if limits[name]}
-    text = _read_stdin() if prompt == "-" else prompt
-    if not text.strip():
-        raise BadInput("The prompt is empty.", "Give a text after --prompt, or - to read standard input.")
-    for given in (text, system or "", *limits["stops"], *assignments, *limits["watch"]):
+    text = prompt_argument(prompt)
+    for given in (system or "", *limits["stops"], *assignments, *limits["watch"]):
         check_text(given, "An argument")
     watch = tuple(dict.fromkeys(limits["watch"]))
     check_words(watch)
@@ -181,13 +180,6 @@ def _read_file(name: str) -> str:
     if not text.strip():
         raise BadInput(f"The file {name!r} is empty.", "Leave the option out to hold the reply to nothing.")
     return text
-
-
-def _read_stdin() -> str:
-    try:
-        return sys.stdin.buffer.read().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise BadInput(f"Standard input is not UTF-8 text (byte {error.start}).", "Convert it first.") from error
 
 
 async def _run(plan: _Plan) -> int:

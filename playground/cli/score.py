@@ -56,9 +56,9 @@ def score_command(file: str, form: _Form | None, context: int | None, **given: A
       llm-playground score - --model SmolLM2 --compare-kv q4_0 < essay.txt
       llm-playground score essay.txt --compare Qwen3 --json
     """  # noqa: D301 - \b is click's mark for text that is not to be re-wrapped
-    from playground.cli.texts import read_stdin, read_text_file
+    from playground.cli.texts import read_text_file, text_argument
 
-    text = read_stdin() if file == "-" else read_text_file(Path(file))
+    text = text_argument("-") if file == "-" else read_text_file(Path(file))
     if given["compare"] and given["compare_kv"]:
         raise BadInput("--compare and --compare-kv are two ways to name one second view.", "Give one of them.")
     try:

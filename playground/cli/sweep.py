@@ -282,17 +282,14 @@ def _new_plan(settings: Settings, given: dict[str, Any]) -> Sweep:
 
 
 def _prompts(settings: Settings, given: dict[str, Any]) -> list[Prompt]:
+    from playground.cli.texts import read_stdin
     from playground.services.experiment_plans import as_prompt, read_prompt_file, read_prompts
 
     system, raw = settings.system if given["system"] is None else given["system"], given["raw"]
     prompts = [as_prompt(text, system=system, raw=raw) for text in given["texts"]]
     for name in given["files"]:
         if name == "-":
-            try:
-                text = sys.stdin.buffer.read().decode("utf-8-sig")
-            except UnicodeDecodeError as error:
-                raise BadInput("Standard input is not UTF-8 text.", "Convert it first.") from error
-            prompts += read_prompts(text, "standard input", system=system, raw=raw)
+            prompts += read_prompts(read_stdin(), "Standard input", system=system, raw=raw)
         else:
             prompts += read_prompt_file(Path(name), system=system, raw=raw)
     return prompts

@@ -25,7 +25,8 @@ from playground.services.counting import TokenCounter
 from playground.services.model_pool import ModelPool
 from playground.services.presets import Preset
 from playground.services.start import starting_params
-from playground.services.toml_files import one_line, read_small
+from playground.services.text_files import read_text_file
+from playground.services.toml_files import one_line
 
 DEFAULT_LIMIT: Final = 256
 """Tokens of a reply where nobody sets a limit: without one, a sweep has no end that could be told."""
@@ -69,11 +70,9 @@ def read_prompts(text: str, name: str, *, system: str, raw: bool) -> list[Prompt
 def read_prompt_file(path: Path, *, system: str, raw: bool) -> list[Prompt]:
     """The same of a file on disk. Raises BadInput."""
     name = one_line(str(path))
-    try:
-        text = read_small(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{name} is not UTF-8 text (byte {error.start}).", "Convert it first.") from error
-    return read_prompts(text, name, system=system, raw=raw)
+    if path.exists() and not path.is_file():  # one without an end would keep its reader for ever
+        raise BadInput(f"{name} is not a file.", "Give the path of a text file.")
+    return read_prompts(read_text_file(path), name, system=system, raw=raw)
 
 
 def as_prompt(text: str, *, system: str, raw: bool) -> Prompt:

@@ -164,7 +164,7 @@ def test_bad_input_is_one_sentence(tmp_path: Path, starter_gguf: Path) -> None:
     with large.open("wb") as file:
         file.truncate(100 << 20)
     half.write_bytes(starter_gguf.read_bytes()[:50_000_000])
-    binary.write_bytes(b"\xff\xfe\x00")
+    binary.write_bytes(b"\xff\xff\x00")
     for arguments, status, says in [
         ((str(large),), 2, "larger than 8 MiB"),
         ((str(binary),), 2, "not UTF-8 text (byte 0)"),
