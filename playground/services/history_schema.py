@@ -81,11 +81,11 @@ _MIGRATIONS: Final = (
     """,
     """
     ALTER TABLE runs ADD COLUMN title TEXT NOT NULL DEFAULT '';
-    UPDATE runs SET title = (SELECT title FROM trees WHERE trees.id = runs.tree);
+    UPDATE runs SET title = coalesce((SELECT title FROM trees WHERE trees.id = runs.tree), '');
     """,
 )
 """From each version to the next; the first makes an empty file version 1."""
-_TITLE: Final = "(SELECT title FROM main.trees WHERE main.trees.id = main.runs.tree) AS title"
+_TITLE: Final = "coalesce((SELECT title FROM main.trees WHERE main.trees.id = main.runs.tree), '') AS title"
 _AS_IF_NEWER: Final = {
     1: f"CREATE TEMP VIEW runs AS SELECT *, 'app' AS origin, '' AS batch, {_TITLE} FROM main.runs",
     2: f"CREATE TEMP VIEW runs AS SELECT *, {_TITLE} FROM main.runs",
