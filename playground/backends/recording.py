@@ -28,11 +28,12 @@ from playground.domain.events import (
 from playground.domain.messages import CallOptions, Prompt
 from playground.domain.models import ModelCard
 from playground.domain.sampling import SamplingParams
+from playground.domain.sizes import size_text
 from playground.domain.tokens import Token
 
 FORMAT: Final = 1
 ENDING: Final = ".jsonl"
-MAX_BYTES: Final = 32 << 20
+MAX_BYTES: Final = 32_000_000
 _LONGEST_MS: Final = 24 * 3600 * 1000
 _MARK: Final = "float"
 _Line = TypeVar("_Line")
@@ -112,7 +113,7 @@ def _lines(path: Path, name: str) -> list[bytes]:
         why = display_text(getattr(error, "strerror", None) or str(error))
         raise ConfigError(f"{name} cannot be read: {why}.", "Check the path and its permissions.") from error
     if len(raw) > MAX_BYTES:
-        raise ConfigError(f"{name} is larger than {MAX_BYTES >> 20} MiB.", "Is it a recording?")
+        raise ConfigError(f"{name} is larger than {size_text(MAX_BYTES)}.", "Is it a recording?")
     *lines, unfinished = raw.split(b"\n")
     return lines if lines or not unfinished else [unfinished]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-LONGEST_EVENT: Final = 64 << 20
+from playground.domain.sizes import size_text
+
+LONGEST_EVENT: Final = 64_000_000
 """Bytes after which an event that does not end is given up."""
 
 
@@ -39,7 +41,7 @@ class EventReader:
             self._line = [rest]
             self._held = len(rest)
         if self._held > LONGEST_EVENT:
-            raise ValueError(f"an event of more than {LONGEST_EVENT >> 20} MB")
+            raise ValueError(f"an event of more than {size_text(LONGEST_EVENT)}")
         return self._events(lines)
 
     def finish(self) -> list[bytes]:

@@ -132,8 +132,8 @@ def remove_command(name: str, yes: bool, as_json: bool) -> None:
     """
     from playground.cli.models_output import write_json
     from playground.domain.errors import BadInput
+    from playground.domain.sizes import size_text
     from playground.services.model_removal import plan_removal, remove
-    from playground.services.sizes import size_text
 
     removal = plan_removal(name, _settings())
     size_bytes, files = removal.size_bytes, [str(file) for file in removal.files]

@@ -11,9 +11,9 @@ import msgspec
 from playground.cli import run_output
 from playground.domain.display import display_line
 from playground.domain.models import ModelFile
+from playground.domain.sizes import size_text
 from playground.services.model_facts import Memory, ModelFacts
 from playground.services.model_removal import Unfinished
-from playground.services.sizes import size_text
 from playground.services.suggestions import SUGGESTIONS
 
 _UNKNOWN: Final = "–"

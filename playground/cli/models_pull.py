@@ -14,13 +14,13 @@ from playground.cli.status_line import StatusLine
 from playground.domain.display import display_line
 from playground.domain.errors import ModelFileError
 from playground.domain.models import LoadOptions
+from playground.domain.sizes import size_text
 from playground.engine.memory import available_bytes
 from playground.services.hub_address import find_hub
 from playground.services.hub_names import Reference, choices, offered, parse_reference
 from playground.services.model_facts import USUAL_CONTEXT, memory_at, read_facts
 from playground.services.model_hub import HubClient
 from playground.services.model_pull import Offer, Progress, Pulled, Puller, look_up, pace_text
-from playground.services.sizes import size_text
 
 
 def pull(reference: str, endpoint: str, *, only_list: bool, as_json: bool) -> int:

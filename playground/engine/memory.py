@@ -14,6 +14,7 @@ import psutil
 
 from playground.domain.errors import OutOfMemory
 from playground.domain.models import LoadOptions
+from playground.domain.sizes import size_text
 from playground.engine.gguf import kv_bytes_per_token
 from playground.engine.gguf_checks import check_model_file, split_parts
 
@@ -90,7 +91,7 @@ def estimate_memory(path: Path | str, options: LoadOptions) -> MemoryEstimate:
     """What loading a GGUF file on the processor would take beside everything that runs now.
 
     A worker takes weights and KV cache as said here. Its program, vocabulary and compute buffers (for a model of 135M
-    weights 85 MiB) come on top and are counted in `enough` alone, generously. Layers on a GPU take less of this memory.
+    weights 90 MB) come on top and are counted in `enough` alone, generously. Layers on a GPU take less of this memory.
 
     Raises ModelFileError when the file cannot be used.
     """
@@ -115,11 +116,6 @@ def missing_bytes(weights_bytes: int, kv_bytes: int, free_bytes: int) -> int:
     return max(0, math.ceil(needed - free_bytes))
 
 
-def gib(size: float) -> str:
-    """A size in bytes for a person to read."""
-    return f"{size / (1 << 30):.1f} GiB" if size >= 1 << 30 else f"{size / (1 << 20):.0f} MiB"
-
-
 def fit_context(*, wanted: int, trained: int, kv_bytes_per_token: int, free_bytes: int | None) -> ContextFit:
     """Choose the context window: the setting, else what the model was trained for, capped by free memory.
 
@@ -135,7 +131,7 @@ def fit_context(*, wanted: int, trained: int, kv_bytes_per_token: int, free_byte
     if wanted:
         return _as_set(-(-wanted // _STEP) * _STEP, wanted, trained, kv_bytes_per_token, free_bytes)
     trained = max(_STEP, (trained or 4096) // _STEP * _STEP)
-    size = gib(trained * kv_bytes_per_token)
+    size = size_text(trained * kv_bytes_per_token)
     fine = ContextFit(trained, "model", f"Context {trained:,}, as the model was trained; its KV cache takes {size}.")
     if free_bytes is None:
         return fine
@@ -144,7 +140,7 @@ def fit_context(*, wanted: int, trained: int, kv_bytes_per_token: int, free_byte
     if fits < trained:
         note = (
             f"Context {fits:,}: the model was trained for {trained:,}, "
-            f"but {gib(free_bytes)} of free memory holds no more."
+            f"but {size_text(free_bytes)} of free memory holds no more."
         )
         return ContextFit(fits, "memory", note)
     return fine
@@ -156,7 +152,8 @@ def _as_set(n_ctx: int, wanted: int, trained: int, kv_bytes_per_token: int, free
     if free_bytes is not None and need > free_bytes:
         fits = int(free_bytes * (1 - _RESERVE) / kv_bytes_per_token) // _STEP * _STEP
         raise OutOfMemory(
-            f"A context of {n_ctx:,} tokens takes {gib(need)}, but only {gib(free_bytes)} of memory is free.",
+            f"A context of {n_ctx:,} tokens takes {size_text(need)}, "
+            f"but only {size_text(free_bytes)} of memory is free.",
             f"Choose {max(_SMALLEST, fits):,} or less, or a smaller KV cache type (q8_0, q4_0).",
         )
     rounded = f", rounded up from {wanted:,}" if n_ctx != wanted else ""

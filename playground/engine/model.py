@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from playground.domain.errors import BadInput, ModelFileError, OutOfMemory, PlaygroundError
 from playground.domain.models import LoadOptions, ModelInfo
+from playground.domain.sizes import size_text
 from playground.engine import llama_log, memory
 from playground.engine.gguf import GgufHeader, kv_bytes_per_token, recommended_params, shown_path
 from playground.engine.gguf_checks import check_model_file, split_parts
@@ -212,9 +213,9 @@ def _plan(file: Path, options: LoadOptions) -> _Plan:
 
 
 def _load_weights(plan: _Plan, progress: Callable[[float], bool]) -> Any:
-    need, mmap = memory.gib(plan.need_bytes), plan.options.mmap
+    need, mmap = size_text(plan.need_bytes), plan.options.mmap
     if plan.need_bytes > plan.free_bytes and not mmap:
-        free = memory.gib(plan.free_bytes)
+        free = size_text(plan.free_bytes)
         raise OutOfMemory(f"The model needs {need}, but only {free} of memory is free.", _SMALLER)
     pointer = load_model(str(plan.file), gpu_layers=plan.layers, mmap=mmap, progress=progress)
     if not pointer:

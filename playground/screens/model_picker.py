@@ -17,6 +17,7 @@ from playground.domain.display import display_text
 from playground.domain.endpoints import ModelRef
 from playground.domain.errors import PlaygroundError
 from playground.domain.models import ModelCard, ModelFile
+from playground.domain.sizes import size_text
 from playground.screens.notices import tell_error
 from playground.services.model_pool import ModelPool
 from playground.services.models import scan_models
@@ -123,7 +124,7 @@ class ModelPicker(ModalScreen[ModelRef | None]):
         source = "recent" if model.path in self._recent and model.source != "starter" else model.source
         cells = (
             mark + model.name,
-            f"{model.size_bytes / 1e6:,.0f} MB" if model.size_bytes < 1e9 else f"{model.size_bytes / 1e9:.1f} GB",
+            size_text(model.size_bytes),
             model.quantisation or "–",
             model.parameters or "–",
             context,

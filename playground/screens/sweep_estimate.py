@@ -10,6 +10,7 @@ from textual.content import Content
 
 from playground.domain.errors import BadInput
 from playground.domain.experiments import Cell, CellResult, Sweep
+from playground.domain.sizes import size_text
 from playground.screens.sweep_draft import Asked
 from playground.services.experiment_job import Memory, memory_for, most_seconds
 from playground.services.experiment_output import short_model
@@ -17,7 +18,6 @@ from playground.services.experiment_plans import SweepEstimate, estimate_sweep
 from playground.services.experiment_shelf import folder_of
 from playground.services.experiment_store import CellFile
 from playground.services.experiment_words import estimate_lines
-from playground.services.sizes import size_text
 
 if TYPE_CHECKING:
     from playground.screens.sweep_running import SweepRunner

@@ -49,7 +49,7 @@ async def affordable(app: App[Any], runner: SweepRunner, estimate: SweepEstimate
 
 
 async def _has_room(app: App[Any], memory: Memory) -> bool:
-    from playground.services.sizes import size_text
+    from playground.domain.sizes import size_text
 
     text = (
         f"The model needs about {size_text(memory.needed)} and room to work, and {size_text(memory.free)} are "

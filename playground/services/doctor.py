@@ -15,6 +15,7 @@ from playground import __version__
 from playground.domain.endpoints import is_loopback
 from playground.domain.errors import BadInput, ConfigError, HistoryUnusable, RunFailed
 from playground.domain.models import ModelFile
+from playground.domain.sizes import size_text
 from playground.engine.memory import available_bytes
 from playground.engine.probe import Build
 from playground.services.endpoints import endpoint_problems, load_endpoints, running
@@ -27,7 +28,6 @@ from playground.services.paths import log_dir, user_cache_dir, user_config_dir, 
 from playground.services.presets import load_presets
 from playground.services.probing import ask_build
 from playground.services.settings import Settings, load_settings
-from playground.services.sizes import size_text
 from playground.services.start import find_preset
 from playground.services.toml_files import one_line
 

@@ -19,6 +19,7 @@ from playground.domain.errors import BadInput
 from playground.domain.history import Entry, Setting, StoredTree, StoredTurn
 from playground.domain.messages import Role
 from playground.domain.params import check
+from playground.domain.sizes import size_text
 from playground.domain.tokens import Token
 from playground.services.history_export import (
     FORMAT,
@@ -36,8 +37,8 @@ from playground.services.history_rows import pack
 from playground.services.history_store import HistoryStore
 from playground.services.toml_files import one_line
 
-MAX_BYTES: Final = 1 << 30
-MAX_LINE_BYTES: Final = 64 << 20
+MAX_BYTES: Final = 1_000_000_000
+MAX_LINE_BYTES: Final = 64_000_000
 MAX_TURNS: Final = 100_000
 """Of one conversation."""
 _LATEST: Final = 253_402_300_799.0
@@ -110,7 +111,7 @@ def read_conversations(path: Path) -> Iterator[tuple[StoredTree, list[Entry]]]:
             if not stat.S_ISREG(look.st_mode):
                 raise BadInput(f"{name} is not a file.", "Give one that history export has written.")
             if look.st_size > MAX_BYTES:
-                raise BadInput(f"{name} is larger than {MAX_BYTES >> 20:,} MiB.", "Is it the right file?")
+                raise BadInput(f"{name} is larger than {size_text(MAX_BYTES)}.", "Is it the right file?")
             draft: _Draft | None = None
             for number, raw in enumerate(_lines(file), 1):
                 line = _read(raw)
@@ -141,7 +142,7 @@ def _refuse(name: str, number: int, error: Exception) -> NoReturn:
 def _lines(file: BinaryIO) -> Iterator[bytes]:
     while raw := file.readline(MAX_LINE_BYTES + 1):
         if len(raw) > MAX_LINE_BYTES:
-            raise _Bad(f"it is longer than {MAX_LINE_BYTES >> 20} MiB")
+            raise _Bad(f"it is longer than {size_text(MAX_LINE_BYTES)}")
         yield raw
 
 

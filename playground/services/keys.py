@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from playground.domain.endpoints import Endpoint, Secret, is_loopback
 from playground.domain.errors import ConfigError
+from playground.domain.sizes import size_text
 from playground.services.addresses import clean_address, is_readable_by_others
 from playground.services.endpoints import PROVIDERS, Provider, load_endpoints, provider_of, unencrypted
 from playground.services.paths import locked, user_config_dir, write_text_atomic
@@ -204,7 +205,7 @@ def _raw() -> bytes:
     finally:
         os.close(handle)
     if len(raw) > MAX_BYTES:
-        raise ConfigError(f"{path} is larger than {MAX_BYTES // 1024:,} KiB.", "Is it the right file?")
+        raise ConfigError(f"{path} is larger than {size_text(MAX_BYTES)}.", "Is it the right file?")
     return raw
 
 

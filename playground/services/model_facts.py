@@ -131,8 +131,8 @@ def memory_at(facts: ModelFacts, context: int, free_bytes: int) -> Memory:
 
 def too_big_by(size_bytes: int) -> str:
     """How much more memory than is free now weights of this size want, in words; empty when they fit."""
+    from playground.domain.sizes import size_text
     from playground.engine.memory import available_bytes, missing_bytes
-    from playground.services.sizes import size_text
 
     short = missing_bytes(size_bytes, 0, available_bytes())
     return size_text(short) if short else ""

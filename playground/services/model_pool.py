@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from playground.domain.endpoints import REPLAY, Endpoint, ModelRef, parse_model_ref
 from playground.domain.errors import BadInput, OutOfMemory
 from playground.domain.models import LoadOptions
+from playground.domain.sizes import size_text
 from playground.services.paths import log_dir
 from playground.services.settings import Settings
 
@@ -206,10 +207,10 @@ class ModelPool:
 
         estimate = await asyncio.to_thread(estimate_memory, str(path), options)
         if not estimate.enough:
-            need = (estimate.weights_bytes + estimate.kv_bytes) / 1e9
+            need = estimate.weights_bytes + estimate.kv_bytes
             raise OutOfMemory(
-                f"{path.name} needs about {need:.1f} GB beside what is loaded, and {estimate.free_bytes / 1e9:.1f} GB "
-                "are free.",
+                f"{path.name} needs about {size_text(need)} beside what is loaded, and "
+                f"{size_text(estimate.free_bytes)} are free.",
                 "Close a pane with another model first, or choose a smaller model or context.",
             )
 

@@ -14,11 +14,11 @@ import msgspec
 
 from playground.backends.hosted_texts import brief_duration
 from playground.domain.errors import BadReply, HostedError, RequestRefused, RunFailed, ServerUnreachable
+from playground.domain.sizes import size_text
 from playground.services.hub_names import Choice, HubFile, Reference, check_name, choices, choose
 from playground.services.model_folders import own_folder
 from playground.services.model_hub import HubClient, Listing, Opened, Waits
 from playground.services.model_part import Origin, Part, is_finished, missing_on_disk, origin_of
-from playground.services.sizes import size_text
 from playground.services.toml_files import one_line
 
 _PIECE_BYTES: Final = 1 << 20

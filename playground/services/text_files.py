@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from playground.domain.errors import BadInput
+from playground.domain.sizes import size_text
 from playground.services.toml_files import one_line
 
-LARGEST: Final = 8 << 20
+LARGEST: Final = 8_000_000
 """Bytes; a longer text fits no model, and its tokens no screen."""
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 
@@ -33,7 +34,7 @@ def read_all(file: BinaryIO, name: str) -> str:
     """What is left of a file or a pipe, which may have no end. Raises BadInput naming it."""
     raw = file.read(LARGEST + 1)
     if len(raw) > LARGEST:
-        raise BadInput(f"{name} is larger than {LARGEST >> 20} MiB.", "Give a part of it, e.g. with head -c 1M.")
+        raise BadInput(f"{name} is larger than {size_text(LARGEST)}.", "Give a part of it, e.g. with head -c 1M.")
     if raw.startswith(_UTF16):
         raise BadInput(f"{name} is UTF-16, and not UTF-8 text.", "Convert it first: iconv -f UTF-16 -t UTF-8.")
     try:

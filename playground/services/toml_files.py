@@ -12,8 +12,9 @@ import msgspec
 
 from playground.domain.display import display_text
 from playground.domain.errors import ConfigError
+from playground.domain.sizes import size_text
 
-MAX_BYTES: Final = 1 << 20
+MAX_BYTES: Final = 1_000_000
 """A larger file was not written by a person."""
 
 _SHOWN: Final = 60
@@ -41,7 +42,7 @@ def read_small(path: Path) -> bytes:
         why = one_line(getattr(error, "strerror", None) or str(error))
         raise ConfigError(f"{name} cannot be read: {why}.", "Check the path and its permissions.") from error
     if len(raw) > MAX_BYTES:
-        raise ConfigError(f"{name} is larger than {MAX_BYTES // 1024:,} KiB.", "Is it the right file?")
+        raise ConfigError(f"{name} is larger than {size_text(MAX_BYTES)}.", "Is it the right file?")
     return raw
 
 

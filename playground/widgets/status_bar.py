@@ -14,6 +14,7 @@ from textual.widgets import Static
 from playground.domain.display import display_text
 from playground.domain.messages import PromptParts
 from playground.domain.prices import usd_text
+from playground.domain.sizes import size_text
 from playground.widgets.bars import UNKNOWN
 from playground.widgets.meter import ContextMeter
 
@@ -197,7 +198,7 @@ def _texts(view: StatusView) -> dict[str, str]:
         "speed": f"{_speed(view.tokens_per_second, view.speed_estimate)} tok/s",
         "gap": _gap(view.inter_token_p50_ms, view.inter_token_p95_ms),
         "prefill": f"prefill {_rate(view.prefill_tokens_per_second)} tok/s",
-        "memory": "" if view.memory_bytes is None else f"mem {_size(view.memory_bytes)}",
+        "memory": "" if view.memory_bytes is None else f"mem {size_text(view.memory_bytes)}",
         "cost": "price ?" if view.price_unknown else _about(dollars(view.cost), view.cost_estimate),
         "session": _session(view.session_cost, view.session_unknown),
         "day": f"· day {total(view.day_cost)}" if view.day_cost else "",
@@ -257,10 +258,6 @@ def _gap(p50: float | None, p95: float | None) -> str:
         return ""
     shown = (UNKNOWN if value is None else f"{value:,.0f}" for value in (p50, p95))
     return "p50 {} · p95 {} ms".format(*shown)
-
-
-def _size(size: int) -> str:
-    return f"{size / (1 << 30):.1f} GiB" if size >= 1 << 30 else f"{size / (1 << 20):,.0f} MiB"
 
 
 def _session(cost: float | None, unknown: int) -> str:

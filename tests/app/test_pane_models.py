@@ -124,7 +124,7 @@ async def test_a_second_model_without_room_is_refused_with_the_figures(
         player.screen.load_model(player.pane, ModelRef("", str(tiny_models("chat"))))
         await player.until(lambda: player.pane.model_state == "no model", "refused")
         told = " ".join(player.notices.split())
-        assert "chat.gguf needs about 42.0 GB beside what is loaded, and 3.0 GB are free." in told
+        assert "chat.gguf needs about 42 GB beside what is loaded, and 3 GB are free." in told
         assert "Close a pane with another model first" in told
         assert len(workers()) == 1
         await player.say("Hello.")

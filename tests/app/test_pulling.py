@@ -61,7 +61,7 @@ async def test_esc_stops_and_what_came_is_gone_on_with(hub: FakeHub) -> None:
         await player.press(*REPOSITORY, "enter")
         await player.until(lambda: "big-Q8_0.gguf" in player.text, "files listed")
         await player.press("enter")
-        await player.until(lambda: "of 4.00 MB" in player.text, "progress drawn")
+        await player.until(lambda: "of 4 MB" in player.text, "progress drawn")
         assert "esc stops; what came is kept" in player.text
         await player.until(hub.held.is_set, "in the middle")
         await player.press("escape")

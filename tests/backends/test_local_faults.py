@@ -188,7 +188,7 @@ def test_a_worker_ends_when_the_app_is_killed(starter_gguf: Path, tmp_path: Path
 async def test_a_context_that_is_too_large_is_refused_before_it_is_taken(load: Load, starter_gguf: Path) -> None:
     with pytest.raises(OutOfMemory, match="context") as caught:
         await load(starter_gguf, context=2**31 - 256)
-    assert "GiB" in caught.value.message
+    assert " TB, but only " in caught.value.message
     assert "smaller KV cache" in caught.value.hint
 
 

@@ -286,7 +286,7 @@ def test_a_file_that_is_not_there_or_not_a_file(tmp_path: Path) -> None:
         ReplayBackend(tmp_path)
     with (tmp_path / "big.jsonl").open("wb") as big:
         big.truncate(33 << 20)
-    with pytest.raises(ConfigError, match="larger than 32 MiB"):
+    with pytest.raises(ConfigError, match="larger than 32 MB"):
         ReplayBackend(tmp_path / "big.jsonl")
 
 

@@ -30,7 +30,7 @@ READERS = (
         (b"one\0two", "Standard input is no text: byte 3 of it is zero."),
         (b"caf\xe9", "Standard input is not UTF-8 text (byte 3)."),
         ("café".encode("utf-16"), "Standard input is UTF-16, and not UTF-8 text."),
-        (b"y\n" * (5 << 20), "Standard input is larger than 8 MiB."),
+        (b"y\n" * (5 << 20), "Standard input is larger than 8 MB."),
         (b"", ("The prompt is empty.", "Standard input has no prompts in it.", "The text is empty.")),
         (b"\xef\xbb\xbf", ("The prompt is empty.", "Standard input has no prompts in it.", "The text is empty.")),
     ],
@@ -68,7 +68,7 @@ def test_a_pipe_without_an_end_is_read_no_further_than_needed() -> None:
         )
         endless.kill()
     assert (done.returncode, done.stdout) == (2, b"")
-    assert b"larger than 8 MiB" in done.stderr
+    assert b"larger than 8 MB" in done.stderr
 
 
 def _plain(folder: Path) -> Path:

@@ -166,7 +166,7 @@ def test_bad_input_is_one_sentence(tmp_path: Path, starter_gguf: Path) -> None:
     half.write_bytes(starter_gguf.read_bytes()[:50_000_000])
     binary.write_bytes(b"\xff\xff\x00")
     for arguments, status, says in [
-        ((str(large),), 2, "larger than 8 MiB"),
+        ((str(large),), 2, "larger than 8 MB"),
         ((str(binary),), 2, "not UTF-8 text (byte 0)"),
         (("",), 2, "The text is empty"),
         (("Hi", "--model", "/no/such.gguf"), 2, "does not exist"),

@@ -114,7 +114,7 @@ async def test_a_second_model_must_fit_and_the_first_is_not_asked(
     first = ModelRef("", str(tiny_models("chat")))
     await pool.open(first, quiet)
     await pool.open(first, quiet)
-    with pytest.raises(OutOfMemory, match=r"base\.gguf needs about 8\.5 GB beside what is loaded, and 2\.0 GB"):
+    with pytest.raises(OutOfMemory, match=r"base\.gguf needs about 8\.50 GB beside what is loaded, and 2 GB"):
         await pool.open(ModelRef("", str(tiny_models("base"))), quiet)
 
 

@@ -222,7 +222,7 @@ def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path, content: bytes
     finally:
         tracemalloc.stop()
     assert most < 10_000_000
-    assert foreign.value.message == f"{path} is larger than 1,024 KiB."
+    assert foreign.value.message == f"{path} is larger than 1 MB."
     assert (presets, [error.message for error in errors]) == ({}, [foreign.value.message])
 
 

@@ -211,7 +211,7 @@ def test_all_mistakes_are_reported_and_the_rest_holds(file: Path) -> None:
         (b'theme = "a"\ncolour = \n', "line 2"),
         (b'theme = "a"\n\xff\xfe', "not UTF-8 text (line 2)"),
         (b"x = " + b"[" * 100_000, "nested too deeply"),
-        (b"#" * 2_000_000, "larger than 1,024 KiB"),
+        (b"#" * 2_000_000, "larger than 1 MB"),
         (b"x = " + b"9" * 10_000, "not valid TOML"),
     ],
 )

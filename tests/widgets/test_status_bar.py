@@ -188,7 +188,7 @@ async def test_what_is_only_known_locally_comes_when_it_is_known_and_keeps_its_p
         await pilot.pause()
         text = screen_text(app)
         assert "p50 24 · p95 31 ms" in text
-        assert "mem 412 MiB" in text
+        assert "mem 432 MB" in text
         place = app.query_one("#status-cost").region
         bar.show(VIEW)
         await pilot.pause()
