@@ -21,6 +21,7 @@ from playground.engine.cuts import FEW, Cuts
 from playground.engine.grammar import CANDIDATE, Held, allows, make_grammar
 from playground.engine.libllama import Logits, pointer_to
 from playground.engine.stages import Vocabulary, make_stage, stage_key
+from playground.engine.touched import Touched, leading
 
 _REMEMBERS: Final = ("penalties", "dry")
 _ACCEPTS: Final = (*_REMEMBERS, "adaptive_p")
@@ -70,11 +71,12 @@ class SamplerChain:
         self._start = 0
         self._stages: list[tuple[str, Any]] = []
         self._held: Held | None = None
-        self._biased = self._banned = np.empty(0, np.int32)
-        """Tokens with a bias, ascending, and those of them that it removes."""
+        self._banned = np.empty(0, np.int32)
+        """Tokens that a bias removes, ascending."""
+        self._front = 0
+        """How many stages in front of a top-k change no tokens but the touched ones."""
+        self._touched = Touched(vocabulary.size)
         self.params = params
-        self.wanted = 1
-        """How many tokens near the top would spare the stages a walk over the whole vocabulary."""
         self.configure(params, bias, history, written)
 
     def configure(
@@ -110,12 +112,24 @@ class SamplerChain:
         self._held = Held(held, self._vocabulary.prefixes, params, self._stages[1][0]) if held else None
         for sampler in kept.values():
             lib.llama_sampler_free(sampler)
-        first, *values = next(iter(self._made))
-        biases = values if first == "logit_bias" else []
-        self._biased = np.array([token for token, _ in biases], np.int32)
+        self._look_ahead(names, history)
+
+    def _look_ahead(self, names: tuple[str, ...], history: Sequence[int]) -> None:
+        """Find out which tokens the stages in front of a first top-k may change."""
+        keys = dict(zip(names, self._made, strict=True))
+        biases = keys.get("logit_bias", ())[1:]
         self._banned = np.array([token for token, value in biases if value == -np.inf], np.int32)
-        cutting = names[1] if first == "logit_bias" else first
-        self.wanted = max(params.top, (params.top_k if cutting == "top_k" else 1) + len(self._biased))
+        self._front = leading(names)
+        front = [keys[name] for name in names[: self._front]]
+        window = max((key[1] for key in front if key[0] in _REMEMBERS), default=0)
+        biased = [token for key in front if key[0] == "logit_bias" for token, _ in key[1:]]
+        self._touched.restart([*biased, *history[max(0, len(history) - window) :]])
+
+    @property
+    def wanted(self) -> int:
+        """How many tokens near the top would spare the stages a walk over the whole vocabulary."""
+        cuts = self._stages[self._front][0] == "top_k"
+        return max(self.params.top, (self.params.top_k if cuts else 1) + len(self._touched.ids))
 
     def _key(self, name: str, params: SamplingParams, bias: dict[int, float]) -> tuple[Any, ...]:
         return stage_key(name, params, vocabulary=self._vocabulary, bias=bias, seed=self._seed)
@@ -154,8 +168,8 @@ class SamplerChain:
                 left = self._drop_masked()
                 if not left and self._held is not None:
                     raise self._held.nothing_left(self._vocabulary.end_tokens)
-            if few and name == "logit_bias":
-                if len(self._banned):
+            if few and index < self._front:
+                if name == "logit_bias" and len(self._banned):
                     size, mass = size - len(self._banned), cuts.ban(self._banned, index)
             elif struct.size != size:
                 size = struct.size
@@ -168,7 +182,7 @@ class SamplerChain:
         """Put the candidates into llama.cpp's array; True when those near the top were enough.
 
         A first stage that keeps the best few gives the same result on the tokens near the best one as on the whole
-        vocabulary, at a fraction of the memory traffic; behind a bias, on those and the tokens that have one.
+        vocabulary, at a fraction of the memory traffic; behind a bias or a penalty, on those and the touched tokens.
         """
         params = self.params
         match self._stages[0][0]:
@@ -181,10 +195,10 @@ class SamplerChain:
                 few = distribution.holds_top(params.top_k)
             case "min_p":
                 few = params.min_keep <= 1 and distribution.holds_share(params.min_p)
-            case "logit_bias" if self._stages[1][0] == "top_k":
+            case _ if self._front and not self._touched.too_many:
                 # The rest is less likely than any of those near that stay as they are.
-                beyond = distribution.beyond(self._biased)
-                if distribution.holds_top(params.top_k + len(self._biased) - len(beyond)):
+                beyond = distribution.beyond(self._touched.ids)
+                if distribution.holds_top(params.top_k + len(self._touched.ids) - len(beyond)):
                     ids = np.concatenate([distribution.near, beyond])
                     self._put(ids, distribution.logits.take(ids))
                     return True
@@ -246,9 +260,11 @@ class SamplerChain:
         """Tell the stages that remember what was written."""
         if self._held is not None:
             self._held.accept(token)
-        for name, sampler in self._stages:
+        for index, (name, sampler) in enumerate(self._stages):
             if name in _ACCEPTS:
                 lib.llama_sampler_accept(sampler, token)
+            if index < self._front and name in _REMEMBERS:
+                self._touched.add(token)
 
     def free(self) -> None:
         """Give the stages' memory back."""

@@ -125,6 +125,16 @@ CASES = {
     "dry": SamplingParams(dry_multiplier=2.0, dry_breakers=()),
     "dry, breakers": SamplingParams(dry_multiplier=0.8, dry_allowed_length=1, dry_breakers=("\n", ",", "é")),
     "penalties": SamplingParams(repeat_penalty=1.3, frequency_penalty=0.4, presence_penalty=0.2),
+    "penalties that lift what was written": SamplingParams(
+        repeat_penalty=0.4, frequency_penalty=-1.5, top_k=6, top_p=1.0
+    ),
+    "penalties and dry, top_k of nearly all": SamplingParams(repeat_penalty=1.2, dry_multiplier=1.0, top_k=49_000),
+    "bias, penalties, dry": SamplingParams(
+        logit_bias={" Paris": float("-inf"), "#30000": 21.0}, repeat_penalty=1.4, dry_multiplier=1.5, top_k=5
+    ),
+    "dry over the whole context, before penalties": SamplingParams(
+        order=_order("dry", "penalties"), dry_multiplier=3.0, dry_last_n=-1, dry_breakers=(), presence_penalty=0.5
+    ),
     "penalties, short window": SamplingParams(repeat_penalty=1.5, penalty_last_n=2, order=_order("top_k")),
     "dynamic temperature": SamplingParams(dynatemp_range=0.5, dynatemp_exponent=1.5, top_k=0),
     "bias": SamplingParams(logit_bias={" Paris": 3.0, "#50": -2.0}),
