@@ -13,7 +13,6 @@ from playground.domain.messages import Role
 from playground.domain.sampling import SamplingParams
 from playground.domain.transcript import INTERRUPTED, Transcript, Turn, restored
 from playground.screens.choice_dialog import Answer, Question
-from playground.screens.kept_tree import KeptTree
 from playground.screens.pane import Pane
 from playground.services.presets import Preset
 
@@ -128,7 +127,7 @@ def _follow(keeping: Keeping, pane: Pane, stored: StoredTree) -> None:
     if gone:
         tree.delete(gone[0], gone[1:])
         tree.head = head if head in tree.turns else tree.head
-    keeping.trees.follow(KeptTree(recorder, pane.session, stored.settings))
+    keeping.trees.follow(recorder, pane.session, stored.settings)
 
 
 async def _dress(screen: TokenScreen, pane: Pane, stored: StoredTree) -> None:

@@ -102,6 +102,8 @@ class Keeping:
     async def _close(self, history: History) -> None:
         if self._opening is not None and await self._opening:
             await self.keep()
+            await self.trees.models.end(0.0)
+            await self.keep()  # what was found out meanwhile
         await history.close()
 
     # -- writing -----------------------------------------------------------------------------------------------
@@ -117,7 +119,7 @@ class Keeping:
                 self._writing.result()  # what went wrong in it must not go unseen
             self.trees.learn()
             changes = self.trees.take()
-            if changes:
+            if changes or self.trees.models.owing:
                 self._writing = asyncio.create_task(self._write(changes), name="keep history")
                 self._writing.add_done_callback(self._written)
 
@@ -136,6 +138,7 @@ class Keeping:
         assert self.history is not None, "it is open"
         if changes and not await self.history.keep(changes) and self.history.problem is not None:
             tell_loss(self._screen, self.history.problem)
+        await self.trees.models.put_hashes(self.history)
 
     def holds(self, pane: Pane) -> bool:
         """True when everything that was said in a pane is in the history."""

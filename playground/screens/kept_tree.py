@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -13,28 +14,28 @@ from playground.domain.session import Session
 from playground.domain.transcript import Transcript, Turn
 
 if TYPE_CHECKING:
+    from playground.backends.base import Backend
     from playground.screens.pane import Pane
+    from playground.services.history_models import ReplySettings
     from playground.services.history_recorder import Recorder
 
 
 class KeptTree:
     """Follows one tree in all panes that look at it."""
 
-    def __init__(self, recorder: Recorder, session: Session, own: Mapping[int, Setting] | None = None) -> None:
+    def __init__(self, recorder: Recorder, session: Session, replies: ReplySettings) -> None:
         """Nothing is taken yet.
 
         Args:
             recorder: Knows what is kept already.
             session: One that looks at the tree.
-            own: Under what replies were written that are kept already, by turn.
+            replies: Under what replies were written, those aside that this is to find out.
         """
         self.recorder = recorder
         self.tree: Transcript = session.transcript
         self._session = session
-        self._own = dict(own or {})
-        self._before = set(self._own)
+        self._replies = replies
         self._private: set[int] = set()
-        self._asked: set[int] = set()
 
     def seen_by(self, session: Session) -> bool:
         """True when a session looks at this tree."""
@@ -63,8 +64,9 @@ class KeptTree:
             self._attribute(pane, settings[pane])
         if not self.seen_by(self._session):  # the last pane went to another tree; all was taken before it went
             return None
-        setting = settings[panes[0]] if panes else self._last_setting()
-        change = self.recorder.take(self._session, setting, self._own)
+        own = self._replies.known()
+        setting = settings[panes[0]] if panes else self._last_of(own)
+        change = self.recorder.take(self._session, setting, own)
         return self._public(change) if change is not None else None
 
     def _attribute(self, pane: Pane, setting: Setting) -> None:
@@ -73,33 +75,21 @@ class KeptTree:
         name = pane.card.short_name if pane.card is not None else None
         for reply in self.tree.turns.values():
             quick = reply.prompt is not None and reply.model == name and not reply.writing
-            if reply is not active and (reply.id in self._own or (reply is not last and not quick)):
-                continue
-            self._before.discard(reply.id)
-            known = self._own.get(reply.id, setting)
-            self._own[reply.id] = structs.replace(setting, prompt_ids=known.prompt_ids)
+            if reply is active or (reply.id not in self._replies and (reply is last or quick)):
+                self._replies.wrote(reply.id, setting)
 
-    def learn(self, more: Callable[[Setting], Setting]) -> None:
-        """More is known by now of what replies were written under, those aside that were read from the history."""
-        for turn in self._own.keys() - self._before:
-            self._own[turn] = more(self._own[turn])
+    def learn_prompts(self, backend: Backend) -> Callable[[], Awaitable[None]] | None:
+        """Finds out about the prompts of replies of a model that ended; None where all were asked about."""
+        replies = self._replies.unasked(self.tree.turns, backend.card.short_name)
+        return partial(self._replies.learn_prompts, replies, backend) if replies else None
 
-    def learn_prompt(self, turn: Turn, ids: tuple[int, ...]) -> None:
-        """The tokens of the prompt of a reply are known."""
-        if turn.id in self._own:
-            self._own[turn.id] = structs.replace(self._own[turn.id], prompt_ids=ids)
-
-    def unknown_prompts(self, model: str) -> list[Turn]:
-        """Replies of a model that ended here and whose prompts' tokens are to be found out; each is named once."""
-        new = self._own.keys() - self._asked - self._before
-        turns = [self.tree.turns[turn_id] for turn_id in sorted(new) if turn_id in self.tree.turns]
-        replies = [turn for turn in turns if turn.model == model and not turn.writing]
-        self._asked |= {turn.id for turn in replies}
-        return replies
-
-    def _last_setting(self) -> Setting:
+    def _last_of(self, own: Mapping[int, Setting]) -> Setting:
         reply = self.tree.last(Role.ASSISTANT)
-        return self._own.get(reply.id, Setting()) if reply is not None else Setting()
+        return own.get(reply.id, Setting()) if reply is not None else Setting()
+
+    def leave(self) -> None:
+        """Nobody looks at it any more; what is found out later of its models still comes into the history."""
+        self._replies.leave(self.uid)
 
     # -- what is private ---------------------------------------------------------------------------------------
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING
-
-from playground.screens.circumstances import Circumstances, prompt_ids
 
 if TYPE_CHECKING:
     from playground.domain.history import Setting, TreeChange
-    from playground.domain.transcript import Transcript, Turn
+    from playground.domain.session import Session
+    from playground.domain.transcript import Transcript
     from playground.screens.kept_tree import KeptTree
     from playground.screens.pane import Pane
     from playground.screens.token_screen import TokenScreen
+    from playground.services.history_models import KnownModels
+    from playground.services.history_recorder import Recorder
 
 
 class KeptTrees:
@@ -22,7 +23,13 @@ class KeptTrees:
     def __init__(self, screen: TokenScreen) -> None:
         self._screen = screen
         self._trees: list[KeptTree] = []
-        self._circumstances = Circumstances()
+
+    @cached_property
+    def models(self) -> KnownModels:
+        """What is found out about the models of all panes."""
+        from playground.services.history_models import KnownModels
+
+        return KnownModels()
 
     # -- what is new -------------------------------------------------------------------------------------------
 
@@ -36,6 +43,7 @@ class KeptTrees:
             if change is not None:
                 changes.append(change)
             if not panes and not tree.writing:
+                tree.leave()
                 self._trees.remove(tree)
         return changes
 
@@ -47,12 +55,11 @@ class KeptTrees:
 
     def _followed(self) -> list[KeptTree]:
         """All conversations on screen, and those whose last pane was closed since the last look."""
-        from playground.screens.kept_tree import KeptTree
         from playground.services.history_recorder import Recorder
 
         for pane in self._screen.all_panes:
             if self.of(pane) is None and pane.session.transcript.turns:
-                self._trees.append(KeptTree(Recorder(), pane.session))
+                self.follow(Recorder(), pane.session)
         return list(self._trees)
 
     def _panes_of(self, tree: KeptTree) -> list[Pane]:
@@ -61,31 +68,23 @@ class KeptTrees:
         return sorted(panes, key=lambda pane: pane is not self._screen.pane)
 
     def _settings(self) -> Mapping[Pane, Setting]:
-        return {pane: self._circumstances.of(pane) for pane in self._screen.all_panes}
+        return {pane: self.models.complete(_setting(pane)) for pane in self._screen.all_panes}
 
     # -- what is found out later -------------------------------------------------------------------------------
 
     def learn(self) -> None:
-        """Find out about models, one after the other, their hashes while nothing is written; and about prompts."""
+        """Find out about models and about prompts; begin to read a file for its hash while nothing is written."""
         panes = self._screen.all_panes
-        learning = self._circumstances.next(panes, quiet=not any(pane.session.busy for pane in panes))
-        if learning is not None:
-            self._screen.attempt_later(partial(self._learned, learning), "history model")
         for pane in panes:
-            tree, card = self.of(pane), pane.card
-            if tree is None or card is None or pane.session.busy:
+            backend, tree = pane.runner.backend, self.of(pane)
+            if backend is None:
                 continue
-            if replies := tree.unknown_prompts(card.short_name):
-                self._screen.attempt_later(partial(self._learn_prompts, tree, pane, replies), "history prompt")
-
-    async def _learn_prompts(self, tree: KeptTree, pane: Pane, replies: list[Turn]) -> None:
-        for reply in replies:
-            tree.learn_prompt(reply, await prompt_ids(pane, reply))
-
-    async def _learned(self, learning: Awaitable[Callable[[Setting], Setting]]) -> None:
-        more = await learning
-        for tree in self._trees:
-            tree.learn(more)
+            self.models.meet(backend, pane.slot.pool.settings.load)
+            learning = tree.learn_prompts(backend) if tree is not None and not pane.session.busy else None
+            if learning is not None:
+                self._screen.attempt_later(learning, "history prompt")
+        if not any(pane.session.busy for pane in panes):
+            self.models.hash_next()
 
     # -- which there are ---------------------------------------------------------------------------------------
 
@@ -97,10 +96,28 @@ class KeptTrees:
         """The tree of a conversation that is on screen already; None when it is not."""
         return next((tree.tree for tree in self._trees if tree.uid == uid and self._panes_of(tree)), None)
 
-    def follow(self, tree: KeptTree) -> None:
-        """Go on keeping a conversation that was opened from the history, under its own name."""
-        self._trees.append(tree)
+    def follow(self, recorder: Recorder, session: Session, kept: Mapping[int, Setting] | None = None) -> None:
+        """Keep a conversation from now on; one that was opened from the history under its own name.
+
+        Args:
+            recorder: Knows what is kept already.
+            session: One that looks at the conversation.
+            kept: Settings of the replies that are kept already, by turn.
+        """
+        from playground.screens.kept_tree import KeptTree
+        from playground.services.history_models import ReplySettings
+
+        self._trees.append(KeptTree(recorder, session, ReplySettings(self.models, kept)))
 
     def being_written(self) -> list[str]:
         """Names of the conversations in which something is being written that is to be kept."""
         return [tree.uid for tree in self._trees if tree.writing]
+
+
+def _setting(pane: Pane) -> Setting:
+    """Under what a pane writes now, without what is known of the model."""
+    from playground.domain.history import Setting
+
+    ref = pane.slot.ref
+    name = pane.card.id if pane.card is not None else ref.text if ref is not None else ""
+    return Setting(model_ref=name, preset=pane.tuning.name, options=pane.session.options)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -22,9 +21,8 @@ if TYPE_CHECKING:
     from playground.domain.session import Session
     from playground.domain.transcript import Turn
     from playground.services.history import History
-    from playground.services.history_models import KnownModels
+    from playground.services.history_models import KnownModels, ReplySettings
     from playground.services.history_recorder import Recorder
-    from playground.services.history_store import HistoryStore
 
 LOOK_S: Final = 0.5
 """How often is looked what is new: with the time that writing takes, a crash costs a second at most, even when busy."""
@@ -37,10 +35,6 @@ class Source(Protocol):
 
     def take(self) -> list[TreeChange]:
         """What became new since the last call."""
-        ...
-
-    def unhashed(self) -> set[tuple[str, str]]:
-        """Conversations by their uid, and references of models whose hash was not known as they were written."""
         ...
 
 
@@ -112,7 +106,7 @@ class HistoryKeeping:
         await models.end(_HASH_S if history is not None else 0.0)
         if history is not None:
             await self._look(history)
-            await self._put_hashes(history, models)
+            await models.put_hashes(history)
         if history is not None and self._given is None:
             await history.close()
 
@@ -138,16 +132,6 @@ class HistoryKeeping:
         if not await history.keep([] if self._leave_out() else changes) and history.problem is not None:
             self._tell(history.problem)
 
-    async def _put_hashes(self, history: History, models: KnownModels) -> None:
-        for uid, ref in sorted(one for source in self._sources for one in source.unhashed()):
-            if known := models.of(ref).model_hash:
-                with contextlib.suppress(HistoryUnusable):  # it was said, or will be when something is written
-                    await history.change(partial(_put_hash, uid=uid, ref=ref, known=known))
-
-
-def _put_hash(store: HistoryStore, uid: str, ref: str, known: str) -> None:
-    store.learn_hash(uid, ref, known)
-
 
 class Conversation:
     """One tree with the replies that a command lets be written in it, each in a session that looks at the tree."""
@@ -168,7 +152,7 @@ class Conversation:
         self._origin = origin
         self._look = look
         self._recorder: Recorder | None = None
-        self._replies: dict[int, Setting] = {}
+        self._replies: ReplySettings | None = None
 
     def wrote(self, turn: Turn, backend: Backend, preset: str, load: LoadOptions, options: CallOptions) -> None:
         """A reply is being written, or was.
@@ -184,17 +168,18 @@ class Conversation:
         if models is None:
             return
         models.meet(backend, load)
-        self._replies[turn.id] = Setting(model_ref=backend.card.id, preset=preset, options=options, origin=self._origin)
-        if len(self._replies) == 1:
+        setting = Setting(model_ref=backend.card.id, preset=preset, options=options, origin=self._origin)
+        if self._replies is None:
+            from playground.services.history_models import ReplySettings
+
+            self._replies = ReplySettings(models)
             self._keeping.follow(self)
+        self._replies.wrote(turn.id, setting)
 
     async def learn_prompt(self, turn: Turn, backend: Backend) -> None:
         """Find out about the tokens of the prompt of a reply, now that the model has time."""
-        from playground.services.history_models import prompt_ids
-
-        if turn.id in self._replies and turn.prompt is not None:
-            ids = await prompt_ids(backend, turn.prompt)
-            self._replies[turn.id] = structs.replace(self._replies[turn.id], prompt_ids=ids)
+        if self._replies is not None:
+            await self._replies.learn_prompts([turn], backend)
 
     def take(self) -> list[TreeChange]:
         """See Source."""
@@ -202,28 +187,17 @@ class Conversation:
 
         self._look()
         self._recorder = self._recorder or Recorder()
-        models = self._keeping.models
-        own = {turn: with_model(setting, models) for turn, setting in self._replies.items()}
+        assert self._replies is not None, "it is followed from the first on"
+        own = self._replies.known()
         last = structs.replace(next(reversed(own.values())), prompt_ids=())
         change = self._recorder.take(self._session, last, own)
         return [change] if change is not None else []
-
-    def unhashed(self) -> set[tuple[str, str]]:
-        """See Source: what is found out later is a change like any other."""
-        return set()
-
-
-def with_model(setting: Setting, models: KnownModels | None) -> Setting:
-    """The setting with what is known of its model by now."""
-    if models is None:
-        return setting
-    own = ("preset", "options", "prompt_ids", "origin", "batch")
-    return structs.replace(models.of(setting.model_ref), **{name: getattr(setting, name) for name in own})
 
 
 def import_writing() -> None:
     """Import what writing needs; belongs in a thread, because it takes a while."""
     import playground.services.history
+    import playground.services.history_models
     import playground.services.history_recorder
     import playground.services.history_store
 

@@ -16,7 +16,7 @@ from playground.domain.messages import ChatPrompt, Prompt, Role
 from playground.domain.session import Session
 from playground.domain.tokens import Token
 from playground.domain.transcript import Begun, Turn
-from playground.services.history_keeping import HistoryKeeping, with_model
+from playground.services.history_keeping import HistoryKeeping
 
 if TYPE_CHECKING:
     from playground.backends.base import Backend, EventSink
@@ -91,7 +91,6 @@ class SweepHistory:
         self._waiting: list[_Written] = []
         self._trees: dict[tuple[str, int], _Tree] = {}
         """By the model's reference and the number of the prompt."""
-        self._unhashed: set[tuple[str, str]] = set()
         keeping.follow(self)
 
     async def meet(self, backend: Backend, load: LoadOptions, cells: Iterable[Cell]) -> Keep | None:
@@ -133,10 +132,6 @@ class SweepHistory:
             groups.setdefault(tree.uid, (tree, []))[1].append(one)
         return [self._change(tree, replies) for tree, replies in groups.values()]
 
-    def unhashed(self) -> set[tuple[str, str]]:
-        """See Source."""
-        return self._unhashed
-
     def _tree(self, ref: str, at: int) -> _Tree:
         tree = self._trees.get((ref, at))
         if tree is None or tree.replies >= MOST_REPLIES:
@@ -150,14 +145,15 @@ class SweepHistory:
         tokens = [TokensChange(turn.id, 0, said) for turn, said in tree.prompt if said]
         replies: dict[int, ReplyText] = {}
         settings: dict[int, Setting] = {}
+        models = self._keeping.models
+        assert models is not None, "else nobody looks what is new"
         for number, (_, kept) in enumerate(written, first):
             reply, begun = kept.reply, Begun.AGAIN if number > len(tree.prompt) + 1 else Begun.REPLY
             turns.append(structs.replace(StoredTurn.of(reply), id=number, parent=parent, begun=begun))
             tokens += [TokensChange(number, 0, reply.tokens)] if reply.tokens else []
             replies[number] = ReplyText(len(reply.tokens), reply.content, kept.began_at)
-            settings[number] = setting = with_model(kept.setting, self._keeping.models)
-            if setting.model_facts and not setting.model_hash:
-                self._unhashed.add((tree.uid, setting.model_ref))
+            settings[number] = setting = models.complete(kept.setting)
+            models.want_hash(tree.uid, setting)
         return TreeChange(
             uid=tree.uid,
             info=_info(written[-1].kept, turns[-1].id, structs.replace(setting, prompt_ids=())),

@@ -45,7 +45,11 @@ async def hash_file(path: Path) -> str:
 
     A part of several is hashed by itself, and the hashes of all parts in order are hashed again. Raises ModelFileError.
     """
-    return await asyncio.to_thread(hash_until, path, threading.Event())
+    stop = threading.Event()
+    try:
+        return await asyncio.to_thread(hash_until, path, stop)
+    finally:
+        stop.set()  # a thread knows nothing of a task that was cancelled, and the program would wait for it
 
 
 def known_hash(path: Path) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -234,6 +237,23 @@ async def test_a_reply_that_goes_private_in_the_middle_is_kept_up_to_there_and_w
         await player.press("ctrl+q")
     assert [(entry.tokens, entry.stop) for entry in entries()] == [(2, "")]
     assert read_history(history_path(), lambda reader: reader.unfinished()) == []
+
+
+async def test_the_program_ends_at_once_while_a_large_file_is_read(starter_gguf: Path, tmp_path: Path) -> None:
+    def read() -> bool:
+        return any(thread.name.startswith("hash_") for thread in threading.enumerate())
+
+    settings("history = false\n")
+    model = tmp_path / "large.gguf"
+    shutil.copyfile(starter_gguf, model)
+    app = make_app(model=str(model))
+    async with playing(app) as player:
+        await player.ready()
+        os.truncate(model, 1 << 40)  # more than any machine hashes while a test runs
+        await player.press("alt+q")
+        await player.until(read, "the file is read")
+        await app.action_quit()
+    assert not read()
 
 
 def damage(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from playground.domain.errors import ModelFileError
+from playground.services import model_identity
 from playground.services.model_identity import hash_file, known_hash, llama_cpp_version, setting_of
 from tests.toy_model import TOY
 
@@ -24,7 +26,7 @@ async def test_the_hash_is_computed_once_and_again_when_the_file_changed(
     first = await hash_file(model)
     assert first == hashlib.sha256(b"GGUF one").hexdigest() == known_hash(model)
     with monkeypatch.context() as patch:
-        patch.setattr(hashlib, "file_digest", None)
+        patch.setattr(model_identity, "_digest", None)
         assert await hash_file(model) == first, "nothing was read again"
     model.write_bytes(b"GGUF two")
     os.utime(model, ns=(1, 1))
@@ -45,6 +47,14 @@ async def test_a_file_that_is_gone_is_a_sentence(tmp_path: Path) -> None:
     assert known_hash(tmp_path / "gone.gguf") == ""
     with pytest.raises(ModelFileError, match=r"gone\.gguf"):
         await hash_file(tmp_path / "gone.gguf")
+
+
+def test_a_hash_that_nobody_waits_for_any_more_is_given_up(tmp_path: Path) -> None:
+    endless = tmp_path / "endless.gguf"
+    endless.touch()
+    os.truncate(endless, 1 << 40)
+    with pytest.raises(TimeoutError):
+        asyncio.run(asyncio.wait_for(hash_file(endless), 0.1))  # which waits for its threads
 
 
 def test_a_damaged_cache_is_as_good_as_none(tmp_path: Path, sealed: Path) -> None:
