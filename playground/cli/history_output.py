@@ -37,7 +37,8 @@ def lines_of(entries: Sequence[Entry]) -> Iterator[str]:
             f"{entry.id:>{digits}}{star} {began}  {display_line(entry.origin):<7}  {_model(entry):<{names}}  "
             f"{entry.tokens:>6} tokens  {cost:>8}  "
         )
-        title = f"{entry.title} ({entry.more + 1} replies)" if entry.more else entry.title
+        note = f"{entry.more + 1} replies" if entry.more else entry.label
+        title = f"{entry.title} ({note})" if note else entry.title
         said = f"{title}: {entry.prompt}" if title else entry.prompt
         yield (start + display_line(said)[: max(_NARROWEST, width - len(start))]).rstrip()
 

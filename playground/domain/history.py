@@ -144,6 +144,8 @@ class TreeChange(msgspec.Struct, frozen=True, kw_only=True):
     """Turns from this id on are this writer's own; those before were there when the conversation was opened."""
     title: str = ""
     """The name that a new conversation begins with; one that is there already keeps its own."""
+    labels: dict[int, str] = {}
+    """By turn: what tells new replies from the others of their sweep."""
 
 
 class StoredTree(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,6 +192,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """Where it was asked for; see ORIGINS."""
     batch: str = ""
     """Name of the sweep that it belongs to; empty for a reply by itself."""
+    label: str = ""
+    """What tells it from the other replies of its sweep, such as "temperature 1.2 · sample 3"."""
     more: int = 0
     """How many other replies of its sweep the line stands for; tokens and cost are those of all of them then."""
 

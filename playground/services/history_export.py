@@ -128,7 +128,7 @@ def facts(branch: Branch) -> Iterator[tuple[str, str]]:
     entry, setting, reply = branch.entry, branch.setting, branch.reply
     yield "Model", entry.model or "–"
     yield "Written", datetime.fromtimestamp(entry.began_at).astimezone().strftime("%Y-%m-%d %H:%M %Z")
-    yield "From", f"{setting.origin} {setting.batch}".strip()
+    yield "From", f"{setting.origin} {setting.batch}".strip() + (f", {entry.label}" if entry.label else "")
     if setting.preset:
         yield "Preset", setting.preset
     params = reply.params or SamplingParams()

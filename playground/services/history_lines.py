@@ -13,7 +13,7 @@ from playground.services.history_rows import BROKEN, asked, pack, unpack_setting
 _SEARCHED: Final = 1_000_000
 """Characters of a prompt or reply that can be searched for."""
 _NAME: Final = 80
-"""Characters of the name of an origin or of a sweep."""
+"""Characters of the name of an origin or of a sweep, and of a label."""
 
 
 def put_line(
@@ -24,6 +24,7 @@ def put_line(
     setting: Setting | None,
     now: float,
     title: str = "",
+    label: str = "",
 ) -> None:
     """Write the line of a reply, and its words for the search.
 
@@ -35,6 +36,7 @@ def put_line(
         setting: Under what it was written; None leaves what is there.
         now: When a reply that is new began, unless it says so itself; seconds since 1970.
         title: The name of a reply that is new, where those it stands beside have none.
+        label: What tells a reply that is new from the others of its sweep.
     """
     prompt, text = whole_text(asked(turn)), whole_text(reply.text)
     values = _values(turn, reply, prompt, text)
@@ -47,6 +49,7 @@ def put_line(
         began = now if reply.began_at is None else reply.began_at
         first = {"tree": tree, "turn": turn.id, "began": began, "preset": "", "setting": pack(Setting())} | values
         first["title"] = title_beside(connection, tree, turn.id) or title
+        first["label"] = whole_text(label)[:_NAME]
         columns, marks = ", ".join(first), ", ".join("?" * len(first))
         run = connection.execute(f"INSERT INTO runs ({columns}) VALUES ({marks})", (*first.values(),)).lastrowid
         words = run, prompt[:_SEARCHED], text[:_SEARCHED]

@@ -23,12 +23,13 @@ _COLUMNS: Final = {
     **{"preset": "runs.preset", "prompt": "runs.prompt", "reply": "runs.reply", "tokens": "runs.tokens"},
     **{"cost": "runs.cost", "stop": "runs.stop", "ttft_ms": "runs.ttft_ms"},
     **{"tokens_per_second": "runs.tokens_per_second", "title": "runs.title", "starred": "runs.starred"},
-    **{"deleted": "runs.deleted", "origin": "runs.origin", "batch": "runs.batch", "more": "0"},
+    **{"deleted": "runs.deleted", "origin": "runs.origin", "batch": "runs.batch", "label": "runs.label"},
+    "more": "0",
 }
 """Where the fields of an entry come from."""
 _OF_BATCH: Final = _COLUMNS | {
     **{"tokens": "sums.tokens", "cost": "sums.cost", "more": "sums.more"},
-    **{"ttft_ms": "NULL", "tokens_per_second": "NULL"},
+    **{"ttft_ms": "NULL", "tokens_per_second": "NULL", "label": "''"},
 }
 """The same of a sweep as a whole, and of its newest reply."""
 

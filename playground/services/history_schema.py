@@ -12,7 +12,7 @@ from typing import Final
 from playground.domain.errors import HistoryNotWritten, HistoryUnusable
 from playground.services.toml_files import one_line
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Of the tables below. A newer file is left alone, an older one is brought up to date."""
 APPLICATION: Final = 0x4C4C6D50
 """Written into the file's header ("LLmP"), so that no other program's database is taken for ours."""
@@ -83,12 +83,16 @@ _MIGRATIONS: Final = (
     ALTER TABLE runs ADD COLUMN title TEXT NOT NULL DEFAULT '';
     UPDATE runs SET title = coalesce((SELECT title FROM trees WHERE trees.id = runs.tree), '');
     """,
+    "ALTER TABLE runs ADD COLUMN label TEXT NOT NULL DEFAULT ''",
 )
 """From each version to the next; the first makes an empty file version 1."""
+_LABELS: Final = 4
+"""The version in which the replies of sweeps got labels."""
 _TITLE: Final = "coalesce((SELECT title FROM main.trees WHERE main.trees.id = main.runs.tree), '') AS title"
 _AS_IF_NEWER: Final = {
-    1: f"CREATE TEMP VIEW runs AS SELECT *, 'app' AS origin, '' AS batch, {_TITLE} FROM main.runs",
-    2: f"CREATE TEMP VIEW runs AS SELECT *, {_TITLE} FROM main.runs",
+    1: f"CREATE TEMP VIEW runs AS SELECT *, 'app' AS origin, '' AS batch, {_TITLE}, '' AS label FROM main.runs",
+    2: f"CREATE TEMP VIEW runs AS SELECT *, {_TITLE}, '' AS label FROM main.runs",
+    3: "CREATE TEMP VIEW runs AS SELECT *, '' AS label FROM main.runs",
 }
 """What lets an older file be read as it is, by its version: reading changes nothing."""
 
@@ -166,7 +170,15 @@ def _prepare(connection: sqlite3.Connection, *, write: bool) -> None:
         for number in range(check_version(connection), VERSION):
             for statement in _statements(_MIGRATIONS[number]):
                 connection.execute(statement)
+            if number + 1 == _LABELS:
+                _label_sweeps(connection)
         connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _label_sweeps(connection: sqlite3.Connection) -> None:
+    from playground.services.history_labels import label_sweeps
+
+    label_sweeps(connection)
 
 
 @contextlib.contextmanager

@@ -81,6 +81,7 @@ class HistoryStore:
             replies=replies,
             settings=tree.settings,
             ended=True,
+            labels={entry.turn: entry.label for entry in entries},
         )
 
         def put() -> bool:
@@ -194,8 +195,8 @@ class HistoryStore:
         self._connection.executemany("UPDATE turns SET deleted = ? WHERE tree = ? AND turn = ?", marks)
         for turn in change.turns:
             if turn.id in change.replies:
-                setting = change.settings.get(turn.id)
-                put_line(self._connection, tree, turn, change.replies[turn.id], setting, now, title)
+                setting, label = change.settings.get(turn.id), change.labels.get(turn.id, "")
+                put_line(self._connection, tree, turn, change.replies[turn.id], setting, now, title, label)
         return uid
 
     def _taken(self, change: TreeChange, uid: str) -> int | None:

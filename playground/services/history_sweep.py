@@ -17,6 +17,7 @@ from playground.domain.session import Session
 from playground.domain.tokens import Token
 from playground.domain.transcript import Begun, Turn
 from playground.services.history_keeping import HistoryKeeping
+from playground.services.history_labels import cell_label
 
 if TYPE_CHECKING:
     from playground.backends.base import Backend, EventSink
@@ -165,6 +166,7 @@ class SweepHistory:
             writer=tree.uid,
             begins_at=1,  # whoever opens it meanwhile and goes on does so in a copy
             title=f"sweep {self._sweep.name}",
+            labels={number: cell_label(self._sweep, cell) for number, (cell, _) in enumerate(written, first)},
         )
 
 

@@ -89,9 +89,15 @@ def columns_for(width: int) -> tuple[tuple[Column, ...], int]:
     return tuple(shown), max(1, width - 2 - sum(column.cells + GAP for column in shown))
 
 
+def name_of(entry: Entry) -> str:
+    """Its title and what tells it from others of its sweep; where that is known, the sweep's own name says no more."""
+    own = entry.title if not entry.label or entry.title != f"sweep {entry.batch}" else ""
+    return " · ".join(display_line(part) for part in (own, entry.label) if part)
+
+
 def said(entry: Entry, cells: int) -> tuple[str, str, str]:
     """Title, prompt and beginning of the reply, in as many cells as there are; what comes first is shortened last."""
-    title = display_line(entry.title)
+    title = name_of(entry)
     prompt = display_line(entry.prompt)
     many = f" ×{entry.more + 1:,}" if entry.more else ""
     lead = f"{title or display_line(entry.batch)}{many} · " if title or many else ""

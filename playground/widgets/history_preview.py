@@ -132,7 +132,7 @@ def _facts(entry: Entry) -> Content:
     ]
     if entry.more:  # tokens and cost are those of all of them; each reply tells its own below its text
         facts = [f"the newest of {entry.more + 1:,} replies", *facts[:5], facts[7], facts[9]]
-    title = display_line(entry.title)
+    title = " · ".join(display_line(part) for part in (entry.title, entry.label) if part)
     parts = [("★ ", "$warning")] if entry.starred else []
     parts += [(f"{title} · ", "bold $accent")] if title else []
     return Content.assemble(*parts, " · ".join(facts))

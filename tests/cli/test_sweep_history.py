@@ -41,6 +41,11 @@ async def test_samples_are_versions_of_a_reply_and_each_can_be_run_again(starter
     assert f"sweep {name} (8 replies): Name a" in run("history", "list").out
     cells = run("history", "list", "--from", "sweep", name, "--json").objects
     assert len(cells) == 8
+    assert sorted(cell["label"] for cell in cells) == [
+        f"temperature {value} · sample {sample}" for value in (0, 1) for sample in (1, 2) for _ in range(2)
+    ]
+    listed = run("history", "list", "--from", "sweep", name).out
+    assert listed.count(f"sweep {name} (temperature 1 · sample 2): Name a") == 2
     assert run("history", "list", "--from", "run").out == ""
     river, bird = trees()
     assert [(turn.role, turn.text, turn.parent) for turn, _ in river.turns[:2]] == [

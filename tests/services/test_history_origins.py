@@ -44,7 +44,7 @@ def of_version_one(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         for index in ("runs_alone", "runs_of_batches"):
             connection.execute(f"DROP INDEX {index}")
-        for column in ("origin", "batch", "title"):
+        for column in ("origin", "batch", "title", "label"):
             connection.execute(f"ALTER TABLE runs DROP COLUMN {column}")
         connection.execute("PRAGMA user_version = 1")
         made = columns(connection)

@@ -66,6 +66,35 @@ async def test_a_conversation_that_is_full_is_followed_by_another(
     await history.close()
 
 
+async def test_each_reply_says_what_tells_it_from_the_others(tmp_path: Path) -> None:
+    async def labels(sweep: Sweep) -> list[str]:
+        history = History(tmp_path / f"{sweep.name}-{sweep.samples}.sqlite3")
+        await history.open()
+        async with HistoryKeeping(private=False, history=history) as keeping:
+            keep = await SweepHistory(sweep, keeping).meet(CountedBackend(), PLAIN, sweep.cells)
+            assert keep is not None
+            for cell in sweep.cells:
+                write(keep, sweep, cell, "a")
+        entries = await history.read(lambda reader: reader.find(Query()))
+        await history.close()
+        return [entry.label for entry in reversed(entries)]
+
+    ranges = ["temperature=0.5,1.2", "top_k=10,20"]
+    assert await labels(make_sweep("m", samples=1, ranges=ranges[:1])) == ["temperature 0.5", "temperature 1.2"]
+    assert await labels(make_sweep("m", samples=2)) == ["sample 1", "sample 2"]
+    plan = make_sweep("m", samples=2, ranges=ranges)
+    assert (await labels(plan))[::3] == [
+        "temperature 0.5 · top_k 10 · sample 1",
+        "temperature 0.5 · top_k 20 · sample 2",
+        "temperature 1.2 · top_k 20 · sample 1",
+    ]
+    other = structs.replace(plan.settings[0], preset="wild", values={}, params=plan.settings[3].params)
+    assert await labels(structs.replace(plan, settings=(plan.settings[0], other), samples=1)) == [
+        "neutral · temperature 0.5 · top_k 10",
+        "wild",
+    ]
+
+
 async def test_what_comes_while_the_app_is_private_is_left_out(tmp_path: Path) -> None:
     history = History(tmp_path / "history.sqlite3")
     await history.open()

@@ -99,3 +99,9 @@ async def test_where_nothing_cost_money_the_bars_are_tokens() -> None:
 def test_a_line_that_stands_for_a_sweep_says_of_how_many_replies() -> None:
     assert said(entry(title="sweep abc", more=1233), 60)[0] == "sweep abc ×1,234 · "
     assert said(entry(more=2, batch="abc"), 60)[0] == "abc ×3 · "
+
+
+def test_a_reply_of_a_sweep_says_first_what_tells_it_from_the_others() -> None:
+    one = {"batch": "abc", "label": "temperature 1.2 · sample 3"}
+    assert said(entry(title="sweep abc", **one), 60) == ("temperature 1.2 · sample 3 · ", "Why?", " → So.")
+    assert said(entry(title="Mine", **one), 60)[0] == "Mine · temperature 1.2 · sample 3 · "

@@ -13,7 +13,7 @@ from threading import Barrier
 from playground.services import history_schema
 from playground.services.history_store import HistoryStore
 
-VERSIONS = (1, 2)
+VERSIONS = (1, 2, 3)
 
 
 def make_old(path: Path, version: int) -> None:
