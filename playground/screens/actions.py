@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import ClassVar, Literal
 
 from textual.binding import BindingType
 from textual.message import Message
-from textual.screen import Screen
 
-from playground.domain.errors import PlaygroundError, Problem, Unsupported, as_error
+from playground.domain.errors import Unsupported
 from playground.domain.messages import Prompt
-from playground.screens.notices import tell_error
+from playground.screens.attempting import AttemptingScreen
 from playground.screens.pane import Pane
 from playground.screens.versions import switch_branch
 from playground.widgets.colour_scale import ColourMode
@@ -31,7 +30,7 @@ class SettingChanged(Message):
         self.value = value
 
 
-class ConversationScreen(Screen[None]):
+class ConversationScreen(AttemptingScreen):
     """Actions on the conversation. The subclass builds the screen and sets `pane`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -76,34 +75,6 @@ class ConversationScreen(Screen[None]):
     def targets(self) -> Sequence[Pane]:
         """The conversations that a prompt goes to; the subclass that has several says which."""
         return (self.pane,)
-
-    def attempt(self, action: Callable[[], None]) -> None:
-        """Do something that may be refused; a refusal is a notice, nothing more."""
-        try:
-            action()
-        except PlaygroundError as error:
-            self.tell(error)
-
-    def attempt_later(self, action: Callable[[], Awaitable[None]], group: str, *, exclusive: bool = False) -> None:
-        """The same for what waits on the model: the screen goes on meanwhile."""
-
-        async def run() -> None:
-            try:
-                await action()
-            except PlaygroundError as error:
-                self.tell(error)
-
-        # A function, because a coroutine that is cancelled before it began would complain that nobody awaited it.
-        work: Any = run
-        self.run_worker(work, group=group, exclusive=exclusive)
-
-    def tell(self, error: PlaygroundError) -> None:
-        """Show an error: what happened and what to do."""
-        tell_error(self, error)
-
-    def tell_problem(self, problem: Problem) -> None:
-        """The same for an error that came as an event."""
-        self.tell(as_error(problem))
 
     @property
     def editor(self) -> PromptEditor:

@@ -117,6 +117,14 @@ class InspectingScreen(TokenScreen):
         else:
             self.forks.take(event.index)
 
+    def on_candidate_list_bias_requested(self, event: CandidateList.BiasRequested) -> None:
+        """A candidate is to be likelier, less likely, or banned."""
+        self.bending.bend(event.candidate, event.amount)
+
+    def on_candidate_list_watch_requested(self, event: CandidateList.WatchRequested) -> None:
+        """A candidate is to be followed, or no longer."""
+        self.watching.add_candidate(event.candidate)
+
     def on_token_view_hovered(self, event: TokenMessage) -> None:
         """The mouse is over another token."""
         self.hovered = event.ref

@@ -1,4 +1,4 @@
-"""The main screen's dealings with single tokens: what else could stand there, and where it would have led."""
+"""The main screen's dealings with single tokens: what is known about them, and what they and the next ones obey."""
 
 from __future__ import annotations
 
@@ -6,33 +6,28 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import BindingType
 
-from playground.screens.compare_screen import CompareScreen
+from playground.screens.forking_screen import ForkingScreen
 from playground.widgets.key_maker import KeyMaker
 
 if TYPE_CHECKING:
     from playground.screens.bending import Bending
-    from playground.screens.branching import Branching
-    from playground.screens.fan_out import FanOut
-    from playground.screens.forks import Forks
     from playground.screens.guessing import Guessing
     from playground.screens.keeping import Keeping
     from playground.screens.navigating import Navigating
     from playground.screens.replaying import Replaying
     from playground.screens.scoring import Scoring
-    from playground.screens.stepping import Stepping
     from playground.screens.sweeping import Sweeping
     from playground.screens.watching import Watching
-    from playground.widgets.candidates import CandidateList
-    from playground.widgets.inspector import Inspector
     from playground.widgets.watch_plot import WatchPlot
 
 _key = KeyMaker("inside", priority=True)
 
 
-class TokenScreen(CompareScreen):
+class TokenScreen(ForkingScreen):
     """Keys and actions inside a token, a line each; what they do stands in a file of its own for every subject.
 
     Keys that act on the token under the cursor are those of `TranscriptPane`; they come here as `screen.` actions.
+    What leads a reply elsewhere is done by `ForkingScreen`; its keys stand here, where the help looks for their order.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -51,8 +46,6 @@ class TokenScreen(CompareScreen):
         _key("alt+q", "private", "Private", "Keep nothing of what is said from now on; again: keep it"),
     ]
 
-    inspector: Inspector
-    """What is to be known about a token; there once the screen is furnished."""
     detail_due = 0.0
     """`time.monotonic()` from which on inspector and status bar are drawn anew."""
 
@@ -75,10 +68,10 @@ class TokenScreen(CompareScreen):
         from playground.screens.sweeping import Sweeping
         from playground.screens.watching import Watching
 
-        self.forks: Forks = Forks(self)
-        self.fans: FanOut = FanOut(self)
-        self.stepping: Stepping = Stepping(self)
-        self.branching: Branching = Branching(self)
+        self.forks = Forks(self)
+        self.fans = FanOut(self)
+        self.stepping = Stepping(self)
+        self.branching = Branching(self)
         self.replaying: Replaying = Replaying(self)
         self.navigating: Navigating = Navigating(self)
         self.watching: Watching = Watching(self)
@@ -88,73 +81,6 @@ class TokenScreen(CompareScreen):
         self.sweeping: Sweeping = Sweeping(self)
         self.keeping: Keeping = Keeping(self, private=not self.settings.history)
         self._private_note, self._unkept_note = f" · {PRIVATE}", f" · {UNKEPT}"
-
-    # -- forks -------------------------------------------------------------------------------------------------
-
-    def action_take(self, number: int) -> None:
-        """Put the candidate with this number, from 1, in place of the token under the cursor."""
-        if self.stepping.takes:
-            self.stepping.choose(number - 1)
-        else:
-            self.forks.take(number - 1)
-
-    def action_force(self) -> None:
-        """Put a text of one's own in place of the token under the cursor."""
-        self.forks.force()
-
-    def action_prefill(self) -> None:
-        """Begin the reply by hand."""
-        self.forks.prefill()
-
-    def action_fan_out(self) -> None:
-        """Let the best candidates of the token under the cursor go on side by side."""
-        self.fans.open()
-
-    def action_step(self) -> None:
-        """Go token by token, or leave that again."""
-        self.stepping.toggle()
-
-    def action_draw(self) -> None:
-        """Let the samplers draw the next token, going token by token."""
-        self.stepping.draw()
-
-    def action_take_back(self) -> None:
-        """Take the last token back, going token by token."""
-        self.stepping.take_back()
-
-    def action_to_candidates(self) -> None:
-        """From the end of the reply to the candidates for the next token, going token by token."""
-        if self.stepping.on:
-            self.inspector.query_one("CandidateList").focus()
-
-    def action_tokens(self) -> None:
-        """Walk over the tokens; going token by token, to their end first, where the next one is waited for."""
-        view = self.pane.transcript.view
-        if self.stepping.on and not view.has_focus:
-            view.focus()
-        else:
-            super().action_tokens()
-
-    def action_continue_reply(self) -> None:
-        """Let a reply go on; one that went token by token runs on freely."""
-        if self.stepping.on:
-            self.stepping.toggle()
-        else:
-            super().action_continue_reply()
-
-    # -- branches ----------------------------------------------------------------------------------------------
-
-    def action_branches(self) -> None:
-        """The tree of branches."""
-        self.branching.show()
-
-    def action_parent(self) -> None:
-        """The branch that this one came from."""
-        self.branching.parent()
-
-    def action_child(self) -> None:
-        """The newest branch that came from this one."""
-        self.branching.child()
 
     # -- looking -----------------------------------------------------------------------------------------------
 
@@ -220,14 +146,6 @@ class TokenScreen(CompareScreen):
     def action_ban(self) -> None:
         """Ban the token under the cursor, or allow it again."""
         self.bending.ban()
-
-    def on_candidate_list_bias_requested(self, event: CandidateList.BiasRequested) -> None:
-        """A candidate is to be likelier, less likely, or banned."""
-        self.bending.bend(event.candidate, event.amount)
-
-    def on_candidate_list_watch_requested(self, event: CandidateList.WatchRequested) -> None:
-        """A candidate is to be followed, or no longer."""
-        self.watching.add_candidate(event.candidate)
 
     def show_params(self) -> None:
         """Tokens that are bent are named and marked."""
