@@ -6,16 +6,14 @@ import configparser
 import json
 import re
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from playground.domain.errors import ConfigError
 from playground.services.preset_keys import Taken, take_over
 from playground.services.presets import Preset
 from playground.services.toml_files import one_line, read_text
-
-if TYPE_CHECKING:
-    import yaml
 
 FORMATS: Final = (
     *("text-generation-webui", "SillyTavern", "LM Studio", "KoboldAI", "Ollama", "Hugging Face", "llama.cpp"),
@@ -23,6 +21,11 @@ FORMATS: Final = (
 """Programs whose presets can be read."""
 
 _NAME: Final = 40
+_MOST_EVENTS: Final = 20_000
+"""Pieces of a YAML file, about two for each value."""
+_DEEPEST: Final = 50
+_MOST_LISTED: Final = 200
+"""Keys left out that are told by name."""
 _MOST_REASONS: Final = 600
 """Characters of them in one sentence."""
 # Blanks, and no line ends: a run of empty lines would be gone through anew from each of them.
@@ -44,7 +47,7 @@ class Imported(NamedTuple):
     format: str
     """Whose notation it is."""
     left_out: dict[str, str]
-    """Keys that were not taken over, each with the reason."""
+    """Keys that were not taken over, each with the reason; of very many the first, and how many more there are."""
 
 
 def read_foreign(path: Path) -> list[Imported]:
@@ -78,7 +81,10 @@ def read_foreign(path: Path) -> list[Imported]:
 def _imported(name: str, kind: str, taken: Taken, also: Mapping[str, str] | None = None) -> Imported:
     summary = f"Imported from a preset of {kind}."
     preset = Preset(name=name, summary=summary, sampling=taken.sampling)
-    return Imported(preset, kind, {**taken.left_out, **(also or {})})
+    left_out = {**taken.left_out, **(also or {})}
+    if (more := len(left_out) - _MOST_LISTED) > 0:
+        left_out = {**dict(islice(left_out.items(), _MOST_LISTED)), f"{more:,} others": "too many to be told by name"}
+    return Imported(preset, kind, left_out)
 
 
 def _name_from(text: str) -> str:
@@ -137,24 +143,32 @@ def _from_lm_studio(data: Mapping[str, Any], name: str) -> Imported:
     return _imported(name, "LM Studio", take_over(found), off)
 
 
-def _plain_yaml() -> type[yaml.SafeLoader]:
-    """Reads plain YAML in which no value stands for an earlier one: a few lines of those can unfold to gigabytes."""
+def _check_yaml(text: str, loader: Any) -> None:
+    """Go through it piece by piece, before anything is built of it. Raises YAMLError for what no preset holds.
+
+    A few lines in which values stand for earlier ones can unfold to gigabytes, and the reader in C ends the program
+    where something is nested a hundred thousand times.
+    """
     import yaml
 
-    class Plain(yaml.SafeLoader):
-        def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-            if self.check_event(yaml.AliasEvent):
-                raise yaml.YAMLError("a value refers to another one, which presets do not")
-            return super().compose_node(parent, index)
-
-    return Plain
+    depth = 0
+    for number, event in enumerate(yaml.parse(text, Loader=loader)):
+        if number > _MOST_EVENTS:
+            raise yaml.YAMLError("it holds more values than a preset has")
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.YAMLError("a value refers to another one, which presets do not")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise yaml.YAMLError("it is nested too deeply")
 
 
 def _from_yaml(text: str, name: str, path: Path) -> Imported:
     import yaml
 
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is three times as fast
     try:
-        data = yaml.load(text, _plain_yaml())
+        _check_yaml(text, loader)
+        data = yaml.load(text, loader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         why = one_line(str(error), 120)
         raise ConfigError(f"{one_line(str(path))} cannot be read: {why}.", "Is it a preset?") from error

@@ -189,6 +189,9 @@ def test_a_value_that_cannot_be_is_left_out_and_says_why(tmp_path: Path) -> None
         ("", "no sampling parameter"),
         ("a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\ntemperature: [*c, *c]", "refers to another one"),
         ("a: &a [*a]\ntemperature: 1", "refers to another one"),
+        ("a: " + "[" * 400_000, "nested too deeply"),
+        ("- " * 200_000, "nested too deeply"),
+        ("".join(f"key_{number}: 1\n" for number in range(60_000)), "more values than a preset has"),
         ("temperature: " + "1" * 5000, "cannot be read"),
         ("temperature: 2024-99-99", "cannot be read"),
     ],
@@ -207,6 +210,16 @@ def test_a_file_made_to_take_for_ever_does_not(tmp_path: Path, content: str) -> 
     """Where a search begins anew in every line and goes on to the end, it takes minutes: over the time of a test."""
     with pytest.raises(ConfigError, match="no sampling parameter"):
         read(tmp_path, content)
+
+
+@pytest.mark.parametrize("form", ["json", "yaml"])
+def test_of_very_many_keys_the_first_are_told_by_name(tmp_path: Path, form: str) -> None:
+    keys = {"temperature": 0.5} | {f"key_{number}": 1 for number in range(5_000)}
+    text = json.dumps(keys) if form == "json" else "".join(f"{key}: {value}\n" for key, value in keys.items())
+    (one,) = read(tmp_path, text)
+    assert one.preset.params == replace(NEUTRAL, temperature=0.5)
+    assert list(one.left_out)[:2] == ["key_0", "key_1"]
+    assert list(one.left_out)[200:] == ["4,800 others"]
 
 
 @pytest.mark.parametrize("content", [b"{", b"[sampling]\n", b"temperature: 1\n", b"\n"])
