@@ -26,6 +26,11 @@ _PACKAGE: Final = "genai-prices"
 _WRITE_5M_FACTOR: Final = 1.25
 """https://platform.claude.com/docs/en/build-with-claude/prompt-caching#pricing, as is the next one."""
 _WRITE_1H_FACTOR: Final = 2.0
+_NO_TEXT: Final = re.compile(
+    r"embed|rerank|moderation|prompt-guard|whisper|transcribe|realtime|dall-e|(?<![a-z])(tts|image|sora|veo)(?![a-z])",
+    re.IGNORECASE,
+)
+"""In the names of models that write no text, or whose text is not what one pays for. The table does not tell."""
 _FREE: Final = Price(input_per_mtok=0.0, output_per_mtok=0.0)
 
 
@@ -117,10 +122,15 @@ class PriceTable:
         return None if entry is None else _at_length(entry, prompt_tokens)
 
     def models(self, endpoint: Endpoint) -> list[str]:
-        """Models of an endpoint whose price is known: those of the person's own prices, then those of the table."""
+        """Models of an endpoint whose price is known: those of the person's own prices, then those of the table.
+
+        What writes no text, such as an embedding, is left out of the table, also where it is priced by the token.
+        """
         own = [name.partition("/")[2] for name in self._overrides if name.partition("/")[0] == endpoint.name]
         provider = _provider(endpoint)
         for info in provider.models if provider is not None else ():
+            if _NO_TEXT.search(info.id):
+                continue
             key = (endpoint.price_provider, endpoint.base_url, info.id)
             if key not in self._entries and info.is_match(info.id):
                 self._entries[key] = _entry(info)

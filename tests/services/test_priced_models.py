@@ -45,11 +45,14 @@ def test_an_endpoint_is_at_hand_with_a_key_wherever_it_is(monkeypatch: pytest.Mo
     assert list(at_hand(endpoints.values(), Settings())) == ["groq", "mistral"]
 
 
-def test_the_table_tells_how_much_a_model_can_take_and_embeddings_are_not_in_it() -> None:
+def test_the_table_tells_how_much_a_model_can_take_and_what_writes_no_text_is_not_in_it() -> None:
     endpoints = load_endpoints(Settings())
     found = {model.name: model for model in priced_models(endpoints, PriceTable(), Settings())}
-    assert not found["groq/meta-llama/llama-prompt-guard-2-22m"].has_room(2_000)
     assert found["openai/gpt-4o"].has_room(100_000)
     assert not found["openai/gpt-4o"].has_room(200_000)
     assert "openai/gpt-4o" in found
-    assert "openai/text-embedding-3-small" not in found
+    assert not [name for name in found if any(part in name for part in ("embed", "-tts", "transcribe", "-image"))]
+    assert "groq/meta-llama/llama-prompt-guard-2-22m" not in found
+    own = Settings(prices={"mistral/mistral-embed": PRICE})
+    named = priced_models(load_endpoints(own), PriceTable(own.prices), own)
+    assert "mistral/mistral-embed" in [model.name for model in named], "who gives it a price wants to see it"
