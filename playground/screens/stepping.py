@@ -9,15 +9,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
-from playground.backends.base import Backend
 from playground.domain import stepping as steps
-from playground.domain.errors import BadInput, Superseded, Unsupported
+from playground.domain.errors import BadInput
 from playground.domain.events import Failed
 from playground.domain.forking import branch_at
 from playground.domain.messages import Role
-from playground.domain.transcript import Turn
 from playground.domain.what_if import WhatIf
-from playground.screens.going_on import continue_reply, is_foreign, prompt_of
+from playground.screens.going_on import continue_reply, prompt_of
+from playground.screens.next_token import NextToken, steppable
 from playground.screens.pane import REFUSALS, Pane
 
 if TYPE_CHECKING:
@@ -28,17 +27,12 @@ _MOST_WAITING: Final = 3
 
 
 @dataclass(eq=False)
-class _Place:
-    """What is known about the position that waits in a pane."""
+class _Queue:
+    """Steps of a pane, one after another."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiting: int = 0
     """Steps asked for and not begun."""
-    asked: object = None
-    """Model, position and parameters of the last question."""
-    answer: WhatIf | None = None
-    answer_to: object = None
-    """The position that the answer is about."""
 
 
 class Stepping:
@@ -46,7 +40,8 @@ class Stepping:
 
     def __init__(self, screen: TokenScreen) -> None:
         self._screen = screen
-        self._places: WeakKeyDictionary[Pane, _Place] = WeakKeyDictionary()
+        self._next = NextToken(screen)
+        self._queues: WeakKeyDictionary[Pane, _Queue] = WeakKeyDictionary()
 
     @property
     def on(self) -> bool:
@@ -59,56 +54,10 @@ class Stepping:
         return self.on and self._screen.pane.transcript.view.cursor is None
 
     def shown(self) -> WhatIf | None:
-        """The position that waits for a token in the active pane, for the inspector; None when there is none.
-
-        What the model has not been asked yet is asked by the way. While an answer to other parameters is under way, the
-        last one about the same position stands.
-        """
+        """The position that waits for a token in the active pane, for the inspector; None when there is none."""
         pane = self._screen.pane
         reply = steps.waiting(pane.session)
-        backend = pane.runner.backend
-        if not self.takes or reply is None or backend is None:
-            return None
-        place, position = self._place(pane), (reply.id, len(reply.tokens))
-        params = pane.tuning.pending or pane.session.params
-        wanted = (backend, position, params)
-        if wanted != place.asked:
-            place.asked = wanted
-            self._screen.attempt_later(partial(self._ask, pane, reply), "next token")
-        return place.answer if place.answer_to == position else None
-
-    def _place(self, pane: Pane) -> _Place:
-        return self._places.setdefault(pane, _Place())
-
-    async def _ask(self, pane: Pane, reply: Turn) -> None:
-        try:
-            await self._answer(pane, reply, asker=id(pane))
-        except Superseded:
-            return
-        self._screen.draw_soon()
-
-    async def _answer(self, pane: Pane, reply: Turn, asker: int) -> WhatIf:
-        backend, place = self._able(pane, reply), self._place(pane)
-        position, params = (reply.id, len(reply.tokens)), pane.tuning.pending or pane.session.params
-        question = steps.next_position(reply, prompt_of(pane, reply), params, asker)
-        answer = await backend.what_if(question)
-        if (reply.id, len(reply.tokens)) == position:
-            place.answer, place.answer_to = answer, position
-        return answer
-
-    def _able(self, pane: Pane, reply: Turn | None) -> Backend:
-        """The model, if it can be led through this reply. Raises BadInput, Unsupported."""
-        backend = pane.need_model()
-        able = backend.capabilities
-        if not (able.what_if and able.fork):
-            missing = "fork" if not able.fork else "what_if"
-            raise Unsupported(f"{pane.name} cannot be led token by token.", able.why_not(missing))
-        if reply is not None and is_foreign(pane, reply, reply.tokens):
-            raise BadInput(
-                f"{reply.model or 'Another model'} wrote this reply, in tokens that {pane.name} does not have.",
-                "Send a prompt, or load that model again with F5.",
-            )
-        return backend
+        return self._next.shown(pane, reply) if self.takes and reply is not None else None
 
     # -- on and off --------------------------------------------------------------------------------------------
 
@@ -122,7 +71,7 @@ class Stepping:
         view = pane.transcript.view
         ref = view.store.refs[view.cursor] if view.cursor is not None else None
         turn = tree.turns.get(ref[0]) if isinstance(ref, tuple) else None
-        self._able(pane, turn or tree.last(Role.ASSISTANT))
+        steppable(pane, turn or tree.last(Role.ASSISTANT))
         await pane.end_reply()
         if turn is not None and isinstance(ref, tuple) and ref[1] + 1 < len(turn.kept_tokens):
             branch = branch_at(tree, turn, ref[1] + 1, [])
@@ -152,7 +101,7 @@ class Stepping:
         pane.transcript.set_stepping(False)
 
     async def _leave(self, pane: Pane) -> None:
-        async with self._place(pane).lock:
+        async with self._queue(pane).lock:
             await self._settle(pane)
             self.end(pane)
         self._screen.show_editing()
@@ -179,19 +128,22 @@ class Stepping:
         """Take the last token back."""
         self._do(self._take_back)
 
+    def _queue(self, pane: Pane) -> _Queue:
+        return self._queues.setdefault(pane, _Queue())
+
     def _do(self, what: Callable[[Pane], Awaitable[None]]) -> None:
         pane = self._screen.pane
-        place = self._place(pane)
-        if pane.stepping and place.waiting < _MOST_WAITING:
-            place.waiting += 1
+        queue = self._queue(pane)
+        if pane.stepping and queue.waiting < _MOST_WAITING:
+            queue.waiting += 1
             self._screen.attempt_later(partial(self._in_turn, pane, what), "steps")
 
     async def _in_turn(self, pane: Pane, what: Callable[[Pane], Awaitable[None]]) -> None:
-        place = self._place(pane)
+        queue = self._queue(pane)
         try:
-            await place.lock.acquire()
+            await queue.lock.acquire()
         finally:
-            place.waiting -= 1
+            queue.waiting -= 1
         try:
             await self._settle(pane)
             if pane.stepping and pane in self._screen.all_panes:
@@ -200,13 +152,13 @@ class Stepping:
                 pane.sync()
                 self._screen.draw_soon()
         finally:
-            place.lock.release()
+            queue.lock.release()
 
     async def _draw(self, pane: Pane) -> None:
         reply = steps.waiting(pane.session)
         if reply is None:
             raise steps.ended()
-        self._able(pane, reply)
+        steppable(pane, reply)
         await self._screen.take_change(pane)
         request = steps.step(pane.session, prompt_of(pane, reply))
         pane.single = request.stream
@@ -218,10 +170,7 @@ class Stepping:
         if reply is None:
             raise steps.ended()
         await self._screen.take_change(pane)
-        place, position = self._place(pane), (reply.id, len(reply.tokens))
-        found = place.answer if place.answer_to == position else None
-        if found is None or found.params != pane.session.params:
-            found = await self._answer(pane, reply, asker=id(place))
+        found = await self._next.under_present_params(pane, reply)
         if choice >= len(found.token.top):
             raise BadInput(f"There are only {len(found.token.top)} candidates.", "Take one of the list.")
         steps.put(pane.session, reply, found, choice)
