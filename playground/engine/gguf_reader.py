@@ -1,4 +1,4 @@
-"""Reads the bytes of a GGUF header, trusting none of them.
+"""Reads what stands in a GGUF header, trusting none of it.
 
 Lengths and counts in the file are claims: each is held against a limit and against what the file has left before
 anything is allocated or skipped, so that a damaged or hostile file costs neither memory nor time.
@@ -13,6 +13,7 @@ from typing import BinaryIO, Final
 
 from playground.domain.display import display_text
 from playground.domain.errors import ModelFileError
+from playground.engine.gguf_bytes import AGAIN, HeaderBytes
 from playground.engine.gguf_types import ARRAY, MAGIC, SCALARS, STRING, TENSOR_TYPES
 
 MAX_KEYS: Final = 16_384
@@ -25,14 +26,7 @@ MAX_KEPT_ITEMS: Final = 1_024
 """Items of an array that is kept; longer ones are only counted."""
 MAX_STRINGS: Final = 1 << 22
 """Strings in all arrays together; the largest vocabularies have a fifth of that, merges included."""
-MAX_KEPT: Final = 1 << 24
-"""Bytes kept of one header, with what Python needs around each text and number."""
 MAX_DIMENSIONS: Final = 4
-MAX_HEADER: Final = 1 << 28
-"""Bytes a header may have in all; the largest real ones have a fifth of that."""
-
-_CHUNK: Final = 1 << 18
-_AGAIN: Final = "Download it again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,32 +64,17 @@ class TensorInfo:
         return None if kind is None else self.elements // kind[1] * kind[2]
 
 
-class HeaderReader:
-    """A cursor over a file's header. Every method raises ModelFileError where the bytes make no sense."""
+class HeaderReader(HeaderBytes):
+    """What stands in a header, in the order of the file. Every method raises ModelFileError where it makes no sense."""
 
     def __init__(self, file: BinaryIO, size: int, name: str) -> None:
-        self._file = file
-        self._size = size
-        self._name = name
-        self._buffer = b""
-        self._start = 0
-        self._at = 0
-        self._kept = 0
+        super().__init__(file, size, name)
         self._strings = 0
-
-    @property
-    def position(self) -> int:
-        """Bytes from the start of the file to the next one read."""
-        return self._start + self._at
-
-    def damaged(self, why: str) -> ModelFileError:
-        """The error for a header that contradicts itself at the present position."""
-        return ModelFileError(f"{self._name} has a damaged header at byte {self.position:,}: {why}.", _AGAIN)
 
     def magic(self) -> int:
         """Check the first eight bytes; returns the version, 2 or 3."""
         if self._size == 0:
-            raise ModelFileError(f"{self._name} is empty.", _AGAIN)
+            raise ModelFileError(f"{self._name} is empty.", AGAIN)
         start = self._take(min(8, self._size))
         if start[:4] != MAGIC:
             shown = display_text(start[:4].decode("latin-1"))
@@ -217,48 +196,3 @@ class HeaderReader:
             raise self.damaged(f"a name claims {length:,} bytes")
         self._keep(length + 64)
         return self._take(length).decode("utf-8", "replace")
-
-    def _u32(self) -> int:
-        return int.from_bytes(self._take(4), "little")
-
-    def _u64(self) -> int:
-        return int.from_bytes(self._take(8), "little")
-
-    def _keep(self, amount: int) -> None:
-        self._kept += amount
-        if self._kept > MAX_KEPT:
-            raise self.damaged("it holds more than any model needs")
-
-    def _take(self, length: int) -> bytes:
-        if self._at + length > len(self._buffer):
-            self._fill(length)
-        taken = self._buffer[self._at : self._at + length]
-        self._at += length
-        return taken
-
-    def _skip(self, length: int) -> None:
-        self._start = self.position + length
-        self._buffer, self._at = b"", 0
-        self._file.seek(self._start)
-
-    def _fill(self, length: int) -> None:
-        """Have at least `length` bytes in the buffer, at its start."""
-        self._check_left(length)
-        rest = self._buffer[self._at :]
-        self._start += self._at
-        self._buffer = rest + self._file.read(max(_CHUNK, length) - len(rest))
-        self._at = 0
-        if len(self._buffer) < length:
-            raise self._cut_off()
-
-    def _check_left(self, length: int) -> None:
-        if self.position + length > self._size:
-            raise self._cut_off()
-        if self.position + length > MAX_HEADER:
-            raise self.damaged("it is larger than any model's")
-
-    def _cut_off(self) -> ModelFileError:
-        return ModelFileError(
-            f"{self._name} is cut off or damaged: its header runs past the end of the file at byte {self.position:,}.",
-            _AGAIN,
-        )
