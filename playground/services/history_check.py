@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import re
 import sqlite3
 import time
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from playground.domain.errors import HistoryNotWritten, HistoryUnusable
-from playground.services.history_schema import connect, unusable
+from playground.services.history_schema import connect, log_size, unusable
 from playground.services.toml_files import one_line
 
 _PATIENCE_S: Final = 1.0
 """A check of all pages takes a second for about a gigabyte."""
+_PAGE: Final = re.compile(r"[Pp]age (\d+)")
+"""In what SQLite says of a damaged file."""
 _STEPS: Final = 100
 """Instructions of SQLite between two looks at the clock."""
 
@@ -51,7 +53,24 @@ def check_history(path: Path, patience_s: float = _PATIENCE_S) -> Health | None:
         if not os.access(needed, os.W_OK):
             shown = one_line(str(needed))
             raise HistoryNotWritten(f"The history cannot be kept: {shown} cannot be written.", f"chmod u+w {shown}")
-    return Health(_size(path), replies, whole)
+    return Health(path.stat().st_size + log_size(path), replies, whole)
+
+
+def check_left_open(path: Path, patience_s: float = _PATIENCE_S) -> None:
+    """Look through a file whose log stands beside it: somebody writes, or has ended without closing it.
+
+    Opening a damaged file for writing would put the log into what is left of it. Raises HistoryUnusable.
+    """
+    if not log_size(path) or not path.exists():
+        return
+    name = one_line(str(path))
+    connection = connect(path, write=False)
+    try:
+        _is_whole(connection, name, patience_s)
+    except sqlite3.Error as error:
+        raise unusable(name, error) from error
+    finally:
+        connection.close()
 
 
 def _is_whole(connection: sqlite3.Connection, name: str, patience_s: float) -> bool:
@@ -66,15 +85,10 @@ def _is_whole(connection: sqlite3.Connection, name: str, patience_s: float) -> b
     finally:
         connection.set_progress_handler(None, 0)
     if said != "ok":
+        page = _PAGE.search(said)
+        why = f"its page {page[1]} cannot be read" if page is not None else one_line(said, 120)
         raise HistoryUnusable(
-            f"The history file is damaged: {one_line(said, 120)}.", f"Move {name} away and a new one is begun."
+            f"The history file is damaged: {why}.",
+            f"Move {name} away and a new one is begun; until then it stays as it is.",
         )
     return True
-
-
-def _size(path: Path) -> int:
-    total = 0
-    for one in (path, Path(f"{path}-wal")):
-        with contextlib.suppress(FileNotFoundError):
-            total += one.stat().st_size
-    return total

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ APPLICATION: Final = 0x4C4C6D50
 """Written into the file's header ("LLmP"), so that no other program's database is taken for ours."""
 _MODE: Final = 0o600
 """What was said is for nobody else on the machine."""
+_HEADER_BYTES: Final = 100
+"""Of every database; its log is begun after it."""
 BUSY_S: Final = 5.0
 """How long to wait for another instance that is writing."""
 
@@ -104,6 +107,7 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     """
     name = one_line(str(path))
     try:
+        _spare_log(path, name, write=write)
         if write:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             _make(path)
@@ -118,6 +122,29 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
             return _opened(path, "ro&immutable=1")
     except (sqlite3.Error, OSError) as error:
         raise unusable(name, error) from error
+
+
+def _spare_log(path: Path, name: str, *, write: bool) -> None:
+    """Keep a log whose file is as good as empty, or gone: SQLite deletes it even where it only reads."""
+    log = Path(f"{path}-wal")
+    if not log_size(path):  # looked at first: a file that has a log was not empty before
+        return
+    if not path.exists():
+        if write:  # somebody moved the file away without it
+            log.rename(next(free for n in itertools.count(1) if not (free := Path(f"{log}.left-{n}")).exists()))
+    elif path.stat().st_size < _HEADER_BYTES:
+        raise HistoryUnusable(
+            "The history file is damaged: nothing is left of it but its log.",
+            f"Move {name} away and a new one is begun; until then both stay as they are.",
+        )
+
+
+def log_size(path: Path) -> int:
+    """Bytes of what is not in the file itself yet, but in its log: 0 where it was closed by the last who wrote."""
+    try:
+        return Path(f"{path}-wal").stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _make(path: Path) -> None:
@@ -137,9 +164,7 @@ def _keep_to_oneself(path: Path) -> None:
 
 def _unmoved(path: Path) -> bool:
     """True for a whole file in a folder in which nothing can be written, so not even SQLite's index of the log."""
-    log = Path(f"{path}-wal")
-    empty = not log.exists() or log.stat().st_size == 0
-    return path.is_file() and empty and not os.access(path.parent, os.W_OK)
+    return path.is_file() and not log_size(path) and not os.access(path.parent, os.W_OK)
 
 
 def _opened(path: Path, mode: str) -> sqlite3.Connection:

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 from playground.domain.errors import HistoryUnusable
 from playground.domain.history import Entry, ReplyText, StoredTree, TokensChange, TreeChange
 from playground.domain.messages import Role
+from playground.services.history_check import check_left_open
 from playground.services.history_lines import learn_hash, purge_lines, put_line, set_title, title_beside
 from playground.services.history_rows import BROKEN, pack, unpack_tokens, whole_text
 from playground.services.history_schema import VERSION, check_version, connect, transaction, unusable
@@ -45,6 +46,7 @@ class HistoryStore:
             clock: Seconds since 1970.
         """
         self._name = one_line(str(path))
+        check_left_open(path)
         self._connection = connect(path, write=True)
         self._instance = instance
         self._clock = clock

@@ -7,7 +7,6 @@ import contextlib
 import multiprocessing
 import os
 import random
-import shutil
 import sqlite3
 import stat
 import time
@@ -71,14 +70,6 @@ def log_of(path: Path) -> Path:
     return Path(f"{path}-wal")
 
 
-def cut_copy(path: Path, cut: Path, log: bytes) -> None:
-    """A copy of a history whose log ends too early."""
-    for name in ("", "-wal", "-shm"):
-        Path(f"{cut}{name}").unlink(missing_ok=True)
-    shutil.copy(path, cut)
-    log_of(cut).write_bytes(log)
-
-
 def size_of(path: Path) -> int:
     """Bytes of the file, whose log is in it since it was closed."""
     assert not log_of(path).exists()
@@ -125,28 +116,6 @@ def test_killed_fifty_times_it_opens_and_at_most_a_second_is_missing(tmp_path: P
     with contextlib.closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert read_history(path, lambda reader: reader.unfinished()), "the next program can offer to go on"
-
-
-async def test_a_log_cut_off_anywhere_leaves_a_beginning(tmp_path: Path) -> None:
-    """As after a loss of power: the write-ahead log ends in the middle of what was last written."""
-    path, cut = tmp_path / "history.sqlite3", tmp_path / "cut.sqlite3"
-    history, session, recorder = await opened(path), Session(), Recorder()
-    begin(session, "Hello")
-    for word in range(60):
-        write(session, f" {word}")
-        assert await keep(history, recorder, session)
-    log = log_of(path).read_bytes()
-    whole = "".join(f" {word}" for word in range(60))
-    found = set()
-    for length in range(0, len(log), len(log) // 40):
-        cut_copy(path, cut, log[:length])
-        tree = kept_tree(cut, recorder.uid)
-        reply = texts(tree)[1] if tree is not None else ""
-        assert whole.startswith(reply)
-        found.add(reply)
-        await (await opened(cut)).close()
-    assert len(found) > 20
-    await history.close()
 
 
 async def test_a_full_disk_is_said_once_and_what_waits_is_written_when_there_is_room(
