@@ -6,7 +6,6 @@ import asyncio
 import csv
 import io
 import secrets
-import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ import click
 from playground.cli.options import models_option, presets_option, private_option
 from playground.cli.run_output import INTERRUPTED, say, write_json
 from playground.cli.status_line import StatusLine
+from playground.cli.tables import print_table, shortened, terminal_width
 from playground.domain.display import display_line, display_text
 from playground.domain.errors import BudgetReached, HistoryUnusable
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from playground.services.settings import Settings
 
 _Form = Literal["table", "json", "csv", "markdown"]
-_MODEL_CELLS: Final = 28
-_LEAST_CELLS: Final = 12
 _ON_A_PIPE: Final = 160
-"""Width of a table that no terminal shows."""
-_TEXTS: Final = (1, 2, 10)
-"""Columns of the table that hold no figures: model, preset, end."""
+"""Cells of a reply's beginning that no terminal shows."""
+_TEXTS: Final = {1: 24, 2: 8, 10: 8}
+"""Columns of the table that hold no figures, model, preset and end, and how far they are cut."""
+_LEAST: Final = (6, 9, 5, 10)
+"""Columns that a narrow terminal goes without: cached, perplexity, in, end."""
 
 
 @click.command("compare")
@@ -214,25 +214,16 @@ def _with_replies(table: str, outcomes: Sequence[Outcome]) -> str:
 
 
 def _print_table(outcomes: Sequence[Outcome], full: bool) -> None:
-    lines = [_cells(outcome.row) for outcome in outcomes]
     heads = ("", "model", "preset", "TTFT ms", "tokens/s", "in", "cached", "out", "cost", "perplexity", "end")
-    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else _ON_A_PIPE
-    widths = [max(_width(line[at]) for line in (heads, *lines)) for at in range(len(heads))]
-    for at in _TEXTS:  # what is too wide for the terminal is taken from the names, and not from the figures
-        widths[at] = max(_LEAST_CELLS, min(widths[at], widths[at] - (sum(widths) + len(heads) - 1 - room)))
-    for line in (heads, *lines):
-        cells = [
-            _left(_short(cell, width), width) if at in _TEXTS else " " * (width - _width(cell)) + cell
-            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        click.echo(" ".join(cells).rstrip())
+    print_table(heads, [_cells(outcome.row) for outcome in outcomes], texts=_TEXTS, least=_LEAST)
+    room = terminal_width() or _ON_A_PIPE
     for outcome in outcomes:
         if outcome.problem is not None:
             click.echo(f"\n{outcome.row.number}  failed: {display_line(str(outcome.problem))}")
         if outcome.text and full:
             click.echo(f"\n{outcome.row.number}  {display_text(outcome.text)}")
         elif outcome.text:
-            click.echo(f"\n{outcome.row.number}  {_short(display_line(outcome.text), room - 3)}")
+            click.echo(f"\n{outcome.row.number}  {shortened(display_line(outcome.text), room - 3)}")
 
 
 def _cells(row: CompareRow) -> tuple[str, ...]:
@@ -245,8 +236,8 @@ def _cells(row: CompareRow) -> tuple[str, ...]:
     about = "≈" if row.cost_estimate else ""
     return (
         str(row.number),
-        _short(display_line(row.model), _MODEL_CELLS),
-        _short(display_line(row.preset), _MODEL_CELLS),
+        display_line(row.model),
+        display_line(row.preset),
         figure(row.ttft_ms, ",.0f"),
         figure(row.tokens_per_second, ",.1f", row.speed_estimate),
         figure(row.prompt_tokens, ",d", row.tokens_estimate),
@@ -256,19 +247,3 @@ def _cells(row: CompareRow) -> tuple[str, ...]:
         figure(row.perplexity, ",.2f"),
         "failed" if row.state is PaneState.FAILED else display_line(row.ending),
     )
-
-
-def _width(text: str) -> int:
-    from rich.cells import cell_len
-
-    return cell_len(text)
-
-
-def _left(text: str, width: int) -> str:
-    return text + " " * (width - _width(text))
-
-
-def _short(text: str, width: int) -> str:
-    from rich.cells import set_cell_size
-
-    return text if _width(text) <= width else f"{set_cell_size(text, width - 1).rstrip()}…"

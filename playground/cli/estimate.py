@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
+from playground.cli.tables import print_table
 from playground.domain.display import display_line
 from playground.domain.errors import BadInput
 
@@ -108,14 +109,12 @@ def _print(rows: Sequence[Estimate], load: Load) -> None:
     from playground.domain.load_table import kept_text, money, pace_text, pays_text, seconds, too_short_text
 
     names = [display_line(row.model) for row in rows]
-    width = max(len("model"), *map(len, names))
-    titles = ("a request", "a day", "30 days", "30d uncached", "whole reply")
-    click.echo(" ".join([f"{'model':<{width}}", *(f"{title:>12}" for title in titles)]))
+    heads = ("model", *(f"{title:>12}" for title in ("a request", "a day", "30 days", "30d uncached", "whole reply")))
+    lines = []
     for name, row in zip(names, rows, strict=True):
-        cells = [money(usd) for usd in (row.request, row.day, row.month, row.uncached_month)] + [
-            seconds(row.response_s)
-        ]
-        click.echo(" ".join([f"{name:<{width}}", *(f"{cell:>12}" for cell in cells)]))
+        usd = (row.request, row.day, row.month, row.uncached_month)
+        lines.append((name, *map(money, usd), seconds(row.response_s)))
+    print_table(heads, lines, texts={0: 24}, least=(4, 1))
     for name, row in zip(names, rows, strict=True):
         for one in row.caching:
             said = "; ".join(filter(None, (pays_text(one), pace_text(one, load))))

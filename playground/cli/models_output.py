@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ import click
 import msgspec
 
 from playground.cli import run_output
+from playground.cli.tables import laid_out, tell_left_out, terminal_width
 from playground.domain.display import display_line
 from playground.domain.models import ModelFile
 from playground.domain.sizes import size_text
@@ -17,6 +19,13 @@ from playground.services.model_removal import Unfinished
 from playground.services.suggestions import SUGGESTIONS
 
 _UNKNOWN: Final = "–"
+_HEADS: Final = ("model", "size", "quant.", "arch.", "context", "memory", "", "found in")
+_WIDTHS: Final = (44, 8, 8, 10, 9, 10, 24, 16)
+"""They are not found out: models are written as they are found."""
+_TEXTS: Final = {0: 30, 2: 8, 3: 10, 6: 16, 7: 10}
+"""Columns that hold no figures, and how far they are cut."""
+_LEAST: Final = (7, 3, 2, 4)
+"""Columns that a narrow terminal goes without: where it was found, architecture, quantisation, context."""
 
 
 def write_json(value: dict[str, Any]) -> None:
@@ -31,6 +40,8 @@ class ListOutput:
         self._as_json = as_json
         self._kv_type = kv_type
         self._count = 0
+        self._width = terminal_width()
+        self._layout = laid_out(_WIDTHS, self._width, texts=_TEXTS, least=_LEAST)
 
     def model(self, model: ModelFile, memory: Memory | None) -> None:
         """One that was found; without `memory` it cannot be used."""
@@ -40,11 +51,11 @@ class ListOutput:
             write_json(told)
             return
         if self._count == 1:
-            click.echo(_row("model", "size", "quant.", "arch.", "context", "memory", "", "found in"))
+            self._write(_HEADS)
         context = f"{model.n_ctx_train:,}" if model.n_ctx_train else _UNKNOWN
         total = memory.total_bytes if memory else None
-        click.echo(
-            _row(
+        self._write(
+            [
                 model.name,
                 size_text(model.size_bytes),
                 model.quantisation or _UNKNOWN,
@@ -53,10 +64,16 @@ class ListOutput:
                 f"≈ {size_text(total)}" if total is not None else _UNKNOWN,
                 fits(memory),
                 model.source,
-            )
+            ]
         )
         if model.problem:
             click.echo(f"    {display_line(model.problem)}")
+
+    def _write(self, cells: Sequence[str]) -> None:
+        name, *others = map(display_line, cells)
+        if self._width is not None and len(name) > (room := self._layout.widths[0]):
+            name = f"{name[: (room - 1) // 2]}…{name[-(room // 2) :]}"  # the end tells the quantisation
+        click.echo(self._layout.line([name, *others]))
 
     def unfinished(self, left: Unfinished) -> None:
         """A pull that was stopped."""
@@ -80,6 +97,7 @@ class ListOutput:
             f"\nMemory: weights and {self._kv_type} cache at a context of {context:,} tokens, estimated. "
             f"{size_text(free_bytes)} of memory is free now."
         )
+        tell_left_out(_HEADS, self._layout)
 
 
 def fits(memory: Memory | None) -> str:
@@ -144,13 +162,6 @@ def _encodable(value: Any) -> Any:
         case list() | tuple():
             return [_encodable(one) for one in value]
     return value
-
-
-def _row(name: str, *cells: str) -> str:
-    size, quant, arch, context, memory, fit, source = (display_line(cell) for cell in cells)
-    shown = display_line(name)
-    shown = shown if len(shown) <= 44 else f"{shown[:20]}…{shown[-23:]}"
-    return f"{shown:<44} {size:>8} {quant:<8} {arch:<10} {context:>9} {memory:>10}  {fit:<24} {source}".rstrip()
 
 
 def _memory_told(memory: Memory) -> dict[str, object]:

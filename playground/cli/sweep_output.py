@@ -14,6 +14,7 @@ import msgspec
 
 from playground.cli.run_output import say, write_json
 from playground.cli.status_line import StatusLine
+from playground.cli.tables import print_table
 from playground.domain.display import display_line
 from playground.domain.experiment_groups import MEASURES, groups, unit_kind
 from playground.domain.experiments import CellResult, Sweep, plan_dict
@@ -27,6 +28,9 @@ from playground.services.experiments import SweepProgress
 _FRAME_S: Final = 0.25
 _COLOURS: Final = ("blue", "yellow", "green", "magenta", "cyan", "red", "white", "bright_black")
 _PLOT_ROWS: Final = 14
+_UNCUT: Final = 1_000
+_LEAST: Final = ("tokens/s p50/p95", "TTFT p50/p95 ms", "distinct-1/2/3", "ended by", "perplexity", "cost")
+"""Columns that a narrow terminal goes without, these first."""
 
 
 class SweepOutput:
@@ -50,6 +54,11 @@ class SweepOutput:
         self._watched = sys.stderr.isatty()
         self._line = StatusLine()
         self._broken: BrokenPipeError | None = None
+
+    @property
+    def tells_estimate(self) -> bool:
+        """True when somebody gets to see what `planned` is told, also before a run."""
+        return self._json or self._watched
 
     def planned(self, sweep: Sweep, estimate: SweepEstimate, *, dry: bool) -> None:
         """Tell what is to come: to whoever watches, and as the result of a dry run."""
@@ -98,7 +107,9 @@ class SweepOutput:
             return
         own = {cell.id: file.results[cell.id] for cell in sweep.cells if cell.id in file.results}
         shown = table(found, brief=True)
-        click.echo("\n".join(_aligned(shown.columns, shown.rows)))
+        texts = {at: 12 if at < shown.named else _UNCUT for at in range(len(shown.columns))}
+        least = (shown.columns.index(name) for name in _LEAST)
+        print_table(shown.columns, shown.rows, texts=texts, least=least, gap="  ")
         click.echo(note(unit_kind(own)))
         if self._plot:
             charts = (chart_of(found, name) for name in ((self._measure,) if self._measure else MEASURES))
@@ -115,14 +126,6 @@ class SweepOutput:
             f"Go on with: llm-playground sweep --resume {folder}" if self._keeps else "Nothing was kept to go on with."
         )
         say(f"{many} not done. {onward}")
-
-
-def _aligned(header: list[str], rows: list[list[str]]) -> list[str]:
-    widths = [max(len(row[at]) for row in (header, *rows)) for at in range(len(header))]
-    return [
-        "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in (header, *rows)
-    ]
 
 
 def _coloured(text: str, curve: int | None) -> Any:

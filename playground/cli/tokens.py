@@ -13,6 +13,7 @@ import msgspec
 
 from playground.cli.options import models_option
 from playground.cli.run_output import INTERRUPTED, say
+from playground.cli.tables import padded, shortened
 from playground.domain.display import display_line, visible_piece
 from playground.domain.errors import BadInput
 from playground.domain.tokens import piece_text
@@ -127,7 +128,7 @@ def _print_table(splits: list[Split], text: str) -> None:
     if not shown:
         return
     width = _column_width(len(shown))
-    click.echo(("  " + "  ".join(_fitted(display_line(split.tokenizer), width) for split in shown)).rstrip())
+    click.echo(("  " + "  ".join(padded(display_line(split.tokenizer), width) for split in shown)).rstrip())
     for stretch in aligned(shown):
         sys.stdout.write(_lines(stretch, width))  # a large text has millions of them, each of which click would flush
     click.echo()
@@ -147,16 +148,7 @@ def _lines(stretch: Stretch, width: int) -> str:
 @lru_cache(maxsize=65_536)
 def _cell(token: tuple[int, bytes], width: int) -> str:
     number, piece = str(token[0]), token[1]
-    return f"{_fitted(visible_piece(piece), width - len(number) - 1)} {number}"
-
-
-def _fitted(text: str, width: int) -> str:
-    """Text in exactly so many cells, cut if it must be."""
-    from rich.cells import cell_len, set_cell_size
-
-    if cell_len(text) <= width:
-        return set_cell_size(text, width)
-    return set_cell_size(text, width - 1) + "…"
+    return f"{padded(visible_piece(piece), width - len(number) - 1)} {number}"
 
 
 def _column_width(columns: int) -> int:
@@ -167,7 +159,7 @@ def _column_width(columns: int) -> int:
 
 
 def _print_totals(splits: list[Split]) -> None:
-    names = [_fitted(display_line(split.tokenizer), 34).rstrip() for split in splits]
+    names = [shortened(display_line(split.tokenizer), 34) for split in splits]
     width = max(len("tokenizer"), *map(len, names)) if names else 0
     click.echo(f"{'tokenizer':<{width}} {'tokens':>10} {'bytes a token':>14}")
     for name, split in zip(names, splits, strict=True):
