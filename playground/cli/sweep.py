@@ -148,11 +148,13 @@ async def _dry_run(settings: Settings, sweep: Sweep | None, output: SweepOutput,
     from playground.services.accounts import Accounts
     from playground.services.experiment_plans import estimate_sweep
     from playground.services.model_pool import ModelPool
+    from playground.services.probing import count_prompts
 
     assert sweep is not None, "without a file there is nothing to resume"
     pool = ModelPool(settings)
     accounts = Accounts(settings, lambda: pool.endpoints)
-    output.planned(sweep, await estimate_sweep(sweep, sweep.cells, pool, accounts, {}, streams), dry=True)
+    estimate = await estimate_sweep(sweep, sweep.cells, pool, accounts, {}, streams, count=count_prompts)
+    output.planned(sweep, estimate, dry=True)
     return 0
 
 
@@ -165,12 +167,14 @@ async def _with_file(
     from playground.services.history_keeping import HistoryKeeping
     from playground.services.history_sweep import SweepHistory
     from playground.services.model_pool import ModelPool
+    from playground.services.probing import count_prompts
 
     pool = ModelPool(settings)
     accounts = Accounts(settings, lambda: pool.endpoints)
     done = file.done()
     todo = [cell for cell in sweep.cells if cell.id not in done]
-    estimate = await estimate_sweep(sweep, todo, pool, accounts, file.results, given["streams"])
+    count = count_prompts if output.tells_estimate else None
+    estimate = await estimate_sweep(sweep, todo, pool, accounts, file.results, given["streams"], count=count)
     output.planned(sweep, estimate, dry=given["dry_run"])
     if given["dry_run"]:
         return 0

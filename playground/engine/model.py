@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import re
 import time
 from collections.abc import Callable
@@ -23,44 +22,21 @@ from playground.engine.gguf_checks import check_model_file, split_parts
 from playground.engine.libllama import Context, gpu_name, initialise, load_model
 from playground.engine.prefixes import Prefixes
 from playground.engine.stages import Vocabulary
+from playground.engine.tokenizer import Pieces, Tokenizer, chat_template
 
-_NO_TEXT = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN
 _ALL_LAYERS = 999
 _SMALLER = "Choose a smaller quantisation, or close other programs."
 _VOCAB_TYPES = {1: "SPM", 2: "BPE", 3: "WPM", 4: "UGM", 5: "RWKV", 6: "PLaMo-2"}
 
 
-class Pieces(dict[int, tuple[bytes, bool]]):
-    """Token to its bytes and False; a control token to its name, e.g. b"<|im_end|>", and True. Filled as asked."""
-
-    def __init__(self, vocab: Any, ends: frozenset[int]) -> None:
-        super().__init__()
-        self._vocab = vocab
-        self._ends = ends
-        self._buffer = ctypes.create_string_buffer(256)
-
-    def __missing__(self, token: int) -> tuple[bytes, bool]:
-        control = token in self._ends or bool(lib.llama_vocab_get_attr(self._vocab, token) & _NO_TEXT)
-        found = self[token] = (self.read(token), control)
-        return found
-
-    def read(self, token: int) -> bytes:
-        """The bytes, without keeping them."""
-        count = lib.llama_token_to_piece(self._vocab, token, self._buffer, len(self._buffer), 0, True)
-        if count < 0:
-            self._buffer = ctypes.create_string_buffer(-count)
-            count = lib.llama_token_to_piece(self._vocab, token, self._buffer, -count, 0, True)
-        return self._buffer.raw[:count]
-
-
-class LoadedModel:
+class LoadedModel(Tokenizer):
     """Weights, vocabulary and one context. Use `open_model` to make one, `close` to give the memory back."""
 
     def __init__(self, pointer: Any, context: Context, info: ModelInfo) -> None:
         self.pointer = pointer
         self.context = context
         self.info = info
-        self._vocab = lib.llama_model_get_vocab(pointer)
+        super().__init__(lib.llama_model_get_vocab(pointer), info.chat_template)
         n_vocab = info.n_vocab
         ends = tuple(token for token in range(n_vocab) if lib.llama_vocab_is_eog(self._vocab, token))
         self.vocabulary = Vocabulary(
@@ -71,43 +47,13 @@ class LoadedModel:
             end_tokens=ends,
             prefixes=Prefixes(self._vocab, n_vocab, ends),
         )
-        self._ends = frozenset(self.vocabulary.end_tokens)
+        self._ends = frozenset(ends)
         self.pieces = Pieces(self._vocab, self._ends)
         self.swa = int(lib.llama_model_n_swa(pointer))
-
-    def tokenize(self, text: str, *, special: bool, begin: bool) -> list[int]:
-        """Text to ids. `special` parses control tokens by name; `begin` adds what the model wants at the start."""
-        data = text.encode("utf-8", errors="replace")
-        room = len(data) + 8
-        while True:
-            ids = (lib.llama_token * room)()
-            count = lib.llama_tokenize(self._vocab, data, len(data), ids, room, begin, special)
-            if count >= 0:
-                return list(ids[:count])
-            room = -count
 
     def is_end(self, token: int) -> bool:
         """True for tokens with which the model ends a reply."""
         return token in self._ends
-
-    def token_text(self, token: int) -> str:
-        """Name of a token in the vocabulary, e.g. "<s>"; empty for none (-1)."""
-        return "" if token < 0 else lib.llama_vocab_get_text(self._vocab, token).decode("utf-8", errors="replace")
-
-    @property
-    def begin_token(self) -> int:
-        """Id of the beginning-of-text token, -1 when there is none."""
-        return int(lib.llama_vocab_bos(self._vocab))
-
-    @property
-    def adds_begin(self) -> bool:
-        """True when tokenising a whole prompt puts the beginning-of-text token in front."""
-        return bool(lib.llama_vocab_get_add_bos(self._vocab))
-
-    @property
-    def end_token(self) -> int:
-        """Id of the end-of-text token, -1 when there is none."""
-        return int(lib.llama_vocab_eos(self._vocab))
 
     def bias_ids(self, bias: dict[str, float]) -> dict[int, float]:
         """Logit bias by id. Raises BadInput for a text that is not one token, and for two biases of one token."""
@@ -259,7 +205,7 @@ def _describe(pointer: Any, context: Context, fit: memory.ContextFit, plan: _Pla
         n_ctx_train=lib.llama_model_n_ctx_train(pointer),
         context_decided_by=fit.decided_by,
         context_note=fit.note,
-        chat_template=_chat_template(pointer),
+        chat_template=chat_template(pointer),
         memory_kind=memory_kind,
         can_cut=memory_kind == "attention",
         device=plan.gpu if plan.layers else "CPU",
@@ -283,11 +229,6 @@ def _cores() -> tuple[int, int]:
     """Cores, and threads that the cores run at once."""
     physical = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
     return physical, psutil.cpu_count() or physical
-
-
-def _chat_template(pointer: Any) -> str:
-    text = lib.llama_model_chat_template(pointer, None)
-    return text.decode("utf-8", errors="replace") if text else ""
 
 
 def _memory_kind(pointer: Any) -> Literal["attention", "sliding window", "recurrent", "hybrid"]:

@@ -11,15 +11,17 @@ import ctypes
 import os
 import struct
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from playground.domain.errors import ModelFileError, PlaygroundError, Problem
+from playground.domain.messages import Prompt
 
 if TYPE_CHECKING:
-    from playground.engine.model import Pieces
+    from playground.engine.tokenizer import Tokenizer
 
 LENGTH: Final = struct.Struct("<I")
 """Bytes of the question or answer behind it."""
@@ -35,6 +37,13 @@ class TokensWanted(msgspec.Struct, frozen=True, tag="tokens"):
     """Whether names of control tokens in the text stand for them."""
 
 
+class PromptsWanted(msgspec.Struct, frozen=True, tag="prompts"):
+    """How many tokens prompts have as a model gets them: in its chat template, with all that this adds."""
+
+    path: str
+    prompts: tuple[Prompt, ...]
+
+
 class BuildWanted(msgspec.Struct, frozen=True, tag="build"):
     """What llama.cpp is here."""
 
@@ -48,6 +57,12 @@ class TokensFound(msgspec.Struct, frozen=True, tag="split"):
     """What the model calls itself; may be empty."""
     special: tuple[int, ...] = ()
     """Those of the ids that are control tokens, each once; their bytes are their names."""
+
+
+class PromptsCounted(msgspec.Struct, frozen=True, tag="counted"):
+    """Tokens of each prompt."""
+
+    tokens: tuple[int, ...]
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -82,8 +97,8 @@ class Unanswered(msgspec.Struct, frozen=True, tag="problem"):
     problem: Problem
 
 
-Question = TokensWanted | BuildWanted
-Answer = TokensFound | Build | Unanswered
+Question = TokensWanted | PromptsWanted | BuildWanted
+Answer = TokensFound | PromptsCounted | Build | Unanswered
 
 
 def main() -> None:
@@ -112,6 +127,8 @@ def _answer(question: Question, known: dict[str, _Vocabulary]) -> Answer:
             return _build()
         if question.path not in known:
             known[question.path] = _Vocabulary(question.path)
+        if isinstance(question, PromptsWanted):
+            return known[question.path].count(question.prompts)
         return known[question.path].split(question.text, special=question.special)
     except PlaygroundError as error:
         return Unanswered(error.problem)
@@ -129,7 +146,7 @@ class _Vocabulary:
 
         from playground.engine.gguf_checks import check_model_file
         from playground.engine.libllama import initialise
-        from playground.engine.model import Pieces
+        from playground.engine.tokenizer import Tokenizer, chat_template
 
         header = check_model_file(Path(path))
         initialise()
@@ -141,25 +158,20 @@ class _Vocabulary:
                 f"llama.cpp cannot read the vocabulary of {Path(path).name}.",
                 "The file may be damaged, or its tokenizer newer than the installed llama-cpp-python.",
             )
-        self._pointer = lib.llama_model_get_vocab(self._model)
-        self._pieces: Pieces = Pieces(self._pointer, frozenset())
+        self._tokenizer: Tokenizer = Tokenizer(lib.llama_model_get_vocab(self._model), chat_template(self._model))
         self._name = header.name
 
     def split(self, text: str, *, special: bool) -> TokensFound:
         """The tokens of a text."""
-        import llama_cpp.llama_cpp as lib
-
-        data = text.encode()
-        room = len(data) + 8
-        found = (lib.llama_token * room)()
-        count = lib.llama_tokenize(self._pointer, data, len(data), found, room, False, special)
-        if count < 0:
-            room = -count
-            found = (lib.llama_token * room)()
-            count = lib.llama_tokenize(self._pointer, data, len(data), found, room, False, special)
-        pieces, ids = self._pieces, tuple(found[:count])
+        pieces, ids = self._tokenizer.pieces, tuple(self._tokenizer.tokenize(text, special=special, begin=False))
         control = tuple(token for token in set(ids) if pieces[token][1])
         return TokensFound(ids, tuple(pieces[token][0] for token in ids), self._name, control)
+
+    def count(self, prompts: Sequence[Prompt]) -> PromptsCounted:
+        """The tokens of each. Raises TemplateError when the template refuses one."""
+        from playground.engine.prompt import build_prompt
+
+        return PromptsCounted(tuple(len(build_prompt(self._tokenizer, prompt).ids) for prompt in prompts))
 
 
 def _build() -> Build:

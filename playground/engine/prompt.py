@@ -8,11 +8,11 @@ from itertools import accumulate
 
 from playground.domain.errors import BadInput
 from playground.domain.messages import ChatPrompt, Message, Prompt, PromptParts, PromptView, Role
-from playground.engine.model import LoadedModel
 from playground.engine.template import render
+from playground.engine.tokenizer import Tokenizer
 
 
-def build_prompt(model: LoadedModel, prompt: Prompt, reply_ids: Sequence[int] = ()) -> PromptView:
+def build_prompt(model: Tokenizer, prompt: Prompt, reply_ids: Sequence[int] = ()) -> PromptView:
     """Render and tokenise. A base model gets a conversation as plain text, one message after another.
 
     Raises:
@@ -23,9 +23,9 @@ def build_prompt(model: LoadedModel, prompt: Prompt, reply_ids: Sequence[int] = 
     messages: tuple[Message, ...] = ()
     if not isinstance(prompt, ChatPrompt):
         text = prompt.text
-    elif model.info.is_chat:
+    elif model.template:
         begin, end = model.token_text(model.begin_token), model.token_text(model.end_token)
-        text, note = render(model.info.chat_template, prompt.messages, begin=begin, end=end)
+        text, note = render(model.template, prompt.messages, begin=begin, end=end)
         # The tokeniser puts it there once more, where the model wants it at all.
         text = text.removeprefix(begin) if model.adds_begin else text
         messages = prompt.messages
@@ -34,7 +34,7 @@ def build_prompt(model: LoadedModel, prompt: Prompt, reply_ids: Sequence[int] = 
         messages = prompt.messages
         text = "\n\n".join(message.content for message in messages)
         note = "This is a base model without a chat template: it gets the plain text and goes on writing it."
-    if any(not 0 <= token < model.info.n_vocab for token in reply_ids):
+    if any(not 0 <= token < model.size for token in reply_ids):
         raise BadInput("This reply was begun by a model with other tokens.", "Regenerate it, or load that model again.")
     ids = (*model.tokenize(text, special=True, begin=True), *reply_ids)
     named = [model.pieces[token] for token in ids]
@@ -49,7 +49,7 @@ def build_prompt(model: LoadedModel, prompt: Prompt, reply_ids: Sequence[int] = 
     )
 
 
-def _control_tokens(model: LoadedModel, messages: Sequence[Message]) -> str:
+def _control_tokens(model: Tokenizer, messages: Sequence[Message]) -> str:
     """A note when the person typed the name of a control token, e.g. "<|im_end|>": the model sees no difference."""
     typed: dict[str, None] = {}
     for message in (message for message in messages if message.role is not Role.ASSISTANT):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -13,7 +14,7 @@ import msgspec
 
 from playground.backends.base import Backend
 from playground.domain.endpoints import REPLAY
-from playground.domain.errors import BadInput
+from playground.domain.errors import BadInput, PlaygroundError
 from playground.domain.experiments import Cell, CellResult, Sweep, check_sweep, grid, named_prompts
 from playground.domain.messages import ChatPrompt, Message, Prompt, RawPrompt, Role
 from playground.domain.models import LOCAL, ModelCard
@@ -34,6 +35,10 @@ MOST_SAMPLES: Final = 1000
 _MOST_COUNTED: Final = 64
 """Prompts up to which a loaded model is asked to count them: more would keep whoever types waiting."""
 _NEXT_RANGE: Final = re.compile(r"[\s;]+(?=[A-Za-z][\w-]*\s*=)")
+
+
+PromptCount = Callable[[str, Sequence[Prompt]], Awaitable[Sequence[int]]]
+"""Counts the tokens of prompts exactly, as the model in a file gets them; may raise PlaygroundError."""
 
 
 class SweepEstimate(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,6 +192,7 @@ async def estimate_sweep(
     results: Mapping[str, CellResult],
     at_once: int,
     backends: Mapping[str, Backend] | None = None,
+    count: PromptCount | None = None,
 ) -> SweepEstimate:
     """What is still to be run, reckoned without loading a model.
 
@@ -198,31 +204,29 @@ async def estimate_sweep(
         results: What an earlier run has left.
         at_once: Requests at a time.
         backends: Models of this machine that are loaded already, by their name in the plan; they count exactly.
+        count: Counts exactly for those that are not loaded; without it, their prompts are estimated.
     """
-    asked = backends if backends and len(sweep.prompts) <= _MOST_COUNTED else {}
     refs = await asyncio.to_thread(lambda: {model: pool.find(model) for model in sweep.models})  # looks at the disk
     if any(ref.endpoint for ref in refs.values()):
         await accounts.load()
+    cards = {
+        model: ModelCard(id=ref.text, short_name=ref.text, provider=ref.endpoint or LOCAL)
+        for model, ref in refs.items()
+    }
     counter = TokenCounter(pool.endpoints)
-    sizes: dict[tuple[str, int], int] = {}
-    costs: list[float | None] = []
-    prices: dict[tuple[str, int, int], float | None] = {}
-    written, exact = 0, bool(todo)
     try:
-        for cell in todo:
-            ref = refs[cell.model]
-            card = ModelCard(id=ref.text, short_name=ref.text, provider=ref.endpoint or LOCAL)
-            if (cell.model, cell.prompt) not in sizes:
-                counted = await counter.count_prompt(asked.get(cell.model), card, sweep.prompts[cell.prompt].prompt)
-                exact = exact and counted.exact
-                sizes[cell.model, cell.prompt] = counted.tokens
-            same = (cell.model, cell.prompt, cell.params.max_tokens)
-            if same not in prices:
-                prices[same] = accounts.estimate(card, sizes[cell.model, cell.prompt], cell.params.max_tokens)
-            costs.append(prices[same])
-            written += EXPECTED_REPLY if cell.params.max_tokens == UNLIMITED else cell.params.max_tokens
+        sizes, exact = await _prompt_sizes(sweep, todo, cards, counter, backends or {}, count)
     finally:
         await counter.close()
+    costs: list[float | None] = []
+    prices: dict[tuple[str, int, int], float | None] = {}
+    written = 0
+    for cell in todo:
+        limit, size = cell.params.max_tokens, sizes[cell.model, cell.prompt]
+        if (cell.model, size, limit) not in prices:
+            prices[cell.model, size, limit] = accounts.estimate(cards[cell.model], size, limit)
+        costs.append(prices[cell.model, size, limit])
+        written += EXPECTED_REPLY if limit == UNLIMITED else limit
     return SweepEstimate(
         requests=len(todo),
         kept=len(sweep.cells) - len(todo),
@@ -233,6 +237,34 @@ async def estimate_sweep(
         costs=tuple(costs),
         prompts_exact=exact,
     )
+
+
+async def _prompt_sizes(
+    sweep: Sweep,
+    todo: Sequence[Cell],
+    cards: Mapping[str, ModelCard],
+    counter: TokenCounter,
+    backends: Mapping[str, Backend],
+    count: PromptCount | None,
+) -> tuple[dict[tuple[str, int], int], bool]:
+    """Tokens of each prompt at each model that still gets it, and whether all of them were counted."""
+    wanted: dict[str, dict[int, Prompt]] = {}
+    for cell in todo:
+        wanted.setdefault(cell.model, {})[cell.prompt] = sweep.prompts[cell.prompt].prompt
+    few = len(sweep.prompts) <= _MOST_COUNTED
+    sizes: dict[tuple[str, int], int] = {}
+    exact = bool(todo)
+    for model, prompts in wanted.items():
+        if few and count is not None and cards[model].local and model not in backends:
+            with contextlib.suppress(PlaygroundError):  # the run itself will say what is wrong
+                tokens = await count(cards[model].id, [*prompts.values()])
+                sizes |= {(model, at): size for at, size in zip(prompts, tokens, strict=True)}
+                continue
+        for at, prompt in prompts.items():
+            counted = await counter.count_prompt(backends.get(model) if few else None, cards[model], prompt)
+            exact = exact and counted.exact
+            sizes[model, at] = counted.tokens
+    return sizes, exact
 
 
 def _seconds(todo: Sequence[Cell], results: Mapping[str, CellResult], at_once: int) -> float | None:

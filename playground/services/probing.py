@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from playground.domain.errors import RunFailed, as_error
-from playground.engine.probe import LENGTH, Answer, Build, BuildWanted, Question, TokensFound, TokensWanted, Unanswered
+from playground.domain.messages import Prompt
+from playground.engine.probe import (
+    LENGTH,
+    Answer,
+    Build,
+    BuildWanted,
+    PromptsCounted,
+    PromptsWanted,
+    Question,
+    TokensFound,
+    TokensWanted,
+    Unanswered,
+)
 
 _COMMAND: Final = (sys.executable, "-P", "-m", "playground.engine.probe")
 _LIMIT_S: Final = 120.0
@@ -22,6 +35,16 @@ async def ask_tokens(question: TokensWanted) -> TokensFound:
     answer = await _ask(question)
     assert isinstance(answer, TokensFound)
     return answer
+
+
+async def count_prompts(path: str, prompts: Sequence[Prompt]) -> tuple[int, ...]:
+    """Tokens of each prompt as the model in a file gets it, of which only the vocabulary is read.
+
+    Raises ModelFileError, TemplateError when its template refuses one, and RunFailed when the process breaks.
+    """
+    answer = await _ask(PromptsWanted(path, tuple(prompts)))
+    assert isinstance(answer, PromptsCounted)
+    return answer.tokens
 
 
 async def ask_build() -> Build:

@@ -75,6 +75,8 @@ def test_a_dry_run_tells_what_it_would_take_and_leaves_no_trace(tmp_path: Path) 
     assert (done.status, done.err) == (0, "")
     assert "Requests: 224 (2 prompts x 14 settings x 1 model x 8 samples; seeds 1 to 8)" in done.out
     assert "≈2,240 of replies at most" in done.out
+    # The template puts a system text of its own before each prompt: 31 tokens with "One" or "Two".
+    assert "Tokens: 6,944 of prompts" in done.out
     assert "$0" in done.out
     assert not out.exists()
 

@@ -7,7 +7,6 @@ import pytest
 from playground.domain.errors import BadInput, TemplateError
 from playground.domain.events import Started
 from playground.domain.messages import Message, PromptParts, RawPrompt, Role
-from playground.domain.models import ModelInfo
 from playground.engine.model import LoadedModel
 from playground.engine.prompt import build_prompt
 from playground.engine.template import render
@@ -87,16 +86,10 @@ def test_a_refusal_for_another_reason_is_an_error() -> None:
 def test_a_template_error_is_a_failed_run(tiny_models: TinyModels) -> None:
     with opened(tiny_models("chat"), context=512, **ONE_THREAD) as model:
         harness = Harness(model)
-        model.info = _with_template(model, "{{ 1 // 0 }}")
+        model.template = "{{ 1 // 0 }}"
         harness.submit(request(1, chat("hi")))
         assert harness.failed(1).problem.kind == "TemplateError"
         assert harness.run(request(2, "the water")).usage.completion_tokens == 8
-
-
-def _with_template(model: LoadedModel, template: str) -> ModelInfo:
-    from msgspec.structs import replace
-
-    return replace(model.info, chat_template=template)
 
 
 def test_a_base_model_gets_the_plain_text(tiny_models: TinyModels) -> None:
