@@ -143,7 +143,7 @@ def log_size(path: Path) -> int:
     """Bytes of what is not in the file itself yet, but in its log: 0 where it was closed by the last who wrote."""
     try:
         return Path(f"{path}-wal").stat().st_size
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0
 
 
