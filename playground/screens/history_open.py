@@ -14,6 +14,7 @@ from playground.domain.sampling import SamplingParams
 from playground.domain.transcript import INTERRUPTED, Transcript, Turn, restored
 from playground.screens.choice_dialog import Answer, Question
 from playground.screens.pane import Pane
+from playground.services.history_keeping import import_writing
 from playground.services.presets import Preset
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ async def open_tree(
     coming = _refs(screen.pane) if beside and screen.pane.slot.ref is not None else set()
     pane = await screen.open_pane_like(screen.pane) if beside else screen.pane
     await pane.end_reply()
+    await asyncio.to_thread(import_writing)  # in private mode nobody needed it so far
     await keeping.keep()  # what stood here before
     shown = keeping.trees.shown(stored.uid)
     _put(pane, stored, shown, turn_id)
