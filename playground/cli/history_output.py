@@ -40,6 +40,7 @@ def lines_of(entries: Sequence[Entry]) -> Iterator[str]:
         note = f"{entry.more + 1} replies" if entry.more else entry.label
         title = f"{entry.title} ({note})" if note else entry.title
         said = f"{title}: {entry.prompt}" if title else entry.prompt
+        said += f" → {entry.reply}" if entry.reply and not entry.more else ""
         yield (start + display_line(said)[: max(_NARROWEST, width - len(start))]).rstrip()
 
 

@@ -16,6 +16,12 @@ from playground.widgets.status_bar import dollars
 GAP: Final = 2
 MIN_TEXT: Final = 24
 """Cells that the prompt needs at the least."""
+_AMPLE_TEXT: Final = 44
+"""Cells that it gets before columns that matter less get any."""
+_LESS: Final = 3
+"""The rank from which on they do."""
+TODAY: Final = 5
+"""Cells of a time of today."""
 _ENDS: Final = {
     "": "… open",
     "stop": "end",
@@ -72,21 +78,21 @@ COLUMNS: Final = (
     Column("end", 8, 4, ending),
     Column("from", 7, 6, lambda entry: display_line(entry.origin)),
 )
-PLACE_OF_TEXT: Final = 3
-"""The prompt stands behind so many of them."""
+BEFORE_TEXT: Final = ("when", "model", "preset")
+"""Those that stand before the prompt."""
 
 
-def columns_for(width: int) -> tuple[tuple[Column, ...], int]:
-    """The columns that a width has room for, and the cells that are left to the prompt."""
-    shown: list[Column] = []
-    room = width - MIN_TEXT - 2
-    for column in sorted(COLUMNS, key=lambda column: column.rank):
-        if column.cells + GAP > room:
+def columns_for(width: int, *, today: bool = False) -> tuple[tuple[Column, ...], int]:
+    """The columns that a width has room for, and the cells that are left to the prompt; `today`: times are short."""
+    columns = [one._replace(cells=TODAY) if today and one.title == "when" else one for one in COLUMNS]
+    shown: set[str] = set()
+    room = width - 2
+    for column in sorted(columns, key=lambda column: column.rank):
+        if column.cells + GAP > room - (MIN_TEXT if column.rank < _LESS else _AMPLE_TEXT):
             break
-        shown.append(column)
+        shown.add(column.title)
         room -= column.cells + GAP
-    shown.sort(key=COLUMNS.index)
-    return tuple(shown), max(1, width - 2 - sum(column.cells + GAP for column in shown))
+    return tuple(column for column in columns if column.title in shown), max(1, room)
 
 
 def name_of(entry: Entry) -> str:

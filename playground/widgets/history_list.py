@@ -15,7 +15,7 @@ from textual.strip import Strip
 
 from playground.domain.history import Entry
 from playground.widgets.bars import fit
-from playground.widgets.history_columns import COLUMNS, GAP, PLACE_OF_TEXT, Column, columns_for, said
+from playground.widgets.history_columns import BEFORE_TEXT, GAP, TODAY, Column, columns_for, said, when
 from playground.widgets.key_maker import KeyMaker
 from playground.widgets.row_list import RowList
 
@@ -125,7 +125,9 @@ class HistoryList(RowList):
         self.refresh()
 
     def _resize_content(self) -> None:
-        self._columns, self._text_cells = columns_for(self.scrollable_content_region.width)
+        ends = self.entries[:1] + self.entries[-1:]
+        today = bool(ends) and all(cell_len(when(entry)) <= TODAY for entry in ends)
+        self._columns, self._text_cells = columns_for(self.scrollable_content_region.width, today=today)
         self.virtual_size = Size(1, len(self.entries) + 1)
 
     def on_resize(self) -> None:
@@ -163,7 +165,7 @@ class HistoryList(RowList):
     def _row(self, entry: Entry | None, base: Style) -> Strip:
         star = "★ " if entry is not None and entry.starred else "  "
         segments = [Segment(star, base + self.part("star"))]
-        before = [column for column in self._columns if COLUMNS.index(column) < PLACE_OF_TEXT]
+        before = [column for column in self._columns if column.title in BEFORE_TEXT]
         for column in before:
             segments += self._cell(column, entry, base)
         segments += self._text(entry, base)
@@ -180,7 +182,7 @@ class HistoryList(RowList):
             look = "failed"
         gap = Segment(" " * GAP, base)
         cell = Segment(text, base + self.part(look))
-        return [gap, cell] if self._columns.index(column) >= PLACE_OF_TEXT or column.right else [cell, gap]
+        return [cell, gap] if column.title in BEFORE_TEXT else [gap, cell]
 
     def _text(self, entry: Entry | None, base: Style) -> list[Segment]:
         cells = self._text_cells

@@ -46,6 +46,15 @@ def test_columns_fill_the_width_and_leave_room_for_the_prompt(width: int) -> Non
     assert rest >= MIN_TEXT or not columns
 
 
+def test_the_prompt_has_ample_room_before_columns_that_matter_less() -> None:
+    for width in range(20, 200):
+        columns, rest = columns_for(width)
+        if {"cost", "end", "preset", "from", "tok/s"} & {column.title for column in columns}:
+            assert rest >= 44
+    (times, *_), rest = columns_for(80, today=True)
+    assert (times.cells, rest) == (5, columns_for(80)[1] + 7)
+
+
 @pytest.mark.parametrize("width", [40, 73, 110, 190])
 async def test_every_row_is_as_wide_as_the_list_whatever_stands_in_it(width: int) -> None:
     rows = HistoryList()
