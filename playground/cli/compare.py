@@ -64,13 +64,10 @@ def compare_command(form: _Form | None, full: bool, yes: bool, **given: Any) -> 
       llm-playground compare -p - -m SmolLM2 -m anthropic/claude-haiku-4-5 --max-tokens 200 --csv < question.txt
     """  # noqa: D301 - \b is click's mark for text that is not to be re-wrapped
     try:
-        try:
-            status = asyncio.run(_compare(form or "table", full, yes, given))
-        except BudgetReached as error:
-            _ask_for_money(error)
-            status = asyncio.run(_compare(form or "table", full, True, given))
-    except (KeyboardInterrupt, click.Abort):
-        status = INTERRUPTED
+        status = asyncio.run(_compare(form or "table", full, yes, given))
+    except BudgetReached as error:
+        _ask_for_money(error)
+        status = asyncio.run(_compare(form or "table", full, True, given))
     sys.exit(status)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
-from playground.cli.run_output import INTERRUPTED, write_json
+from playground.cli.run_output import write_json
 from playground.domain.display import display_line
 
 if TYPE_CHECKING:
@@ -37,10 +37,7 @@ def doctor_command(as_json: bool) -> None:
       llm-playground doctor --json | grep problem
     """  # noqa: D301 - \b is click's mark for text that is not to be re-wrapped
     report = _Report(as_json)
-    try:
-        asyncio.run(_examine(report))
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+    asyncio.run(_examine(report))
     sys.exit(report.close())
 
 

@@ -33,6 +33,9 @@ _COMMANDS = {
 }
 """Where a command is, and its line in the list: with that line here, `--help` needs none of the modules."""
 
+_INTERRUPTED = 130
+"""Exit status after Ctrl+C, as shells have it."""
+
 
 class _LazyGroup(click.Group):
     """Imports a command's module when the command is called: `--help` and the first paint stay quick."""
@@ -47,6 +50,16 @@ class _LazyGroup(click.Group):
         module, _, attribute = place.partition(":")
         found = getattr(import_module(module), attribute)
         return found if isinstance(found, click.Command) else None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """How every command ends when it is interrupted, and when whoever read its output has seen enough."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            _drop_output()
+            sys.exit(0)
+        except (KeyboardInterrupt, click.Abort):
+            sys.exit(_INTERRUPTED)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         room = formatter.width - 6 - max(map(len, _COMMANDS))
@@ -112,8 +125,13 @@ def main(arguments: list[str] | None = None) -> Any:
         if error.errno != errno.ENOSPC or error.filename is not None:
             raise
         click.echo("llm-playground: The output cannot be written: no room is left. Make room first.", err=True)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or else Python complains once more at its end
+        _drop_output()
         sys.exit(1)
+
+
+def _drop_output() -> None:
+    """Let what is still to be written go nowhere, or else Python complains once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _our_errors() -> type[PlaygroundError]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -98,15 +97,7 @@ def run_command(as_json: bool, **given: Any) -> None:
       llm-playground run --prompt "Is it? Yes or No." --watch Yes --watch No --max-tokens 1
       llm-playground run --model anthropic/claude-haiku-4-5 --effort low --prompt "Hello"
     """  # noqa: D301 - \b is click's mark for text that is not to be re-wrapped
-    try:
-        status = _status(as_json, given)
-    except BrokenPipeError:
-        # Whoever read the output has seen enough; Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-    sys.exit(status)
+    sys.exit(_status(as_json, given))
 
 
 def _status(as_json: bool, given: dict[str, Any]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,7 +10,7 @@ import click
 import msgspec
 
 from playground.cli.completion import complete_model
-from playground.cli.run_output import INTERRUPTED, say
+from playground.cli.run_output import say
 from playground.cli.score_output import print_score, score_json
 from playground.cli.status_line import StatusLine
 from playground.domain.display import display_line
@@ -61,11 +60,7 @@ def score_command(file: str, form: _Form | None, context: int | None, **given: A
     text = text_argument("-") if file == "-" else read_text_file(Path(file))
     if given["compare"] and given["compare_kv"]:
         raise BadInput("--compare and --compare-kv are two ways to name one second view.", "Give one of them.")
-    try:
-        asyncio.run(_run(_score_text(text, form or "text"), context, **given))
-    except KeyboardInterrupt:
-        StatusLine().clear()
-        sys.exit(INTERRUPTED)
+    asyncio.run(_run(_score_text(text, form or "text"), context, **given))
 
 
 def _score_text(text: str, form: _Form) -> ScoreText:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 from pathlib import Path
@@ -86,17 +85,7 @@ def sweep_command(**given: Any) -> None:
       llm-playground sweep -p "Hi" --range top_p=0.8,0.9,1 -m SmolLM2 -m anthropic/claude-haiku-4-5 --dry-run
       llm-playground sweep --resume out
     """  # noqa: D301 - \b is click's mark for text that is not to be re-wrapped
-    try:
-        status = asyncio.run(_sweep(given))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
-    except (KeyboardInterrupt, click.Abort):
-        status = INTERRUPTED
-    except PlaygroundError as error:
-        say(error)
-        status = error.exit_status
-    sys.exit(status)
+    sys.exit(asyncio.run(_sweep(given)))
 
 
 async def _sweep(given: dict[str, Any]) -> int:

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from playground.cli.options import models_option
-from playground.cli.run_output import INTERRUPTED, say
+from playground.cli.run_output import say
 from playground.cli.tables import padded, shortened
 from playground.domain.display import display_line, visible_piece
 from playground.domain.errors import BadInput
@@ -59,18 +59,15 @@ def tokens_command(
     from playground.cli.texts import text_argument
 
     wanted = text_argument(text, as_text=as_text)
-    try:
-        paths = _paths(models)
-        splits = asyncio.run(_all(wanted, paths, special, fetch=not offline, only_models=only_models))
-        if as_json:
-            for split in splits:
-                click.echo(_json(split))
-        else:
-            if not counts:
-                _print_table(splits, wanted)
-            _print_totals(splits)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+    paths = _paths(models)
+    splits = asyncio.run(_all(wanted, paths, special, fetch=not offline, only_models=only_models))
+    if as_json:
+        for split in splits:
+            click.echo(_json(split))
+    else:
+        if not counts:
+            _print_table(splits, wanted)
+        _print_totals(splits)
     if any(split.problem for split in splits[: len(paths)]) or not any(split.ids for split in splits):
         sys.exit(1)
 
