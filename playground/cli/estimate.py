@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
+from playground.cli.run_output import write_json
 from playground.cli.tables import print_table
 from playground.domain.display import display_line
 from playground.domain.errors import BadInput
@@ -74,7 +75,7 @@ def estimate_command(
         click.echo(said, err=True)
     if as_json:
         for row in rows:
-            click.echo(msgspec.json.encode(row).decode())
+            write_json(msgspec.to_builtins(row))
         return
     _print(rows, load)
     if any(row.request is None and row.model not in unplaced for row in rows):

@@ -133,10 +133,7 @@ def _plan(
         say(error)
     chosen = find_preset(presets, preset or settings.preset or DEFAULT_PRESET)
     params = starting_params(chosen, assignments)
-    changes = {name: limits[name] for name in ("seed", "max_tokens", "top") if limits[name] is not None}
-    if limits["stops"]:
-        changes["stop"] = tuple(limits["stops"])
-    changes |= {name: _read_file(limits[name]) for name in ("grammar", "json_schema") if limits[name]}
+    changes = _changes(limits)
     text = prompt_argument(prompt)
     for given in (system or "", *limits["stops"], *assignments, *limits["watch"]):
         check_text(given, "An argument")
@@ -162,6 +159,14 @@ def _plan(
         as_json=as_json,
         private=private or not settings.history,
     )
+
+
+def _changes(limits: dict[str, Any]) -> dict[str, Any]:
+    """Parameters that have an option of their own."""
+    changes = {name: limits[name] for name in ("seed", "max_tokens", "top") if limits[name] is not None}
+    if limits["stops"]:
+        changes["stop"] = tuple(limits["stops"])
+    return changes | {name: _read_file(limits[name]) for name in ("grammar", "json_schema") if limits[name]}
 
 
 def _read_file(name: str) -> str:
