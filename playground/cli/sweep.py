@@ -182,6 +182,7 @@ async def _with_file(
                 on_result=output.cell,
                 history=SweepHistory(sweep, keeping),
             )
+            run.progress.expected_s = estimate.seconds
             await _until_done(run, output)
     finally:
         await pool.close_all()

@@ -87,6 +87,8 @@ class Asked(NamedTuple):
     at_once: int
     anyway: bool = False
     """Go on beyond the budget."""
+    expected_s: float | None = None
+    """Seconds it is expected to take; None when nobody knows."""
 
 
 def first_draft(pane: Pane, written: str, models: Sequence[str]) -> Draft:

@@ -12,10 +12,11 @@ from playground.domain.errors import BadInput
 from playground.domain.experiments import Cell, CellResult, Sweep
 from playground.domain.sizes import size_text
 from playground.screens.sweep_draft import Asked
-from playground.services.experiment_job import Memory, memory_for, most_seconds
+from playground.services.experiment_job import Memory, memory_for
 from playground.services.experiment_output import short_model
 from playground.services.experiment_plans import SweepEstimate, estimate_sweep
 from playground.services.experiment_shelf import folder_of
+from playground.services.experiment_speeds import known_speeds
 from playground.services.experiment_store import CellFile
 from playground.services.experiment_words import estimate_lines
 
@@ -35,16 +36,13 @@ class Outlook(NamedTuple):
 
 async def outlook_of(asked: Asked, runner: SweepRunner) -> Outlook:
     """Reckon it, without loading a model. Raises PlaygroundError."""
-    sweep, pool, speeds = asked.sweep, runner.pool, runner.speeds(asked.at_once)
+    sweep, pool, at_once = asked.sweep, runner.pool, asked.at_once
+    speeds = await known_speeds(sweep.models, at_once) | runner.speeds(at_once)
     todo, results = (list(sweep.cells), {}) if runner.private else await asyncio.to_thread(_left, sweep)
-    estimate = await estimate_sweep(sweep, todo, pool, runner.accounts, results, asked.at_once, runner.loaded)
+    estimate = await estimate_sweep(sweep, todo, pool, runner.accounts, results, at_once, runner.loaded, speeds=speeds)
     refs = await asyncio.to_thread(lambda: [pool.find(model) for model in sweep.models])
-    memory = await memory_for(refs, msgspec.structs.replace(pool.settings.load, streams=asked.at_once))
-    most = most_seconds(todo, speeds)
-    lines = estimate_lines(sweep, estimate, most_seconds=most)
-    if most is not None and estimate.seconds is None and todo:
-        slowest = min(speeds[model] for model in sweep.models)
-        lines[-1] += f", at the {slowest:,.0f} tokens/s measured"
+    memory = await memory_for(refs, msgspec.structs.replace(pool.settings.load, streams=at_once))
+    lines = estimate_lines(sweep, estimate)
     parts: list[Content | tuple[str, str]] = [Content("\n".join(lines))]
     if memory is not None:
         words = f"\nMemory: ≈{size_text(memory.needed)} for {short_model(memory.model)}, {size_text(memory.free)} free"

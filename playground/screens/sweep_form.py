@@ -273,7 +273,7 @@ class SweepForm(ModalScreen[Asked | None]):
         finally:
             self._starting = False
         if outlook is not None and anyway is not None:
-            self.dismiss(outlook.asked._replace(anyway=anyway))
+            self.dismiss(outlook.asked._replace(anyway=anyway, expected_s=outlook.estimate.seconds))
         else:
             self._reckon()  # something may have been typed meanwhile
 

@@ -228,6 +228,7 @@ class SweepScreen(Screen[None]):
                 return
             anyway = await affordable(self.app, runner, estimate)
             if anyway is not None:
+                job.expected_s = estimate.seconds
                 runner.run(job, at_once=at_once, anyway=anyway)
         except PlaygroundError as error:
             self.notify(display_line(error.hint), title=display_line(error.message), severity="error", markup=False)

@@ -79,7 +79,7 @@ class Sweeping:
         from playground.services.experiment_words import nothing_run_line
 
         job = await self.runner.prepare(asked.sweep)
-        complete = job.complete
+        complete, job.expected_s = job.complete, asked.expected_s
         self.runner.run(job, at_once=asked.at_once, anyway=asked.anyway)
         self.show(job)
         if complete:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -13,8 +13,7 @@ from playground.domain.errors import BadInput, PlaygroundError
 from playground.domain.experiment_live import LiveGroups
 from playground.domain.experiments import Cell, CellResult, Sweep
 from playground.domain.models import LoadOptions
-from playground.domain.sampling import UNLIMITED
-from playground.services.accounts import EXPECTED_REPLY, Accounts
+from playground.services.accounts import Accounts
 from playground.services.experiment_output import write_outputs
 from playground.services.experiment_store import CellFile
 from playground.services.experiments import SweepProgress, SweepRun, without_stand_ins
@@ -51,6 +50,8 @@ class SweepJob:
         """Tokens per second of all requests together in the run that ended last."""
         self.took_s = 0.0
         """Seconds from its first request to its end."""
+        self.expected_s: float | None = None
+        """Seconds that the next run will take, as far as anybody knows before its first reply."""
         self._run: SweepRun | None = None
         self._stop_wanted = False
 
@@ -126,25 +127,32 @@ class SweepJob:
                 file.begin(self.sweep)
                 for result in await asyncio.to_thread(self._unknown, file):
                     self._take(result)
-                self._run = SweepRun(
-                    self.sweep,
-                    file,
-                    pool,
-                    accounts,
-                    at_once=at_once,
-                    anyway=anyway,
-                    on_result=self._take,
-                    history=SweepHistory(self.sweep, keeping) if keeping is not None else None,
+                history = SweepHistory(self.sweep, keeping) if keeping is not None else None
+                await self._follow(
+                    SweepRun(
+                        self.sweep,
+                        file,
+                        pool,
+                        accounts,
+                        at_once=at_once,
+                        anyway=anyway,
+                        on_result=self._take,
+                        history=history,
+                    )
                 )
-                self.progress = self._run.progress
-                if not self._stop_wanted:
-                    await self._run.run()
-                self.errors = self._run.errors
-                self.speed, self.took_s = self.progress.tokens_per_second, self.progress.elapsed_s
                 self.files = await asyncio.to_thread(write_outputs, self.folder, self.sweep, dict(file.results))
         finally:
             await pool.close_all()
             self.running, self._run = False, None
+
+    async def _follow(self, run: SweepRun) -> None:
+        """Let a run go to its end, unless it was stopped before, and take what it has to tell."""
+        self._run, self.progress = run, run.progress
+        self.progress.expected_s = self.expected_s
+        if not self._stop_wanted:
+            await run.run()
+        self.errors = run.errors
+        self.speed, self.took_s = self.progress.tokens_per_second, self.progress.elapsed_s
 
     async def stop(self) -> None:
         """End the run in good order, also one that has only begun to begin: what is done is kept."""
@@ -177,22 +185,6 @@ async def _opened(folder: Path) -> AsyncIterator[CellFile]:
     finally:
         await asyncio.wait({opening})  # a thread cannot be cancelled: what it opens has to be closed
         file.__exit__(None, None, None)
-
-
-def most_seconds(todo: Sequence[Cell], speeds: Mapping[str, float]) -> float | None:
-    """How long it takes when every reply goes to its limit; None when the speed of a model is unknown.
-
-    Args:
-        todo: What is to be run.
-        speeds: Tokens per second that each model was seen to reach.
-    """
-    total = 0.0
-    for cell in todo:
-        if cell.model not in speeds:
-            return None
-        tokens = EXPECTED_REPLY if cell.params.max_tokens == UNLIMITED else cell.params.max_tokens
-        total += tokens / speeds[cell.model]
-    return total
 
 
 class Memory(NamedTuple):

@@ -21,8 +21,9 @@ from playground.domain.models import LOCAL, ModelCard
 from playground.domain.params import assigned_names, replace
 from playground.domain.sampling import UNLIMITED, SamplingParams
 from playground.domain.texts import check_text
-from playground.services.accounts import EXPECTED_REPLY, Accounts
+from playground.services.accounts import Accounts
 from playground.services.counting import TokenCounter
+from playground.services.experiment_speeds import expected_tokens, known_speeds, most_seconds
 from playground.services.model_pool import ModelPool
 from playground.services.presets import Preset
 from playground.services.start import starting_params
@@ -55,7 +56,9 @@ class SweepEstimate(msgspec.Struct, frozen=True, kw_only=True):
     cost: float | None
     """US dollars when every reply goes to its limit; None when a price is unknown."""
     seconds: float | None
-    """From replies that were measured before; None without any."""
+    """From replies of this sweep that were measured before, else at most at `speed`; None without either."""
+    tokens_per_second: float | None = None
+    """Of the slowest model that `seconds` was reckoned from; None when replies of it told."""
     costs: tuple[float | None, ...] = ()
     """Of every request."""
     prompts_exact: bool = False
@@ -193,6 +196,7 @@ async def estimate_sweep(
     at_once: int,
     backends: Mapping[str, Backend] | None = None,
     count: PromptCount | None = None,
+    speeds: Mapping[str, float] | None = None,
 ) -> SweepEstimate:
     """What is still to be run, reckoned without loading a model.
 
@@ -205,6 +209,7 @@ async def estimate_sweep(
         at_once: Requests at a time.
         backends: Models of this machine that are loaded already, by their name in the plan; they count exactly.
         count: Counts exactly for those that are not loaded; without it, their prompts are estimated.
+        speeds: Tokens per second that each model was seen to reach; without it, what the history knows.
     """
     refs = await asyncio.to_thread(lambda: {model: pool.find(model) for model in sweep.models})  # looks at the disk
     if any(ref.endpoint for ref in refs.values()):
@@ -218,25 +223,40 @@ async def estimate_sweep(
         sizes, exact = await _prompt_sizes(sweep, todo, cards, counter, backends or {}, count)
     finally:
         await counter.close()
-    costs: list[float | None] = []
-    prices: dict[tuple[str, int, int], float | None] = {}
-    written = 0
-    for cell in todo:
-        limit, size = cell.params.max_tokens, sizes[cell.model, cell.prompt]
-        if (cell.model, size, limit) not in prices:
-            prices[cell.model, size, limit] = accounts.estimate(cards[cell.model], size, limit)
-        costs.append(prices[cell.model, size, limit])
-        written += EXPECTED_REPLY if limit == UNLIMITED else limit
+    costs = _costs(todo, sizes, cards, accounts)
+    seconds, speed = _seconds(todo, results, at_once), None
+    if seconds is None:
+        speeds = await known_speeds(sweep.models, at_once) if speeds is None else speeds
+        seconds = most_seconds(todo, speeds)
+        speed = None if seconds is None else min(speeds[cell.model] for cell in todo)
     return SweepEstimate(
         requests=len(todo),
         kept=len(sweep.cells) - len(todo),
         prompt_tokens=sum(sizes[cell.model, cell.prompt] for cell in todo),
-        completion_tokens=written,
+        completion_tokens=sum(expected_tokens(cell) for cell in todo),
         cost=None if None in costs else sum(cost or 0.0 for cost in costs),
-        seconds=_seconds(todo, results, at_once),
+        seconds=seconds,
+        tokens_per_second=speed,
         costs=tuple(costs),
         prompts_exact=exact,
     )
+
+
+def _costs(
+    todo: Sequence[Cell],
+    sizes: Mapping[tuple[str, int], int],
+    cards: Mapping[str, ModelCard],
+    accounts: Accounts,
+) -> list[float | None]:
+    """What each request costs at most; None where the price is unknown."""
+    prices: dict[tuple[str, int, int], float | None] = {}
+    costs = []
+    for cell in todo:
+        what = (cell.model, sizes[cell.model, cell.prompt], cell.params.max_tokens)
+        if what not in prices:
+            prices[what] = accounts.estimate(cards[cell.model], *what[1:])
+        costs.append(prices[what])
+    return costs
 
 
 async def _prompt_sizes(

@@ -25,19 +25,14 @@ def product_words(sweep: Sweep) -> str:
     return " x ".join(f"{count:,} {what}{'s' if count != 1 else ''}" for count, what in counts)
 
 
-def estimate_lines(sweep: Sweep, estimate: SweepEstimate, *, most_seconds: float | None = None) -> list[str]:
-    """What a sweep will take, in three lines.
-
-    Args:
-        sweep: The plan.
-        estimate: What was reckoned.
-        most_seconds: The time it takes at most, for when no reply of it tells; None when nobody knows.
-    """
+def estimate_lines(sweep: Sweep, estimate: SweepEstimate) -> list[str]:
+    """What a sweep will take, in three lines."""
     seeds = f"seed {sweep.seed}" if sweep.samples == 1 else f"seeds {sweep.seed} to {sweep.seed + sweep.samples - 1}"
     kept = f", {estimate.kept:,} of {estimate.kept + estimate.requests:,} done already" if estimate.kept else ""
     cost = "–" if estimate.cost is None else f"≈{usd_text(estimate.cost)} at most" if estimate.cost else usd_text(0)
-    time = _UNTOLD if most_seconds is None else f"≈{duration(most_seconds)} at most"
-    time = time if estimate.seconds is None else f"≈{duration(estimate.seconds)}"
+    time = _UNTOLD if estimate.seconds is None else f"≈{duration(estimate.seconds)}"
+    if estimate.tokens_per_second is not None:
+        time += f" at most, at the {estimate.tokens_per_second:,.0f} tokens/s measured before"
     about = "" if estimate.prompts_exact else "≈"
     return [
         f"Requests: {estimate.requests:,} ({product_words(sweep)}; {seeds}){kept}",

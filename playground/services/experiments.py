@@ -41,6 +41,8 @@ class SweepProgress:
     tokens: int = 0
     """Written now."""
     spent: Spent = field(default_factory=Spent)
+    expected_s: float | None = None
+    """Seconds that this run was expected to take before it began; None when nobody knew."""
     began_at: float | None = None
     """`time.monotonic()` of the first request."""
     loading: str = ""
@@ -58,9 +60,13 @@ class SweepProgress:
 
     @property
     def left_s(self) -> float | None:
-        """Seconds that are left, reckoned from the cells that were run now; None before the first of them."""
+        """Seconds that are left, reckoned from the cells that were run now; before the first, from what was expected.
+
+        None when nobody knows, as after a longer wait than was expected.
+        """
         if not self.done:
-            return None
+            left_s = None if self.expected_s is None else self.expected_s - self.elapsed_s
+            return left_s if left_s is not None and left_s > 0 else None
         return self.elapsed_s / self.done * (self.total - self.kept - self.done)
 
 

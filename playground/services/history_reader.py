@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -10,7 +11,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from playground.domain.errors import BadInput, HistoryUnusable
 from playground.domain.history import Entry, Query, StoredTree
-from playground.services.history_rows import read_tree
+from playground.services.history_rows import BROKEN, read_tree, unpack_setting
 from playground.services.history_schema import connect, is_empty
 from playground.services.toml_files import one_line
 
@@ -63,6 +64,19 @@ class Spending(NamedTuple):
     """US dollars, as far as prices are known."""
     unknown: int
     """Replies whose cost nobody knows."""
+
+
+class Pace(NamedTuple):
+    """How fast one reply came."""
+
+    model_ref: str
+    """What one writes to choose the model: a path, or ENDPOINT/MODEL."""
+    batch: str
+    """Name of the sweep it belongs to; empty for none."""
+    began_at: float
+    """Unix time in seconds."""
+    ended_at: float
+    tokens: int
 
 
 class HistoryReader:
@@ -142,6 +156,18 @@ class HistoryReader:
             sum(cost IS NULL AND stop != '') FROM runs GROUP BY day, model ORDER BY day DESC, model
         """
         return [Spending(*row) for row in self._rows(sql)]
+
+    def paces(self, limit: int = 2000) -> list[Pace]:
+        """How fast the latest replies came whose speed was measured, the newest first."""
+        sql = """
+            SELECT setting, batch, began, began + coalesce(ttft_ms, 0) / 1000 + (tokens - 1) / tokens_per_second, tokens
+            FROM runs WHERE deleted = 0 AND tokens > 1 AND tokens_per_second > 0 ORDER BY began DESC LIMIT ?
+        """
+        found = []
+        for setting, *rest in self._rows(sql, limit):
+            with contextlib.suppress(*BROKEN):  # opening that reply says what is wrong with it
+                found.append(Pace(unpack_setting(setting).model_ref, *rest))
+        return found
 
     def names(self, deleted: bool = False) -> tuple[list[str], list[str]]:
         """Models and presets there are entries of, or deleted ones, for filters."""

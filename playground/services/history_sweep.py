@@ -59,6 +59,8 @@ class KeptCell:
         """
         reply = self.reply
         reply.finished = finished or reply.finished
+        if finished is not None and finished.timings.total_ms is not None:
+            self.began_at = time.time() - finished.timings.total_ms / 1000  # before that it waited for a place
         if reply.tokens or reply.thinking or reply.stop_reason is not StopReason.CANCELLED:
             self._ended(self)
 

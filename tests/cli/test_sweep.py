@@ -82,6 +82,23 @@ def test_a_dry_run_tells_what_it_would_take_and_leaves_no_trace(tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("starter_gguf")
+def test_what_was_measured_before_tells_how_long_it_takes(tmp_path: Path) -> None:
+    again = ("sweep", *QUICK, "-n", "6", "--streams", "2")
+    unknown = run(*again, "--dry-run", "--json").objects[0]
+    assert (unknown["seconds"], unknown["tokens_per_second"]) == (None, None), "nobody has seen this model write"
+    assert run("sweep", *QUICK, "-n", "8", "--streams", "4", "-o", str(tmp_path), "--json").status == 0
+    told = run(*again, "--dry-run", "--json").objects[0]
+    assert told["seconds"] == pytest.approx(6 * 4 / told["tokens_per_second"])
+    assert "tokens/s measured before" in run(*again, "--dry-run").out
+    shown = _on_a_terminal(*again, "-o", str(tmp_path / "next"))
+    assert "at most, at the" in shown
+    assert "time left: after the first reply" not in shown
+    seen = run("sweep", *QUICK, "-n", "9", "--streams", "4", "-o", str(tmp_path), "--dry-run", "--json").objects[0]
+    assert seen["seconds"] > 0
+    assert seen["tokens_per_second"] is None, "replies of this very sweep tell"
+
+
+@pytest.mark.usefixtures("starter_gguf")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_stopped_or_killed_it_goes_on_and_runs_no_cell_twice(tmp_path: Path, number: signal.Signals) -> None:
     command = ("sweep", *QUICK[:-1], "20", "-n", "12", "--streams", "2", "-o", str(tmp_path))
