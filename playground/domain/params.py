@@ -43,6 +43,8 @@ def check(params: SamplingParams) -> None:
         raise BadInput(f"seed is {params.seed}, outside 0 to {2**32 - 2}.")
     if any(not text for text in params.stop):
         raise BadInput("A stop string is empty.", "Leave it out, or give at least one character.")
+    if "" in params.logit_bias:
+        raise BadInput("A logit bias names no token.", _expected("logit_bias"))
     if any(math.isnan(bias) or bias == math.inf for bias in params.logit_bias.values()):
         raise BadInput("A logit bias must be a number, or -inf to ban the token.")
     check_constraint(params)

@@ -32,7 +32,7 @@ SUGGESTIONS: Final = (
         "SmolLM2 360M",
         271_000_000,
         "Apache 2.0",
-        "its bigger sibling; the tiny one can guess ahead for it",
+        "its bigger sibling, with the same vocabulary",
     ),
     Suggestion(
         "Qwen/Qwen3-0.6B-GGUF:Q8_0", "Qwen3 0.6B", 639_000_000, "Apache 2.0", "many languages; thinks before it answers"

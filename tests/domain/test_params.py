@@ -96,6 +96,7 @@ def test_lists_and_tokens() -> None:
         ({"top_k": 1.5}, "wrong type"),
         ({"order": ("top_k", "top_k")}, "twice"),
         ({"logit_bias": {"a": math.nan}}, "logit bias"),
+        ({"logit_bias": {"": 1.0}}, "names no token"),
         ({"seed": 2**32 - 1}, "seed"),
     ],
 )
