@@ -137,7 +137,7 @@ class Killing:
             self.found.offers += 1
             window.press(*(("Enter",) if taken else ("Down", "Enter")))
         text = window.until(lambda text: _OFFER not in text and re.search(r"/8,192 .* ready", text), "ready")
-        assert ("The program ended while this reply" in text) == (offered and taken), text
+        assert ("The program ended while" in text) == (offered and taken), text
         return offered and taken and _newest().tokens > 0
 
     def _lose_the_model(self, window: Terminal, app: psutil.Process) -> None:
