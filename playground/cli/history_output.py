@@ -15,6 +15,7 @@ from playground.domain.display import display_line, display_text
 from playground.domain.errors import BadInput
 from playground.domain.history import Entry
 from playground.domain.messages import Role
+from playground.domain.moments import moment_text
 from playground.services.history_export import Branch, facts, remarks
 from playground.services.history_reader import Spending
 from playground.services.json_events import params_dict
@@ -30,7 +31,7 @@ def lines_of(entries: Sequence[Entry]) -> Iterator[str]:
     digits = max((len(str(entry.id)) for entry in entries), default=1)
     names = max((len(_model(entry)) for entry in entries), default=1)
     for entry in entries:
-        began = datetime.fromtimestamp(entry.began_at).strftime("%Y-%m-%d %H:%M")
+        began = f"{moment_text(entry.began_at, '%Y-%m-%d %H:%M'):<16}"
         cost = "–" if entry.cost is None else "free" if entry.cost == 0 else f"${entry.cost:.4f}"
         star = "*" if entry.starred else " "
         start = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -14,6 +13,7 @@ from playground import __version__
 from playground.domain.display import display_line, display_text
 from playground.domain.history import Entry, Setting, StoredTree, StoredTurn, TreeInfo
 from playground.domain.messages import ChatPrompt, Role
+from playground.domain.moments import moment_text
 from playground.domain.sampling import NEUTRAL, SamplingParams, active_stages, changed_fields
 from playground.domain.tokens import Token
 from playground.domain.transcript import INTERRUPTED, Turn
@@ -127,7 +127,7 @@ def facts(branch: Branch) -> Iterator[tuple[str, str]]:
     """What a table says about the last reply: names and values. What nobody knows is "–"."""
     entry, setting, reply = branch.entry, branch.setting, branch.reply
     yield "Model", entry.model or "–"
-    yield "Written", datetime.fromtimestamp(entry.began_at).astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    yield "Written", moment_text(entry.began_at, "%Y-%m-%d %H:%M %Z")
     yield "From", f"{setting.origin} {setting.batch}".strip() + (f", {entry.label}" if entry.label else "")
     if setting.preset:
         yield "Preset", setting.preset

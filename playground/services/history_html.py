@@ -156,7 +156,7 @@ def _candidates(token: Token, *, by_hand: bool) -> Iterator[str]:
 
 
 def _share(logprob: float | None) -> str:
-    if logprob is None:
+    if logprob is None or math.isnan(logprob):
         return "–"
     share = math.exp(min(logprob, 0.0))
     return f"{share:.1%}" if share >= 0.0005 else "<0.1%"

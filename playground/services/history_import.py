@@ -18,7 +18,6 @@ import msgspec
 from playground.domain.errors import BadInput
 from playground.domain.history import Entry, Setting, StoredTree, StoredTurn
 from playground.domain.messages import Role
-from playground.domain.params import check
 from playground.domain.sizes import size_text
 from playground.domain.tokens import Token
 from playground.services.history_export import (
@@ -33,6 +32,7 @@ from playground.services.history_export import (
     TokensLine,
     TurnLine,
 )
+from playground.services.history_ranges import check_numbers, check_tokens
 from playground.services.history_rows import pack
 from playground.services.history_store import HistoryStore
 from playground.services.toml_files import one_line
@@ -193,10 +193,12 @@ def _take(draft: _Draft | None, line: Line) -> _Draft | None:
             if turn.role is not Role.ASSISTANT:
                 raise _Bad(f"turn {line.turn} is no reply and has no tokens")
             pack(line.tokens)
+            check_tokens(line.tokens)
             tokens += line.tokens
         case SettingLine():
             _turn(draft, line.turn)
             pack(line.setting)
+            check_numbers(line.setting)
             draft.settings[line.turn] = line.setting
         case ReplyLine():
             _check_entry(draft, line.entry)
@@ -215,10 +217,11 @@ def _turn(draft: _Draft, number: int) -> tuple[StoredTurn, list[Token]]:
 def _check_head(head: Conversation) -> None:
     if not _UID.fullmatch(head.uid):
         raise _Bad("the conversation's uid is none")
-    if not all(0 <= at <= _LATEST for at in (head.created_at, head.updated_at)):
-        raise _Bad("a time is out of range")
-    check(head.info.params)
+    for at in (head.created_at, head.updated_at):
+        if not 0 <= at <= _LATEST:
+            raise _Bad(f"a time is {at:g}, which is out of range")
     pack(head.info)
+    check_numbers(head.info)
 
 
 def _check_turn(draft: _Draft, turn: StoredTurn) -> None:
@@ -228,14 +231,8 @@ def _check_turn(draft: _Draft, turn: StoredTurn) -> None:
         raise _Bad(f"turn {turn.id} is out of order")
     if turn.parent is not None and turn.parent not in draft.turns:
         raise _Bad(f"turn {turn.id} stands behind turn {turn.parent}, which is not there")
-    for params in (turn.params, *(mark.params for mark in turn.marks)):
-        if params is not None:
-            check(params)
-    if any(mark.at < 0 for mark in turn.marks) or any(index < 0 for index in turn.by_hand):
-        raise _Bad("a place in a reply is negative")
-    if turn.continued_at < 0 or turn.trimmed_bytes < 0:
-        raise _Bad("a length is negative")
     pack(turn)
+    check_numbers(turn)
 
 
 def _check_entry(draft: _Draft, entry: Entry) -> None:
@@ -245,7 +242,8 @@ def _check_entry(draft: _Draft, entry: Entry) -> None:
     if entry.turn in {other.turn for other in draft.entries}:
         raise _Bad(f"turn {entry.turn} stands in the list twice")
     if not 0 <= entry.began_at <= _LATEST:
-        raise _Bad("a time is out of range")
+        raise _Bad(f"a time is {entry.began_at:g}, which is out of range")
+    check_numbers(entry)
 
 
 def _check_whole(draft: _Draft, end: End) -> None:

@@ -86,7 +86,7 @@ def stage_label(name: str) -> str:
 
 def probability(logprob: float | None) -> float | None:
     """A natural log of a probability as a number from 0 to 1."""
-    return None if logprob is None else min(1.0, math.exp(logprob))
+    return None if logprob is None or math.isnan(logprob) else math.exp(min(logprob, 0.0))
 
 
 def percent(probability: float | None, width: int = 6) -> str:
@@ -106,6 +106,6 @@ def percent(probability: float | None, width: int = 6) -> str:
 
 
 def _length(fraction: float, steps: int) -> int:
-    if fraction <= 0.0 or steps <= 0:
+    if not fraction > 0.0 or steps <= 0:  # what is no number is not above 0 either
         return 0
-    return min(steps, max(1, round(fraction * steps)))
+    return max(1, round(min(fraction, 1.0) * steps))

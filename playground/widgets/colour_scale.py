@@ -79,8 +79,8 @@ PALETTE_SIZE: Final = GUESSED + TokenStyle.PLAIN + 1
 
 
 def level_of_probability(p: float | None) -> int:
-    """Level for a probability from 0 to 1; PLAIN when it is unknown."""
-    if p is None:
+    """Level for a probability from 0 to 1; PLAIN when it is unknown, or no number."""
+    if p is None or math.isnan(p):
         return TokenStyle.PLAIN
     if p <= FLOOR_PROBABILITY:
         return 0
@@ -88,8 +88,8 @@ def level_of_probability(p: float | None) -> int:
 
 
 def level_of_entropy(bits: float | None) -> int:
-    """Level for an entropy in bits; PLAIN when it is unknown."""
-    return TokenStyle.PLAIN if bits is None else _level(bits / CEILING_BITS)
+    """Level for an entropy in bits; PLAIN when it is unknown, or no number."""
+    return TokenStyle.PLAIN if bits is None or math.isnan(bits) else _level(bits / CEILING_BITS)
 
 
 def level_of_rank(rank: int | None) -> int:
@@ -106,7 +106,7 @@ def level_of_token(token: Token, mode: ColourMode) -> int:
         return TokenStyle.PLAIN
     match mode:
         case ColourMode.PROBABILITY:
-            return level_of_probability(None if token.logprob is None else math.exp(token.logprob))
+            return level_of_probability(None if token.logprob is None else math.exp(min(token.logprob, 0.0)))
         case ColourMode.ENTROPY:
             return level_of_entropy(token.entropy)
         case ColourMode.RANK:

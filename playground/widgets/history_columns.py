@@ -10,6 +10,7 @@ from rich.cells import cell_len
 
 from playground.domain.display import display_line
 from playground.domain.history import Entry
+from playground.domain.moments import local_time
 from playground.widgets.bars import UNKNOWN
 from playground.widgets.status_bar import dollars
 
@@ -49,10 +50,12 @@ class Column(NamedTuple):
 
 def when(entry: Entry) -> str:
     """The local time at which a reply began: "14:03" today, "31 Jan 14:03" this year, else "2025-01-31"."""
-    began, now = time.localtime(entry.began_at), time.localtime()
-    if began[:3] == now[:3]:
-        return time.strftime("%H:%M", began)
-    return time.strftime("%d %b %H:%M" if began[0] == now[0] else "%Y-%m-%d", began).removeprefix("0")
+    began, now = local_time(entry.began_at), local_time(time.time())
+    if began is None or now is None:
+        return UNKNOWN
+    if began.date() == now.date():
+        return began.strftime("%H:%M")
+    return began.strftime("%d %b %H:%M" if began.year == now.year else "%Y-%m-%d").removeprefix("0")
 
 
 def ending(entry: Entry) -> str:

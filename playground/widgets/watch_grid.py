@@ -28,6 +28,8 @@ class Cell(NamedTuple):
 
 def height_of(probability: float, *, log: bool) -> float:
     """Where a probability (0 to 1) stands: 0 at the foot of the scale, 1 at its top."""
+    if math.isnan(probability):
+        return 0.0
     if not log:
         return min(1.0, max(0.0, probability))
     return 1.0 - min(1.0, math.log(max(probability, LEAST)) / math.log(LEAST))
