@@ -21,6 +21,7 @@ from playground.engine import protocol
 _LOG_LINES: Final = 12
 _LOG_BYTES: Final = 1 << 16
 _PATIENCE_S: Final = 2.0
+_ENDLESS: Final = ", as its chat template did not come to an end; raw mode (F7, or --raw) needs none"
 
 _log_numbers: Final = itertools.count(1)
 
@@ -147,5 +148,6 @@ def _how(status: int | None) -> str:
         name = signal.Signals(-status).name
     except ValueError:
         name = f"signal {-status}"
-    reason = {"SIGKILL": ", as happens when memory runs out", "SIGABRT": ", llama.cpp gave up"}.get(name, "")
+    reasons = {"SIGKILL": ", as happens when memory runs out", "SIGABRT": ", llama.cpp gave up", "SIGVTALRM": _ENDLESS}
+    reason = reasons.get(name, "")
     return f"ended by {name}{reason}"

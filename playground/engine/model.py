@@ -36,7 +36,7 @@ class LoadedModel(Tokenizer):
         self.pointer = pointer
         self.context = context
         self.info = info
-        super().__init__(lib.llama_model_get_vocab(pointer), info.chat_template)
+        super().__init__(lib.llama_model_get_vocab(pointer), info.chat_template, info.short_name)
         n_vocab = info.n_vocab
         ends = tuple(token for token in range(n_vocab) if lib.llama_vocab_is_eog(self._vocab, token))
         self.vocabulary = Vocabulary(

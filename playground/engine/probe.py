@@ -158,7 +158,9 @@ class _Vocabulary:
                 f"llama.cpp cannot read the vocabulary of {Path(path).name}.",
                 "The file may be damaged, or its tokenizer newer than the installed llama-cpp-python.",
             )
-        self._tokenizer: Tokenizer = Tokenizer(lib.llama_model_get_vocab(self._model), chat_template(self._model))
+        self._tokenizer: Tokenizer = Tokenizer(
+            lib.llama_model_get_vocab(self._model), chat_template(self._model), Path(path).stem
+        )
         self._name = header.name
 
     def split(self, text: str, *, special: bool) -> TokensFound:

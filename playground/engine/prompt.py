@@ -25,7 +25,7 @@ def build_prompt(model: Tokenizer, prompt: Prompt, reply_ids: Sequence[int] = ()
         text = prompt.text
     elif model.template:
         begin, end = model.token_text(model.begin_token), model.token_text(model.end_token)
-        text, note = render(model.template, prompt.messages, begin=begin, end=end)
+        text, note = render(model.template, prompt.messages, begin=begin, end=end, model=model.name)
         # The tokeniser puts it there once more, where the model wants it at all.
         text = text.removeprefix(begin) if model.adds_begin else text
         messages = prompt.messages

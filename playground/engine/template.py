@@ -1,6 +1,7 @@
 """The model's own chat template, rendered in a sandbox.
 
-Templates are programs from a stranger's file: jinja2's immutable sandbox lets them read the messages and nothing else.
+Templates are programs from a stranger's file: jinja2's immutable sandbox lets them read the messages and nothing else,
+and `template_limits` bounds the time, memory and size they take.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ import jinja2
 from jinja2.ext import Extension, loopcontrols
 from jinja2.nodes import CallBlock, Node
 from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from playground.domain.display import display_line
 from playground.domain.errors import TemplateError
 from playground.domain.messages import Message, Role
+from playground.engine.template_limits import MOST_MEMORY, BoundedEnvironment, Exceeded, bounded
 
 _BREAKS: Final = (
     jinja2.TemplateError,
     ArithmeticError,
     AttributeError,
     LookupError,
-    MemoryError,
     RuntimeError,
     SyntaxError,
     TypeError,
@@ -66,15 +67,16 @@ def _now(pattern: str) -> str:
 
 @lru_cache(maxsize=8)
 def _compile(source: str) -> jinja2.Template:
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _GenerationTag]
-    )
+    environment = BoundedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _GenerationTag])
     environment.filters["tojson"] = _to_json
+    environment.guard_filters()
     environment.globals.update(raise_exception=_refuse, strftime_now=_now)
     return environment.from_string(source)
 
 
-def render(template: str, messages: Sequence[Message], *, begin: str, end: str) -> tuple[str, str]:
+def render(
+    template: str, messages: Sequence[Message], *, begin: str, end: str, model: str = "the model"
+) -> tuple[str, str]:
     """Text of the prompt, ready for the model's reply, and a note when something had to be changed.
 
     A template that refuses a system message gets it in front of the first user message instead.
@@ -84,34 +86,47 @@ def render(template: str, messages: Sequence[Message], *, begin: str, end: str) 
         messages: the conversation.
         begin: name of the beginning-of-text token, as templates expect it in `bos_token`.
         end: the same for `eos_token`.
+        model: whose template it is, for errors.
 
     Raises:
-        TemplateError: the template is broken, or refuses these messages.
+        TemplateError: the template is broken, takes too much time or memory, or refuses these messages.
     """
     try:
-        return _render(template, messages, begin, end), ""
+        return _render(template, messages, begin, end, model), ""
     except _Refused as refusal:
         folded = _fold_system(messages)
         if folded is None:
-            raise TemplateError(f"The model's chat template refuses this conversation: {refusal}.") from refusal
+            raise _refuses(model, refusal) from refusal
         try:
-            text = _render(template, folded, begin, end)
+            text = _render(template, folded, begin, end, model)
         except _Refused as second:
-            raise TemplateError(f"The model's chat template refuses this conversation: {second}.") from second
+            raise _refuses(model, second) from second
         return text, "This model's template takes no system message: it was put before your first message."
 
 
-def _render(template: str, messages: Sequence[Message], begin: str, end: str) -> str:
+def _refuses(model: str, refusal: _Refused) -> TemplateError:
+    return TemplateError(f"The chat template of {display_line(model)} refuses this conversation: {refusal}.")
+
+
+_exceeded: Final[dict[str, str]] = {}
+"""Templates that took too much, and how: the person who types on does not wait for each of them again."""
+
+
+def _render(template: str, messages: Sequence[Message], begin: str, end: str, model: str) -> str:
     plain = [{"role": str(message.role), "content": message.content} for message in messages]
     try:
-        return _compile(template).render(
-            messages=plain, bos_token=begin, eos_token=end, add_generation_prompt=True, tools=None
-        )
+        if template in _exceeded:
+            raise Exceeded(_exceeded[template])
+        with bounded():
+            return _compile(template).render(
+                messages=plain, bos_token=begin, eos_token=end, add_generation_prompt=True, tools=None
+            )
     except _BREAKS as error:
-        why = " ".join(str(error).split()) or type(error).__name__
-        raise TemplateError(
-            f"The model's chat template is broken: {why}.", "Use raw mode, which needs no template."
-        ) from error
+        why = "is broken: " + (" ".join(str(error).split()) or type(error).__name__)
+    except (Exceeded, MemoryError) as error:
+        _exceeded[template] = why = str(error) or f"takes more than {MOST_MEMORY >> 20} MB of memory"
+    hint = "Raw mode (F7, or --raw) needs no template; another model has another one."
+    raise TemplateError(f"The chat template of {display_line(model)} {why}.", hint)
 
 
 def _fold_system(messages: Sequence[Message]) -> tuple[Message, ...] | None:

@@ -36,13 +36,15 @@ class Pieces(dict[int, tuple[bytes, bool]]):
 class Tokenizer:
     """Splits texts as one model does, and knows the template it wants conversations in."""
 
-    def __init__(self, vocab: Any, template: str) -> None:
+    def __init__(self, vocab: Any, template: str, name: str = "the model") -> None:
         """Use a vocabulary of llama.cpp, which stays its owner's.
 
         Args:
             vocab: llama.cpp's pointer to it.
             template: The model's chat template; empty for a base model.
+            name: What errors call the model.
         """
+        self.name = name
         self._vocab = vocab
         self.template = template
         self.pieces = Pieces(vocab, frozenset())
