@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
-from playground.cli.history_changes import Amount, each, read, set_deleted, write
+from playground.cli.history_changes import Amount, ask, read, write
+from playground.cli.history_tidy import COMMANDS
+from playground.cli.options import json_option, replies_argument, reply_argument, yes_option
 from playground.cli.run_output import INTERRUPTED, say, write_json
-from playground.domain.errors import BadInput
 from playground.domain.history import ORIGINS
 
 if TYPE_CHECKING:
     from playground.domain.history import Query
     from playground.services.history_export import Form
     from playground.services.history_html import Look
-
-_ID = click.argument("number", metavar="ID", type=int)
-_IDS = click.argument("numbers", metavar="ID...", type=int, nargs=-1, required=True)
-_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-_AMOUNT = Amount()
-_YES = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 
 @click.group("history")
@@ -40,13 +34,17 @@ def history_group() -> None:
     """  # noqa: D301 - \b is click's mark for text that is not to be re-wrapped
 
 
+for command in COMMANDS:
+    history_group.add_command(command)
+
+
 @history_group.command("list")
 @click.argument("words", nargs=-1)
 @click.option("--model", metavar="TEXT", default="", help="Part of the model's name.")
 @click.option("--preset", metavar="NAME", default="", help="Only replies written with this preset.")
 @click.option("--since", metavar="DATE", default="", help="From this day on, e.g. 2026-01-31, or 7d for a week ago.")
 @click.option("--until", metavar="DATE", default="", help="Up to this day, which is included.")
-@click.option("--cost", metavar="DOLLARS", type=_AMOUNT, default=None, help="At least this much.")
+@click.option("--cost", metavar="DOLLARS", type=Amount(), default=None, help="At least this much.")
 @click.option(
     "--from",
     "origins",
@@ -57,7 +55,7 @@ def history_group() -> None:
 @click.option("--starred", is_flag=True, help="Only those with a star.")
 @click.option("--deleted", is_flag=True, help="Those that were deleted, and can be undeleted until they are purged.")
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="How many at most.")
-@_JSON
+@json_option
 def list_command(as_json: bool, **given: Any) -> None:
     """List replies, the newest first; with WORDS those in whose prompt, reply or name they stand.
 
@@ -87,10 +85,15 @@ def list_command(as_json: bool, **given: Any) -> None:
 
 
 @history_group.command("show")
-@_ID
-@_JSON
+@reply_argument
+@json_option
 def show_command(number: int, as_json: bool) -> None:
-    """Show one reply: what was asked, what came, with which parameters, and how fast."""
+    """Show one reply: what was asked, what came, with which parameters, and how fast.
+
+    \b
+    Example:
+      llm-playground history show 12
+    """  # noqa: D301
     from playground.cli.history_output import shown, shown_json
     from playground.services.history_export import find_branch
 
@@ -102,73 +105,16 @@ def show_command(number: int, as_json: bool) -> None:
         click.echo(line)
 
 
-@history_group.command("star")
-@_IDS
-def star_command(numbers: tuple[int, ...]) -> None:
-    """Put a star on replies."""
-    each(numbers, lambda store, entry: store.set_starred(entry.id, True), "starred")
-
-
-@history_group.command("unstar")
-@_IDS
-def unstar_command(numbers: tuple[int, ...]) -> None:
-    """Take the star away."""
-    each(numbers, lambda store, entry: store.set_starred(entry.id, False), "unstarred")
-
-
-@history_group.command("rename")
-@_ID
-@click.argument("name")
-def rename_command(number: int, name: str) -> None:
-    """Give the conversation that a reply belongs to a NAME; an empty one takes it away."""
-    from playground.domain.names import check_name
-
-    title = " ".join(name.split())
-    check_name(title)
-    each([number], lambda store, entry: store.set_title(entry, title), "renamed")
-
-
-@history_group.command("delete")
-@_IDS
-@click.option("--sweep", is_flag=True, help="Of a reply of a sweep, all replies of that sweep.")
-def delete_command(numbers: tuple[int, ...], sweep: bool) -> None:
-    """Delete replies. They can be undeleted until somebody purges the history.
-
-    The list has one line for a whole sweep: its number is that of one reply, and --sweep deletes all.
-    """
-    set_deleted(numbers, True, sweep=sweep)
-
-
-@history_group.command("undelete")
-@_IDS
-@click.option("--sweep", is_flag=True, help="Of a reply of a sweep, all deleted replies of that sweep.")
-def undelete_command(numbers: tuple[int, ...], sweep: bool) -> None:
-    """Bring deleted replies back."""
-    set_deleted(numbers, False, sweep=sweep)
-
-
-@history_group.command("purge")
-@click.option("--older-than", metavar="DAYS", type=_AMOUNT, default=0.0, help="Only older ones.")
-@_YES
-def purge_command(older_than: float, yes: bool) -> None:
-    """Remove for good what was deleted. What another running llm-playground has on screen stays for now."""
-    from playground.domain.history import Query
-    from playground.services.history import is_alive
-
-    before = time.time() - older_than * 86400
-    waiting = read(lambda reader: len(reader.find(Query(deleted=True, until=before, limit=1_000_000))))
-    if not waiting:
-        click.echo("0 purged")
-        return
-    _ask(f"Remove {waiting} deleted {'reply' if waiting == 1 else 'replies'} for good?", yes)
-    gone = write(lambda store: store.purge(before, is_alive))
-    click.echo(f"{gone} purged")
-
-
 @history_group.command("cost")
-@_JSON
+@json_option
 def cost_command(as_json: bool) -> None:
-    """Show what was spent, by day and model; deleted replies have cost as well."""
+    """Show what was spent, by day and model; deleted replies have cost as well.
+
+    \b
+    Examples:
+      llm-playground history cost
+      llm-playground history cost --json
+    """  # noqa: D301
     from playground.cli.history_output import cost_lines
 
     spent = read(lambda reader: reader.spending())
@@ -181,12 +127,13 @@ def cost_command(as_json: bool) -> None:
 
 
 @history_group.command("export")
-@_IDS
+@replies_argument
 @click.option("--format", "form", type=click.Choice(["md", "jsonl", "html"]), default="md", show_default=True)
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="File to write; else it is printed."
 )
-def export_command(numbers: tuple[int, ...], form: Form, output: Path | None) -> None:
+@json_option
+def export_command(numbers: tuple[int, ...], form: Form, output: Path | None, as_json: bool) -> None:
     """Write conversations as Markdown (md), as one page of HTML (html), or with everything in them (jsonl).
 
     Markdown and HTML have the branch that ends with the reply, JSON Lines have the whole conversation; `history import`
@@ -199,10 +146,17 @@ def export_command(numbers: tuple[int, ...], form: Form, output: Path | None) ->
     """  # noqa: D301
     from playground.services.exporting import export_text, write_export
     from playground.services.history import history_path
+    from playground.services.history_rows import whole_text
 
     text = export_text(history_path(), numbers, form, _look)
+    told = {"ids": [*dict.fromkeys(numbers)], "format": form}
     if output is not None:
         write_export(output, text)
+        if as_json:
+            write_json({**told, "path": str(output)})
+        return
+    if as_json:
+        write_json({**told, "text": whole_text(text)})
         return
     sys.stdout.buffer.write(text.encode("utf-8", "replace"))
     sys.stdout.buffer.flush()
@@ -210,12 +164,16 @@ def export_command(numbers: tuple[int, ...], form: Form, output: Path | None) ->
 
 @history_group.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@_JSON
+@json_option
 def import_command(file: Path, as_json: bool) -> None:
     """Take conversations over from a FILE that `history export --format jsonl` wrote, here or elsewhere.
 
     The file is checked as a whole first. Conversations that are here already stay as they are.
-    """
+
+    \b
+    Example:
+      llm-playground history import talks.jsonl
+    """  # noqa: D301
     from playground.services.history_import import import_file
 
     done = write(lambda store: import_file(file, store))
@@ -227,19 +185,24 @@ def import_command(file: Path, as_json: bool) -> None:
 
 
 @history_group.command("replay")
-@_ID
-@_YES
-@_JSON
+@reply_argument
+@yes_option
+@json_option
 def replay_command(number: int, yes: bool, as_json: bool) -> None:
     """Run a reply again: same model, prompt, seed and parameters; and say where it differs.
 
     Exit status 0: the runs are equal. 1: they differ. A hosted model costs money and need not repeat itself, so you
     are asked before (--yes answers).
-    """
+
+    \b
+    Examples:
+      llm-playground history replay 12
+      llm-playground history replay 12 --json
+    """  # noqa: D301
     from playground.cli.history_replay import replay_number
 
     try:
-        status = replay_number(number, lambda question: _ask(question, yes), as_json=as_json)
+        status = replay_number(number, lambda question: ask(question, yes), as_json=as_json)
     except KeyboardInterrupt:
         status = INTERRUPTED
     sys.exit(status)
@@ -264,12 +227,3 @@ def _query(*, words: tuple[str, ...], since: str, until: str, cost: float | None
         grouped=not rest["origins"],
         **rest,
     )
-
-
-def _ask(question: str, yes: bool) -> None:
-    """Go on only if a person says so. Raises BadInput where nobody can be asked."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise BadInput(question, "Nobody is here to answer: --yes does.")
-    click.confirm(question, abort=True, err=True)

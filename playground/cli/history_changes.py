@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from playground.cli.run_output import say
+from playground.cli.run_output import say, write_json
 from playground.domain.display import display_line
 from playground.domain.errors import BadInput
 
@@ -56,8 +57,15 @@ def write(work: Callable[[HistoryStore], T]) -> T:
         store.close()
 
 
-def each(numbers: Sequence[int], work: Callable[[HistoryStore, Entry], None], done: str) -> None:
-    """Change replies by their numbers, and say so. Raises BadInput for one that is not there: nothing is changed."""
+def each(numbers: Sequence[int], work: Callable[[HistoryStore, Entry], None], done: str, *, as_json: bool) -> None:
+    """Change replies by their numbers, and say so. Raises BadInput for one that is not there: nothing is changed.
+
+    Args:
+        numbers: Those of the replies.
+        work: Changes one.
+        done: What has become of them then, in a word.
+        as_json: Say it as {DONE: NUMBERS}.
+    """
     entries = _entries(numbers)
 
     def change(store: HistoryStore) -> None:
@@ -65,23 +73,27 @@ def each(numbers: Sequence[int], work: Callable[[HistoryStore, Entry], None], do
             work(store, entry)
 
     write(change)
-    click.echo(f"{done} {' '.join(str(entry.id) for entry in entries)}")
+    if as_json:
+        write_json({done: [entry.id for entry in entries]})
+    else:
+        click.echo(f"{done} {' '.join(str(entry.id) for entry in entries)}")
 
 
-def set_deleted(numbers: Sequence[int], deleted: bool, *, sweep: bool) -> None:
+def set_deleted(numbers: Sequence[int], deleted: bool, *, sweep: bool, as_json: bool) -> None:
     """Delete replies or put them back, and say how many of a sweep that were. Raises BadInput as `each` does.
 
     Args:
         numbers: Those of the replies.
         deleted: False puts them back.
         sweep: Of replies of a sweep, all that it has.
+        as_json: Say it as JSON: the numbers of all that were changed.
     """
     verb = "delete" if deleted else "undelete"
     entries = _entries(numbers)
     named = Counter(entry.batch for entry in entries if entry.batch and entry.deleted != deleted)
     there = read(lambda reader: {batch: reader.ids_of_sweep(batch, deleted=not deleted) for batch in named})
     if not sweep:
-        each(numbers, lambda store, entry: store.set_deleted(entry.id, deleted), f"{verb}d")
+        each(numbers, lambda store, entry: store.set_deleted(entry.id, deleted), f"{verb}d", as_json=as_json)
         for batch, count in named.items():
             if len(there[batch]) > count:
                 of = f"{count:,} of the {len(there[batch]):,} {'' if deleted else 'deleted '}replies of sweep"
@@ -90,6 +102,9 @@ def set_deleted(numbers: Sequence[int], deleted: bool, *, sweep: bool) -> None:
     alone = [entry.id for entry in entries if not entry.batch]
     runs = [*alone, *(run for ids in there.values() for run in ids)]
     write(lambda store: store.set_all_deleted(runs, deleted))
+    if as_json:
+        write_json({f"{verb}d": runs})
+        return
     if alone:
         click.echo(f"{verb}d {' '.join(map(str, alone))}")
     for batch, ids in there.items():
@@ -101,3 +116,12 @@ def set_deleted(numbers: Sequence[int], deleted: bool, *, sweep: bool) -> None:
 
 def _entries(numbers: Sequence[int]) -> list[Entry]:
     return read(lambda reader: [reader.entry(number) for number in dict.fromkeys(numbers)])
+
+
+def ask(question: str, yes: bool) -> None:
+    """Go on only if a person says so. Raises BadInput where nobody can be asked."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise BadInput(question, "Nobody is here to answer: --yes does.")
+    click.confirm(question, abort=True, err=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from playground.cli.options import json_option
 from playground.cli.run_output import say
 from playground.cli.status_line import StatusLine
 from playground.domain.display import display_line
@@ -16,8 +17,6 @@ from playground.domain.display import display_line
 if TYPE_CHECKING:
     from playground.services.model_facts import Memory, ModelFacts
     from playground.services.settings import Settings
-
-_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 
 
 @click.group("models")
@@ -37,13 +36,18 @@ def models_group() -> None:
 @click.option(
     "--context", type=click.IntRange(1, 1 << 26), default=None, help="Tokens of context to count with (4096)."
 )
-@_JSON
+@json_option
 def list_command(context: int | None, as_json: bool) -> None:
     """List the models on disk, and whether each fits into the memory that is free now.
 
     Memory is weights and KV cache, an estimate; that a model fits takes room for buffers into account. A model trained
     for a shorter context than asked for is counted with its own.
-    """
+
+    \b
+    Examples:
+      llm-playground models list
+      llm-playground models list --context 8192 --json
+    """  # noqa: D301
     from playground.cli.models_output import ListOutput
     from playground.engine.memory import available_bytes
     from playground.services.model_facts import USUAL_CONTEXT, memory_at, read_facts
@@ -69,9 +73,15 @@ def list_command(context: int | None, as_json: bool) -> None:
 @models_group.command("info")
 @click.argument("name", metavar="NAME|PATH")
 @click.option("--hash", "with_hash", is_flag=True, help="Also the SHA-256 of the file; reads all of it.")
-@_JSON
+@json_option
 def info_command(name: str, with_hash: bool, as_json: bool) -> None:
-    """Tell everything the header of a model says, and the memory it would take at a few contexts."""
+    """Tell everything the header of a model says, and the memory it would take at a few contexts.
+
+    \b
+    Examples:
+      llm-playground models info smollm2
+      llm-playground models info ~/models/some-model.Q4_K_M.gguf --hash
+    """  # noqa: D301
     from playground.cli.models_output import write_facts, write_json
     from playground.engine.memory import available_bytes
     from playground.services.model_facts import contexts_to_show, file_sha256, memory_at, read_facts
@@ -97,7 +107,7 @@ def info_command(name: str, with_hash: bool, as_json: bool) -> None:
 @click.argument("reference", required=False, metavar="[ORG/REPO[:QUANT]]", default="")
 @click.option("--endpoint", metavar="URL", default="", help="Hub or mirror to ask; else HF_ENDPOINT or huggingface.co.")
 @click.option("--files", "only_list", is_flag=True, help="List what the repository has, and fetch nothing.")
-@_JSON
+@json_option
 def pull_command(reference: str, endpoint: str, only_list: bool, as_json: bool) -> None:
     """Fetch a model from the Hugging Face hub; without a name, suggest some.
 
@@ -123,13 +133,17 @@ def pull_command(reference: str, endpoint: str, only_list: bool, as_json: bool) 
 @models_group.command("remove")
 @click.argument("name", metavar="NAME|PATH")
 @click.option("--yes", is_flag=True, help="Also when it lies in a folder of yours, without asking.")
-@_JSON
+@json_option
 def remove_command(name: str, yes: bool, as_json: bool) -> None:
     """Remove a model that was pulled, all parts of it, or what an unfinished pull left.
 
     A model in a folder of yours is removed when you confirm it. One that belongs to Ollama, LM Studio or another
     program is never touched: how that program removes it is said.
-    """
+
+    \b
+    Example:
+      llm-playground models remove SmolLM2-135M-Instruct-Q4_K_M
+    """  # noqa: D301
     from playground.cli.models_output import write_json
     from playground.domain.errors import BadInput
     from playground.domain.sizes import size_text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -35,3 +35,13 @@ def presets_option(help_text: str) -> _Decorator:
 def private_option(command: Any) -> Any:
     """`--private`: the command takes `private`."""
     return click.option("--private", is_flag=True, help="Keep nothing of it in the history.")(command)
+
+
+json_option: Final[_Decorator] = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+"""`--json`: the command takes `as_json`."""
+yes_option: Final[_Decorator] = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+"""`--yes`: the command takes `yes`."""
+reply_argument: Final[_Decorator] = click.argument("number", metavar="ID", type=int)
+"""A reply of the history: the command takes `number`."""
+replies_argument: Final[_Decorator] = click.argument("numbers", metavar="ID...", type=int, nargs=-1, required=True)
+"""One or more of them: the command takes `numbers`."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from playground.cli.options import json_option
+from playground.cli.run_output import write_json
 from playground.domain.display import display_line
 from playground.domain.errors import BadInput, PlaygroundError
 
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from playground.services.presets import Preset
 
 _NAME = click.argument("name")
-_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 
 
 @click.group("presets")
@@ -32,28 +33,39 @@ def presets_group() -> None:
 
 
 @presets_group.command("list")
-@_JSON
+@json_option
 def list_command(as_json: bool) -> None:
-    """List every preset: the shipped ones and your own."""
+    """List every preset: the shipped ones and your own.
+
+    \b
+    Examples:
+      llm-playground presets list
+      llm-playground presets list --json
+    """  # noqa: D301
     from playground.services.presets import is_own
 
     for preset in _all().values():
         if as_json:
-            click.echo(msgspec.json.encode(_facts(preset)).decode())
+            write_json(_facts(preset))
         else:
             click.echo(f"{preset.name:<20} {'yours' if is_own(preset) else '':<6} {preset.summary}")
 
 
 @presets_group.command("show")
 @_NAME
-@_JSON
+@json_option
 def show_command(name: str, as_json: bool) -> None:
-    """Show what a preset sets and which sampler stages run with it."""
+    """Show what a preset sets and which sampler stages run with it.
+
+    \b
+    Example:
+      llm-playground presets show min-p
+    """  # noqa: D301
     from playground.domain.sampling import active_stages
 
     preset = _find(name)
     if as_json:
-        click.echo(msgspec.json.encode(_facts(preset)).decode())
+        write_json(_facts(preset))
         return
     click.echo(f"{preset.name}: {preset.summary}")
     if preset.watch:
@@ -68,7 +80,8 @@ def show_command(name: str, as_json: bool) -> None:
 @click.option("--from", "base", metavar="NAME", default="", help="Preset to begin with; without it, nothing is cut.")
 @click.option("--set", "assignments", metavar="NAME=VALUE", multiple=True, help="Parameter to set; may be repeated.")
 @click.option("--summary", default="", help="What it is for, one sentence.")
-def save_command(name: str, base: str, assignments: tuple[str, ...], summary: str) -> None:
+@json_option
+def save_command(name: str, base: str, assignments: tuple[str, ...], summary: str, as_json: bool) -> None:
     """Save a preset of your own; one with the same name is replaced.
 
     \b
@@ -82,29 +95,48 @@ def save_command(name: str, base: str, assignments: tuple[str, ...], summary: st
     params = _find(base).params if base else NEUTRAL
     for assignment in assignments:
         params = parse_assignment(params, assignment)
-    click.echo(save_preset(own_preset_folder(), name, params, summary or "Saved on the command line."))
+    path = save_preset(own_preset_folder(), name, params, summary or "Saved on the command line.")
+    if as_json:
+        write_json({**_facts(_find(name)), "path": str(path)})
+    else:
+        click.echo(path)
     _tell_covered(name)
 
 
 @presets_group.command("delete")
 @_NAME
-def delete_command(name: str) -> None:
-    """Delete a preset of your own; `export` it first if you are not sure."""
+@json_option
+def delete_command(name: str, as_json: bool) -> None:
+    """Delete a preset of your own; `export` it first if you are not sure.
+
+    \b
+    Example:
+      llm-playground presets delete calm
+    """  # noqa: D301
     from playground.services.presets import delete_preset, own_preset_folder
 
-    click.echo(f"deleted {delete_preset(own_preset_folder(), name)}")
+    path = delete_preset(own_preset_folder(), name)
+    if as_json:
+        write_json({"deleted": str(path)})
+    else:
+        click.echo(f"deleted {path}")
 
 
 @presets_group.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--name", default="", help="Name to give it; only with one preset.")
-@_JSON
+@json_option
 def import_command(files: tuple[Path, ...], name: str, as_json: bool) -> None:
     """Import presets of other programs, told apart by what stands in the file.
 
     Known are text-generation-webui (YAML), SillyTavern, LM Studio, KoboldAI and Hugging Face's generation_config.json,
     Ollama's Modelfile, and llama.cpp's presets (INI). Every key that cannot be taken over is listed with the reason.
-    """
+
+    \b
+    Examples:
+      llm-playground presets import ~/.lmstudio/config-presets/*.json
+      llm-playground presets import Modelfile --name from-ollama
+    """  # noqa: D301
     from playground.services.preset_import import read_foreign
     from playground.services.presets import own_preset_folder, write_preset
 
@@ -123,7 +155,7 @@ def import_command(files: tuple[Path, ...], name: str, as_json: bool) -> None:
         path = write_preset(own_preset_folder(), preset)
         if as_json:
             told = {**_facts(preset), "format": one.format, "left_out": one.left_out, "path": str(path)}
-            click.echo(msgspec.json.encode(told).decode())
+            write_json(told)
             continue
         count = len(preset.sampling)
         many = "1 parameter" if count == 1 else f"{count} parameters"
@@ -141,21 +173,34 @@ def import_command(files: tuple[Path, ...], name: str, as_json: bool) -> None:
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="File to write; else it is printed."
 )
-def export_command(name: str, form: str, output: Path | None) -> None:
-    """Write a preset as a file of ours, as JSON, or in the notation of llama.cpp or Ollama."""
+@json_option
+def export_command(name: str, form: str, output: Path | None, as_json: bool) -> None:
+    """Write a preset as a file of ours, as JSON, or in the notation of llama.cpp or Ollama.
+
+    \b
+    Examples:
+      llm-playground presets export min-p --format llama.cpp
+      llm-playground presets export calm -o calm.toml
+    """  # noqa: D301
     from playground.services.paths import write_text_atomic
     from playground.services.preset_export import export_preset
 
     text, left_out = export_preset(_find(name), form)
     if left_out:
         click.echo(f"llm-playground: {form} has no {', '.join(left_out)}; left out.", err=True)
+    told: dict[str, object] = {"name": name, "format": form, "left_out": left_out}
     if output is None:
-        click.echo(text, nl=False)
+        if as_json:
+            write_json({**told, "text": text})
+        else:
+            click.echo(text, nl=False)
         return
     try:
         write_text_atomic(output, text, mode=0o644)
     except OSError as error:
         raise BadInput(f"{output} cannot be written: {error.strerror}.", "Give another file.") from error
+    if as_json:
+        write_json({**told, "path": str(output)})
 
 
 def _all() -> dict[str, Preset]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,14 +28,33 @@ except SystemExit:
 """
 
 
+NO_JSON = {("completion",)}
+"""What it prints is for a shell."""
+
+
 def commands() -> Iterator[tuple[str, ...]]:
-    """Every command and every command of a group, by its words."""
-    context = click.Context(cli)
-    for name in cli.list_commands(context):
-        command = cli.get_command(context, name)
-        yield (name,)
+    """Every command, and at any depth every command of a group, by its words."""
+    yield from _below(cli, click.Context(cli), ())
+
+
+def _below(group: click.Group, context: click.Context, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield (*words, name)
         if isinstance(command, click.Group):
-            yield from ((name, below) for below in command.list_commands(context))
+            yield from _below(command, click.Context(command, parent=context), (*words, name))
+
+
+def found(words: tuple[str, ...]) -> click.Command:
+    """The command that is called so."""
+    command: click.Command = cli
+    for word in words:
+        assert isinstance(command, click.Group)
+        below = command.get_command(click.Context(command), word)
+        assert below is not None
+        command = below
+    return command
 
 
 def test_help_names_all_commands_and_loads_none_of_them() -> None:
@@ -52,9 +73,30 @@ def test_every_command_explains_itself(words: tuple[str, ...]) -> None:
     done = run(*words, "--help")
     assert (done.status, done.err) == (0, "")
     assert done.out.startswith(f"Usage: llm-playground {' '.join(words)} ")
-    if len(words) == 1:
-        assert "Example" in done.out
-        assert f"  llm-playground {words[0]}" in done.out.partition("Example")[2]
+    examples = re.split(r"\n  Examples?:\n", done.out)
+    assert len(examples) == 2, "it has examples"
+    lines = re.findall(r"^ +llm-playground (.+)$", examples[1].partition("\n\n")[0], re.MULTILINE)
+    assert lines
+    for line in lines:
+        assert line.split()[: len(words)] == [*words]
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_examples_can_be_run(words: tuple[str, ...]) -> None:
+    command = found(words)
+    if isinstance(command, click.Group):
+        return
+    for line in re.findall(r"^ +llm-playground (.+)$", command.help or "", re.MULTILINE):
+        given = shlex.split(re.split(r" [<>|] ", line)[0], comments=True)
+        assert tuple(given[: len(words)]) == words
+        command.make_context(" ".join(words), given[len(words) :])  # raises what click would say
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_every_command_can_tell_programs(words: tuple[str, ...]) -> None:
+    command = found(words)
+    flags = {flag for one in command.params for flag in one.opts}
+    assert isinstance(command, click.Group) or words in NO_JSON or "--json" in flags
 
 
 def test_the_line_in_the_list_is_what_the_command_says_of_itself() -> None:

@@ -104,6 +104,25 @@ def test_stars_names_and_deletion_can_be_taken_back(history: None) -> None:
     assert ids() == [2, 1]
 
 
+def test_what_was_changed_is_told_to_programs(history: None, tmp_path: Path) -> None:
+    for command, done in (
+        ("star", "starred"),
+        ("unstar", "unstarred"),
+        ("delete", "deleted"),
+        ("undelete", "undeleted"),
+    ):
+        assert run("history", command, "1", "2", "1", "--json").objects == [{done: [1, 2]}]
+    assert run("history", "rename", "1", "blue", "--json").objects == [{"renamed": [1]}]
+    (printed,) = run("history", "export", "1", "--json").objects
+    assert printed["text"] == run("history", "export", "1").out
+    out = str(tmp_path / "out.jsonl")
+    (written,) = run("history", "export", "1", "--format", "jsonl", "-o", out, "--json").objects
+    assert written == {"ids": [1], "format": "jsonl", "path": out}
+    assert run("history", "delete", "1", "--sweep", "--json").objects == [{"deleted": [1]}]
+    assert run("history", "purge", "--yes", "--json").objects == [{"purged": 1}]
+    assert run("history", "purge", "--json").objects == [{"purged": 0}], "there is nothing to ask about"
+
+
 def test_purging_asks_and_what_is_purged_is_gone(history: None) -> None:
     run("history", "delete", "1")
     asked = run("history", "purge")

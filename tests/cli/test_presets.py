@@ -36,6 +36,18 @@ def test_a_shipped_preset_cannot_be_deleted_but_exported() -> None:
     assert "top_k = 40" in toml.out
 
 
+def test_what_was_done_to_presets_is_told_to_programs(tmp_path: Path) -> None:
+    (saved,) = run("presets", "save", "calm", "--from", "min-p", "--json").objects
+    assert saved["sampling"]["min_p"] == read_preset(Path(saved["path"])).params.min_p
+    (printed,) = run("presets", "export", "calm", "--format", "ollama", "--json").objects
+    assert printed["text"] == run("presets", "export", "calm", "--format", "ollama").out
+    file = tmp_path / "file"
+    (written,) = run("presets", "export", "calm", "-o", str(file), "--json").objects
+    assert Path(written["path"]).read_text() == run("presets", "export", "calm").out
+    assert run("presets", "delete", "calm", "--json").objects == [{"deleted": saved["path"]}]
+    assert not Path(saved["path"]).exists()
+
+
 @pytest.mark.parametrize("form", ["json", "llama.cpp", "ollama"])
 def test_what_is_exported_is_imported_again_as_the_same(tmp_path: Path, form: str) -> None:
     file = tmp_path / "file"
