@@ -144,14 +144,15 @@ def export_command(numbers: tuple[int, ...], form: Form, output: Path | None, as
       llm-playground history export 12 > talk.md
       llm-playground history export 12 15 --format jsonl -o talks.jsonl
     """  # noqa: D301
-    from playground.services.exporting import export_text, write_export
+    from playground.services.exporting import export_text
     from playground.services.history import history_path
+    from playground.services.kept_files import write_named
     from playground.services.history_rows import whole_text
 
     text = export_text(history_path(), numbers, form, _look)
     told = {"ids": [*dict.fromkeys(numbers)], "format": form}
     if output is not None:
-        write_export(output, text)
+        write_named(output, text)
         if as_json:
             write_json({**told, "path": str(output)})
         return

@@ -182,7 +182,7 @@ def export_command(name: str, form: str, output: Path | None, as_json: bool) -> 
       llm-playground presets export min-p --format llama.cpp
       llm-playground presets export calm -o calm.toml
     """  # noqa: D301
-    from playground.services.paths import write_text_atomic
+    from playground.services.kept_files import write_named
     from playground.services.preset_export import export_preset
 
     text, left_out = export_preset(_find(name), form)
@@ -195,10 +195,7 @@ def export_command(name: str, form: str, output: Path | None, as_json: bool) -> 
         else:
             click.echo(text, nl=False)
         return
-    try:
-        write_text_atomic(output, text, mode=0o644)
-    except OSError as error:
-        raise BadInput(f"{output} cannot be written: {error.strerror}.", "Give another file.") from error
+    write_named(output, text)
     if as_json:
         write_json({**told, "path": str(output)})
 

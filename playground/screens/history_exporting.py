@@ -36,22 +36,26 @@ def export(screen: HistoryBrowser) -> None:
 def _check(name: str) -> None:
     """Raises BadInput for what is no name of a new file, or does not say which form is wanted."""
     from playground.services.exporting import form_of
+    from playground.services.kept_files import check_folder
 
     form_of(name.strip())
-    if path_from(name.strip()).exists():
+    path = path_from(name.strip())
+    if path.exists():
         raise BadInput("There is a file of that name already.", "Give another name.")
+    check_folder(path)
 
 
 async def _write(screen: HistoryBrowser, entry: Entry, name: str) -> None:
     from playground.screens.page_colours import page_look
-    from playground.services.exporting import export_text, form_of, write_export
+    from playground.services.exporting import export_text, form_of
+    from playground.services.kept_files import write_named
 
     theme = screen.app.theme
 
     def write() -> Path:
         path = path_from(name).absolute()
         text = export_text(screen.keeping.file().path, [entry.id], form_of(name), lambda: page_look(theme))
-        write_export(path, text)
+        write_named(path, text)
         return path
 
     try:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from playground.domain.errors import BadInput
 from playground.services.history import read_history
 from playground.services.history_export import Form, find_branches, to_json_lines, to_markdown
-from playground.services.paths import write_text_atomic
 from playground.services.toml_files import one_line
 
 if TYPE_CHECKING:
@@ -51,12 +50,3 @@ def export_text(path: Path, numbers: Sequence[int], form: Form, look: Callable[[
     trees = {branch.tree.uid: branch.tree for branch in branches}
     entries = read_history(path, lambda reader: {uid: reader.entries_of(uid) for uid in trees})
     return "".join(f"{line}\n" for line in to_json_lines([(tree, entries[uid]) for uid, tree in trees.items()]))
-
-
-def write_export(path: Path, text: str) -> None:
-    """Write it, as a whole or not at all. Raises BadInput."""
-    try:
-        write_text_atomic(path, text, mode=0o644)
-    except OSError as error:
-        why = one_line(error.strerror or str(error))
-        raise BadInput(f"{one_line(str(path))} cannot be written: {why}.", "Give another file.") from error

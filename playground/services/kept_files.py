@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from playground.domain.errors import ConfigError
+from playground.domain.errors import BadInput, ConfigError
 from playground.services.paths import user_data_dir, write_text_atomic
 from playground.services.toml_files import one_line
 
@@ -19,6 +20,32 @@ def save_picture(svg: str) -> Path:
 def save_tables(name: str, texts: Mapping[str, str]) -> list[Path]:
     """Write one table in several forms, by their endings; returns their files. Raises ConfigError."""
     return write_named_now(user_data_dir() / "tables", f"{name}-", texts)
+
+
+def write_named(path: Path, text: str) -> None:
+    """Write a file that a person named. No folder is made for it: a name that is mistyped makes none.
+
+    A regular file is replaced as a whole or not at all, links are followed, and what is neither a file nor a folder,
+    such as a pipe, is written into. Raises BadInput.
+    """
+    check_folder(path)
+    try:
+        write_text_atomic(path, text, mode=0o644)
+    except OSError as error:
+        why = one_line(error.strerror or str(error))
+        raise BadInput(f"{one_line(str(path))} cannot be written: {why}.", "Give another file.") from error
+
+
+def check_folder(path: Path) -> None:
+    """Raises BadInput where there is no folder for a file that a person named."""
+    places = path.parent, Path(os.path.realpath(path)).parent  # a link that leads nowhere yet leads into a folder too
+    if not path.exists():  # what is there needs none: a pipe of a shell, /dev/stdout, has no folder
+        for place in places:
+            if not place.is_dir():
+                raise BadInput(
+                    f"{one_line(str(path))} cannot be written: there is no folder {one_line(str(place))}.",
+                    "Make that folder first, or give a file elsewhere.",
+                )
 
 
 def write_named_now(folder: Path, prefix: str, texts: Mapping[str, str]) -> list[Path]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,8 +80,13 @@ def write_text_atomic(path: Path, text: str, mode: int = 0o600) -> None:
     """Replace a file's text so that a reader, or a crash, sees either the old text or the new one.
 
     Missing folders are made. A link is followed, and a file that exists keeps its permissions; a new one gets `mode`.
-    Raises OSError as writing does.
+    What is there and no regular file, such as a device or a pipe, is written into and stays what it is; a pipe that
+    nobody reads is waited for. Raises OSError as writing does.
     """
+    if _takes_text_in(path):
+        with open(os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY), "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        return
     target = Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
@@ -97,6 +103,15 @@ def write_text_atomic(path: Path, text: str, mode: int = 0o600) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _takes_text_in(path: Path) -> bool:
+    """True for what a new file would destroy: it is there, and neither a regular file nor a folder."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 @contextlib.contextmanager

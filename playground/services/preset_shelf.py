@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from playground.domain.errors import BadInput, ConfigError
-from playground.services.paths import path_from, write_text_atomic
+from playground.domain.errors import BadInput
+from playground.services.kept_files import write_named
+from playground.services.paths import path_from
 from playground.services.presets import (
     Preset,
     delete_preset,
@@ -70,7 +71,7 @@ class PresetShelf:
     def write_out(self, preset: Preset, form: str, path: str) -> tuple[Path, tuple[str, ...]]:
         """Write a preset in one of `preset_export.FORMS`; returns the file and what the notation could not say.
 
-        Raises BadInput when that file exists or no file can be called so, and ConfigError when it cannot be written.
+        Raises BadInput when that file exists, no file can be called so, or it cannot be written.
         """
         from playground.services.preset_export import export_preset
 
@@ -78,11 +79,7 @@ class PresetShelf:
         if target.exists():
             raise BadInput(f"{one_line(str(target))} is there already.", "Give another name.")
         text, left_out = export_preset(preset, form)
-        try:
-            write_text_atomic(target, text, mode=0o644)
-        except OSError as error:
-            why = one_line(error.strerror or str(error))
-            raise ConfigError(f"{one_line(str(target))} cannot be written: {why}.", "Check that folder.") from error
+        write_named(target, text)
         return target, left_out
 
     def _put(self, path: Path) -> Preset:
