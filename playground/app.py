@@ -27,6 +27,7 @@ from playground.services.settings import Settings, save_setting, settings_path
 from playground.theming import load_themes, variable_defaults
 from playground.widgets.guard import GUARD
 from playground.widgets.terminal_keys import free_alt_digits
+from playground.widgets.terminal_pastes import keep_pastes_whole
 
 if TYPE_CHECKING:
     from textual.command import Provider
@@ -80,6 +81,7 @@ class PlaygroundApp(App[None]):
         self._themes, theme_errors = load_themes((shipped("themes"), user_config_dir() / "themes"))
         super().__init__()
         free_alt_digits()
+        keep_pastes_whole(self.driver_class)
         self.settings = settings
         self._errors = [*errors, *theme_errors]
         """Mistakes in the person's files."""

@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,6 +89,22 @@ def test_a_prompt_is_answered_and_the_terminal_is_left_as_it_was(window: Termina
     assert window.run("echo status $?").endswith("status 0")
     assert engines
     assert all(gone(process.pid) for process in [app, *engines])
+
+
+@needs_tmux
+def test_a_paste_is_text_whatever_escapes_and_markers_stand_in_it(window: Terminal) -> None:
+    open_app(window, 3)
+    window.paste("fox \x1b[31mred\nsecond \x1b[201~\nthird\x1b")
+    window.type("!")
+    screen = window.until(lambda text: "third" in text and "!" in text, "pasted")
+    assert "fox ␛[31mred" in screen
+    assert "second ␛[201~" in screen
+    assert "third␛!" in screen
+    window.paste("\x1b[31ma line of a log with colours\n" * 8_000)
+    began = time.monotonic()
+    window.until(lambda text: "too long by" in text, "a long paste, counted")
+    assert time.monotonic() - began < 30, "as keys its escapes take minutes"
+    window.press("C-q")
 
 
 @needs_tmux

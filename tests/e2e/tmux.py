@@ -37,6 +37,13 @@ class Terminal:
         """Press keys by tmux's names for them."""
         self.tmux("send-keys", "-t", "0", *keys)
 
+    def paste(self, text: str) -> None:
+        """Paste a text as terminals do: between two markers, with nothing in it changed."""
+        assert TMUX is not None
+        command = [TMUX, "-S", str(self._socket), "load-buffer", "-"]
+        subprocess.run(command, input=text, check=True, capture_output=True, text=True, timeout=30)
+        self.tmux("paste-buffer", "-p", "-t", "0")
+
     @property
     def screen(self) -> str:
         """What is to be seen."""
