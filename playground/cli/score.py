@@ -45,8 +45,8 @@ _Form = Literal["text", "raw", "chat"]
 def score_command(file: str, form: _Form | None, context: int | None, **given: Any) -> None:
     """Tell how likely a model finds a text: perplexity, bits a byte, and the tokens that surprised it.
 
-    Nothing is generated. With a second model the same tokens are compared: mean difference, and a lower bound (≥) of
-    how far the distributions are apart.
+    Nothing is generated. With a second model the same tokens are compared: mean difference, and how far the
+    distributions are apart (Kullback-Leibler, over the whole vocabulary).
 
     \b
     Examples:
@@ -95,7 +95,7 @@ async def _run(
     status = StatusLine()
     scorer = Scorer(pool, text, lambda what, share: status.show(f"{display_line(what)} {share:4.0%}"))
     try:
-        score = await scorer.first(first)
+        score = await scorer.first(first, compare=second is not None or compare_kv is not None)
         other = None
         if compare_kv:
             second = _kv_view(first, compare_kv, scorer)

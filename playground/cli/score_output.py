@@ -9,7 +9,7 @@ import click
 
 from playground.cli.run_output import write_json
 from playground.domain.display import display_line, visible_piece
-from playground.domain.scoring import Score, largest_differences, surprises
+from playground.domain.scoring import Score, ScoreComparison, largest_differences, surprises
 from playground.domain.tokens import TextDecoder, Token, piece_text
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _summary(score: Score) -> list[tuple[str, str]]:
         ("tokens", f"{len(score.tokens):,}, of which {score.scored:,} have a probability"),
         ("perplexity", figure(score.perplexity, ",.3f")),
         ("bits a byte", figure(score.bits_per_byte, ".4f", f" over {score.bytes_scored:,} bytes")),
-        ("mean log-probability", figure(score.mean_logprob, ".4f", " nats a token")),
+        ("bits a token", figure(score.mean_surprisal, ".4f")),
     ]
 
 
@@ -91,19 +91,27 @@ def _print_second(other: Second, count: int) -> None:
     if found is None:
         click.echo("It splits the text into other tokens; bits a byte are what compares.")
         return
-    facts = [
-        ("mean difference", found.mean_logprob, "+.5f", " nats a token, above 0 where the second finds it likelier"),
-        ("divergence", found.mean_kl_kept, ".6f", " bits a token"),
-        ("same best token", found.same_best, ".2%", " of the places"),
-    ]
-    for title, mean, form, unit in facts:
-        bound = "≥ " if title == "divergence" else ""
-        click.echo(f"{title:<26} {'–' if mean is None else f'{bound}{mean:{form}}{unit}'}")
+    difference, same = found.mean_bits, found.same_best
+    likelier = "bits a token, above 0 where the second finds it likelier"
+    click.echo(f"{'mean difference':<26} {'–' if difference is None else f'{difference:+.5f} {likelier}'}")
+    click.echo(f"{'KL divergence':<26} {_divergence(found)}")
+    click.echo(f"{'same best token':<26} {'–' if same is None else f'{same:.2%} of the places'}")
     differences = largest_differences(found, count)
     if differences:
-        click.echo("\nWhere they differ the most (nats):")
+        click.echo(f"\nWhere they differ the most, in bits:\n{'':>6} {'token':<{_PIECE}} {'change':>8}   KL")
         for one in differences:
-            click.echo(f"{one.index + 1:>6,} {_padded(visible_piece(one.piece))} {one.logprob:>+8.4f}")
+            click.echo(
+                f"{one.index + 1:>6,} {_padded(visible_piece(one.piece))} {one.bits or 0:>+8.4f}   {one.kl_text}"
+            )
+
+
+def _divergence(found: ScoreComparison) -> str:
+    if found.mean_kl is not None:
+        return f"{found.mean_kl:.6f} bits a token"
+    if found.mean_kl_kept is None:
+        return "–"
+    why = f": {display_line(found.why_bound)}" if found.why_bound else ""
+    return f"≥ {found.mean_kl_kept:.6f} bits a token, from the candidates that both have kept{why}"
 
 
 def score_json(score: Score, other: Second | None, top: int) -> None:
@@ -128,7 +136,12 @@ def score_json(score: Score, other: Second | None, top: int) -> None:
         }
         if comparison is not None:
             one = comparison.tokens[at]
-            told["difference"] = {"logprob": one.logprob, "rank": one.rank, "kl_at_least": one.kl_kept}
+            told["difference"] = {
+                "logprob": one.logprob,
+                "rank": one.rank,
+                "kl_bits": one.kl,
+                "kl_at_least": one.kl_kept,
+            }
         write_json(told)
     end: dict[str, Any] = {"event": "score", **_figures(score)}
     if other is not None:
@@ -136,7 +149,9 @@ def score_json(score: Score, other: Second | None, top: int) -> None:
     if comparison is not None:
         end["comparison"] = {
             "mean_logprob": comparison.mean_logprob,
+            "mean_kl_bits": comparison.mean_kl,
             "mean_kl_at_least": comparison.mean_kl_kept,
+            "kl_unknown_because": comparison.why_bound,
             "same_best": comparison.same_best,
         }
     write_json(end)

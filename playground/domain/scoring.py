@@ -17,6 +17,17 @@ _FLOOR: Final = 1e-9
 """Mass below this is rounding: sums of float32 carry no more."""
 
 
+class KeepRows(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a first view leaves its distributions for a second one, and how much room they may take."""
+
+    path: str
+    """A file that is not there yet, in a folder of its owner's alone."""
+    most_bytes: int
+    """Keep nothing when all of them would take more."""
+    spare_bytes: int
+    """Keep nothing when less would be left on the disk."""
+
+
 class ScoreRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A text to be scored: a prompt by itself, or a reply behind a prompt."""
 
@@ -36,6 +47,10 @@ class ScoreRequest(msgspec.Struct, frozen=True, kw_only=True):
     """How many of `ids` at the start are only read, and not reported on."""
     most: int = 0
     """Take no more tokens than this from the start, those of the prompt included; 0: all."""
+    keep: KeepRows | None = None
+    """Keep the whole distribution before each token."""
+    against: str = ""
+    """A file that another model's score of the same tokens has left: tell the divergence from it."""
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True, tag="score"):
@@ -54,11 +69,21 @@ class Score(msgspec.Struct, frozen=True, kw_only=True, tag="score"):
     recomputed: bool = False
     """True when a prompt before the scored part was computed again, because this model's memory cannot be shared."""
     note: str = ""
+    divergences: tuple[float | None, ...] = ()
+    """For each token, how far this model's distribution is from the one in `ScoreRequest.against`: the
+    Kullback-Leibler divergence over the whole vocabulary, in bits. Empty when that is not known."""
+    no_rows: str = ""
+    """In a few words why distributions were not kept, or not compared; empty when nothing is missing."""
 
     @property
     def mean_logprob(self) -> float | None:
         """Mean log-probability a token, natural log; None when nothing could be scored."""
         return self.total_logprob / self.scored if self.scored else None
+
+    @property
+    def mean_surprisal(self) -> float | None:
+        """Mean surprisal in bits a token; None when nothing could be scored."""
+        return -self.total_logprob / _LN2 / self.scored if self.scored else None
 
     @property
     def perplexity(self) -> float | None:
@@ -71,7 +96,15 @@ class Score(msgspec.Struct, frozen=True, kw_only=True, tag="score"):
         return -self.total_logprob / _LN2 / self.bytes_scored if self.bytes_scored else None
 
 
-def sum_up(tokens: Iterable[Token], *, model: str = "", recomputed: bool = False, note: str = "") -> Score:
+def sum_up(
+    tokens: Iterable[Token],
+    *,
+    model: str = "",
+    recomputed: bool = False,
+    note: str = "",
+    divergences: tuple[float | None, ...] = (),
+    no_rows: str = "",
+) -> Score:
     """A score with its sums."""
     kept = tuple(tokens)
     scored = [(token.logprob, len(token.piece)) for token in kept if token.logprob is not None]
@@ -83,6 +116,8 @@ def sum_up(tokens: Iterable[Token], *, model: str = "", recomputed: bool = False
         model=model,
         recomputed=recomputed,
         note=note,
+        divergences=divergences,
+        no_rows=no_rows,
     )
 
 
@@ -101,6 +136,18 @@ class ScoreDifference(msgspec.Struct, frozen=True, array_like=True, gc=False):
     both have kept and one bucket for all the rest. A lower bound of the divergence over the whole vocabulary."""
     kept_mass: float | None
     """How much of the first model's probability those candidates hold: near 1 the bound is tight."""
+    kl: float | None = None
+    """The divergence over the whole vocabulary, in bits; None when only the bound is known."""
+
+    @property
+    def bits(self) -> float | None:
+        """Difference of the log-probabilities in bits."""
+        return None if self.logprob is None else self.logprob / _LN2
+
+    @property
+    def kl_text(self) -> str:
+        """The divergence in bits for a person; a bound begins with ≥. Empty when nothing is known."""
+        return _divergence_text(self.kl, self.kl_kept, 4)
 
 
 class ScoreComparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +162,26 @@ class ScoreComparison(msgspec.Struct, frozen=True, kw_only=True):
     """Mean of `kl_kept`, in bits a token."""
     same_best: float | None
     """Share of the positions at which both find the same token the most likely."""
+    mean_kl: float | None = None
+    """Mean divergence over the whole vocabulary, in bits a token; None when only the bound is known."""
+    why_bound: str = ""
+    """In a few words why only the bound is known; empty when the divergence is."""
+
+    @property
+    def mean_bits(self) -> float | None:
+        """Mean difference of the log-probabilities in bits, second less first."""
+        return None if self.mean_logprob is None else self.mean_logprob / _LN2
+
+    @property
+    def kl_text(self) -> str:
+        """The mean divergence in bits for a person; a bound begins with ≥. Empty when nothing is known."""
+        return _divergence_text(self.mean_kl, self.mean_kl_kept, 4)
+
+
+def _divergence_text(whole: float | None, bound: float | None, digits: int) -> str:
+    if whole is not None:
+        return f"{whole:.{digits}f}"
+    return "" if bound is None else f"≥ {bound:.{digits}f}"
 
 
 def surprises(score: Score, count: int) -> list[Token]:
@@ -141,7 +208,8 @@ def compare_scores(first: Score, second: Score) -> ScoreComparison:
             "Compare models that share a tokenizer, on the same text. Across tokenizers, compare bits per byte.",
         )
     pairs = list(zip(first.tokens, second.tokens, strict=True))
-    differences = tuple(_difference(a, b) for a, b in pairs)
+    whole = second.divergences or (None,) * len(pairs)
+    differences = tuple(_difference(a, b, kl) for (a, b), kl in zip(pairs, whole, strict=True))
     best = [a.top[0].id == b.top[0].id for a, b in pairs if a.top and b.top]
     return ScoreComparison(
         first=first.model,
@@ -150,6 +218,8 @@ def compare_scores(first: Score, second: Score) -> ScoreComparison:
         mean_logprob=_mean(one.logprob for one in differences),
         mean_kl_kept=_mean(one.kl_kept for one in differences),
         same_best=sum(best) / len(best) if best else None,
+        mean_kl=_mean(one.kl for one in differences),
+        why_bound="" if second.divergences else first.no_rows or second.no_rows,
     )
 
 
@@ -158,7 +228,7 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return math.fsum(known) / len(known) if known else None
 
 
-def _difference(a: Token, b: Token) -> ScoreDifference:
+def _difference(a: Token, b: Token, whole: float | None) -> ScoreDifference:
     kl, mass = kl_kept(a, b)
     return ScoreDifference(
         index=a.index,
@@ -168,6 +238,7 @@ def _difference(a: Token, b: Token) -> ScoreDifference:
         rank=None if a.rank is None or b.rank is None else b.rank - a.rank,
         kl_kept=kl,
         kept_mass=mass,
+        kl=whole,
     )
 
 

@@ -18,6 +18,7 @@ from playground.engine.model import LoadedModel
 from playground.engine.passes import Progress, Tell, Told
 from playground.engine.pinning import pinned
 from playground.engine.prompt import build_prompt
+from playground.engine.score_rows import RowReader, RowWriter
 from playground.engine.token_record import record_token
 
 _ROUNDING: Final = 0.4
@@ -46,7 +47,12 @@ class ScorePass(Told):
         self._top = request.top
         self._distribution = Distribution(model.info.n_vocab)
         self._tokens: list[Token] = []
+        self._divergences: list[float | None] = []
+        self._writer: RowWriter | None = None
+        self._reader: RowReader | None = None
+        self._request = request
         if start == 0:
+            self._divergences.append(None)
             name, control = model.pieces[ids[0]]
             special = name.decode("utf-8", "replace") if control else ""
             self._tokens.append(Token(0, ids[0], b"" if control else name, None, None, None, None, special=special))
@@ -55,10 +61,25 @@ class ScorePass(Told):
         """See Pass."""
         if position + 1 >= len(self._all):
             return
+        index = position + 1 - self._start
+        if index < len(self._tokens):  # a pass that was broken off begins again
+            del self._tokens[index:], self._divergences[index:]
         self._distribution.read(logits, 0)  # `top` finds a few tokens sooner than all that are near
         top, _ = self._distribution.top(self._top)
-        index = position + 1 - self._start
         self._tokens.append(record_token(self._model, self._distribution, self._all[position + 1], top, index=index))
+        self._divergences.append(self._whole_row(index, logits))
+
+    def _whole_row(self, index: int, logits: Logits) -> float | None:
+        """Keep the whole distribution, or compare it with the one that another model has left; see ScoreRequest."""
+        if self._request.keep is not None:
+            if self._writer is None:
+                self._writer = RowWriter(self._model, self._request.keep, len(self._all) - self._start)
+            self._writer.keep(index, logits)
+        if not self._request.against:
+            return None
+        if self._reader is None:
+            self._reader = RowReader(self._model, self._request.against)
+        return self._reader.divergence(index, logits, self._distribution.log_sum)
 
     def finish(self) -> None:
         """See Pass."""
@@ -66,8 +87,34 @@ class ScorePass(Told):
         note = self._note
         if len(self._all) == 1:
             note = f"{note} One token has nothing before it to be scored by: give a longer text.".strip()
-        name = self._model.info.short_name
-        self.tell(sum_up(self._tokens, model=name, recomputed=again, note=note))
+        missing = [one.why_not for one in (self._writer, self._reader) if one is not None and one.why_not]
+        told = () if self._reader is None or self._reader.why_not else tuple(self._divergences)
+        self._close(discard=False)
+        self.tell(
+            sum_up(
+                self._tokens,
+                model=self._model.info.short_name,
+                recomputed=again,
+                note=note,
+                divergences=told,
+                no_rows=" ".join(missing),
+            )
+        )
+
+    def fail(self, error: PlaygroundError) -> None:
+        """See Pass."""
+        self._close(discard=True)
+        super().fail(error)
+
+    def dropped(self) -> None:
+        """See Pass."""
+        self._close(discard=True)
+
+    def _close(self, *, discard: bool) -> None:
+        if self._writer is not None:
+            self._writer.close(discard=discard)
+        if self._reader is not None:
+            self._reader.close()
 
 
 def _tokens(model: LoadedModel, request: ScoreRequest) -> tuple[tuple[int, ...], int, str]:

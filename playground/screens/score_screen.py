@@ -224,6 +224,8 @@ class ScoreScreen(Screen[None]):
         notes = [score.note, RECOMPUTED if score.recomputed else ""]
         if second is not None:
             notes += [OTHER_TOKENS] if second.comparison is None else []
+            why = second.comparison.why_bound if second.comparison is not None else ""
+            notes += [f"The KL divergence is a lower bound (≥): {why}."] if why else []
             notes += [f"{second.names[1]}: {second.score.note}"] if second.score.note else []
         text = " ".join(filter(None, notes))
         note = self.query_one("#score-note", Static)

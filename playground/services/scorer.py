@@ -13,6 +13,7 @@ from playground.domain.errors import Unsupported
 from playground.domain.score_texts import ScoreText, plain_text
 from playground.domain.scoring import Score, ScoreComparison, ScoreRequest, compare_scores
 from playground.services.model_pool import ModelPool
+from playground.services.score_rows import MOST_BYTES, UNASKED_BYTES, KeptRows
 from playground.services.score_views import View, exactly, other_options, other_views, score_alike
 
 Telling = Callable[[str, float], None]
@@ -40,6 +41,10 @@ class Scorer:
         self._open: list[Backend] = []
         self._first: Backend | None = None
         self._exact: ScoreRequest | None = None
+        self._rows = KeptRows()
+        self._asked = False
+        """The distributions were kept, or not, with all the room that they may take."""
+        self._name = ""
         self._alone = False
         self._most = 0
         self.score: Score | None = None
@@ -59,8 +64,12 @@ class Scorer:
         """Score less of it: without what stands before it, or only the first `most` tokens."""
         self._alone, self._most = alone or self._alone, most
 
-    async def first(self, view: View) -> Score:
+    async def first(self, view: View, *, compare: bool = False) -> Score:
         """Score the text.
+
+        Args:
+            view: The model that looks at it.
+            compare: There will be a second view. Without, the distributions are kept where they take little room.
 
         Raises:
             PlaygroundError: what `ModelPool.open` and `Backend.score` raise.
@@ -68,10 +77,26 @@ class Scorer:
         if self._first is None:
             self._first = await self._opened(view)
         request, backend = self._request(self._first), self._first
-        score = await backend.score(request, self._computing(view.name))
+        self._name, self._asked = view.name, compare
+        score = await self._keeping(request, MOST_BYTES if compare else UNASKED_BYTES)
         self._exact = await exactly(backend, request, score)
         self.score = score
         return score
+
+    async def _keeping(self, request: ScoreRequest, most_bytes: int) -> Score:
+        """Score under the first model, which leaves its distributions for a second one if it can."""
+        assert self._first is not None
+        with_rows = await self._rows.wanted(request, most_bytes)
+        return self._rows.found(await self._first.score(with_rows, self._computing(self._name)))
+
+    async def _keep_more(self) -> None:
+        """Read the text once more if its distributions were too large to be kept unasked."""
+        assert self._exact is not None
+        assert self.score is not None
+        if self._rows.why_not and not self._asked:
+            again = await self._keeping(self._exact, MOST_BYTES)
+            self._asked = True
+            self.score = structs.replace(self.score, no_rows=again.no_rows)
 
     def others(self, panes: Iterable[View]) -> list[View]:
         """What the text can be looked at with besides, once it is scored."""
@@ -87,13 +112,15 @@ class Scorer:
         """
         assert self._first is not None
         assert self._exact is not None
+        await self._keep_more()
         assert self.score is not None
         if view.options is None and not view.place:  # a file that nobody has opened yet
             view = view._replace(options=other_options(self._pool.settings.load, len(self._exact.ids)))
         backend = await self._opened(view)
         try:
+            exact = structs.replace(self._exact, against=self._rows.path)
             score, same = await score_alike(
-                self._first, self._exact, backend, self._request(backend), self._computing(view.name)
+                self._first, exact, backend, self._request(backend), self._computing(view.name)
             )
         finally:
             if backend is not self._first:
@@ -103,9 +130,12 @@ class Scorer:
         return Second(view.name, score, comparison, self._names(view, backend))
 
     async def close(self) -> None:
-        """Give the models back."""
-        while self._open:
-            await self._pool.close(self._open.pop())
+        """Give the models back, and the room on the disk."""
+        try:
+            while self._open:
+                await self._pool.close(self._open.pop())
+        finally:
+            await self._rows.remove()
 
     def _request(self, backend: Backend) -> ScoreRequest:
         name = backend.card.short_name

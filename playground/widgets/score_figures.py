@@ -18,11 +18,14 @@ LOW: Final = 30
 _LABEL: Final = 15
 _COLUMN: Final = 14
 _QUIET: Final = "$foreground 70%"
-_TOOLTIP: Final = (
-    "The whole distributions stay in the models' own processes: a quarter of a million numbers a token would have to\n"
-    "travel. Of each token the best candidates come here. The divergence (Kullback-Leibler, of the second model from\n"
-    "the first) is taken over those that both have kept and one share for all the rest, which can only make it\n"
-    "smaller: the real one is at least this."
+_DIVERGENCE: Final = (
+    "KL divergence (Kullback-Leibler, of the second model from the first): bits a token that are wasted\n"
+    "by who takes the second's probabilities for the first's. "
+)
+_WHOLE: Final = "Taken over the whole vocabulary at each token."
+_BOUND: Final = (
+    "Here it is taken over the candidates that both have kept and\n"
+    "one share for all the rest, which can only make it smaller: the real one is at least this."
 )
 
 
@@ -69,9 +72,10 @@ class ScoreFigures(Static):
             rows = [row._replace(values=(*row.values, change)) for row, change in zip(rows, changes, strict=True)]
             rows += _between(comparison)
         self._rows = rows
-        self.tooltip = Content(
-            "\n".join([*_explained(rows), "", _TOOLTIP] if comparison is not None else _explained(rows))
-        )
+        lines = _explained(rows)
+        if comparison is not None:
+            lines += ["", _DIVERGENCE + (_BOUND if comparison.mean_kl is None else _WHOLE)]
+        self.tooltip = Content("\n".join(lines))
         self._draw()
 
     def on_resize(self) -> None:
@@ -124,7 +128,7 @@ def _sums(score: Score) -> list[Row]:
     return [
         Row("perplexity", (_number(score.perplexity),), "as undecided as among so many likely tokens; 1 is sure"),
         Row("bits per byte", (_number(score.bits_per_byte, 3),), "surprise by length: comparable across models"),
-        Row("mean logprob", (_number(score.mean_logprob, 3),), "natural log of the probability, a token; 0 is sure"),
+        Row("bits per token", (_number(score.mean_surprisal, 3),), "-log2 of the probability, a token; 0 is sure"),
     ]
 
 
@@ -134,18 +138,21 @@ def _changes(first: Score, second: Score) -> Iterator[float | None]:
 
 
 def _values(score: Score) -> tuple[float | None, ...]:
-    return score.perplexity, score.bits_per_byte, score.mean_logprob
+    return score.perplexity, score.bits_per_byte, score.mean_surprisal
 
 
 def _between(comparison: ScoreComparison) -> list[Row]:
     masses = [one.kept_mass for one in comparison.tokens if one.kept_mass is not None]
     mass = f"{sum(masses) / len(masses):.1%}" if masses else UNKNOWN
-    kl = UNKNOWN if comparison.mean_kl_kept is None else f"≥ {comparison.mean_kl_kept:.4f}"
+    kl = comparison.kl_text or UNKNOWN
+    meaning = "bits a token, over the whole vocabulary; 0 is the same"
+    if comparison.mean_kl is None:
+        meaning = f"bits a token, at least; what is compared holds {mass}"
     same = UNKNOWN if comparison.same_best is None else f"{comparison.same_best:.1%}"
     ranks = [one.rank for one in comparison.tokens if one.rank is not None]
     moved = f"{sum(rank != 0 for rank in ranks) / len(ranks):.1%}" if ranks else UNKNOWN
     return [
-        Row("KL divergence", ("", "", kl), f"bits a token, at least; what is compared holds {mass}"),
+        Row("KL divergence", ("", "", kl), meaning),
         Row("same favourite", ("", "", same), "tokens for which both would have said the same"),
         Row("rank changed", ("", "", moved), "tokens that stand higher or lower with the second"),
     ]

@@ -34,6 +34,8 @@ class Place(NamedTuple):
     more: str
     extra: str = ""
     """Shown where there is room for it in every row."""
+    divergence: str = ""
+    """Shown where there is room for this as well."""
 
 
 class ScoreList(OptionList):
@@ -74,12 +76,16 @@ class ScoreList(OptionList):
         need = max((cell_len(place.more) for place in self.places), default=0)
         extra = max((cell_len(place.extra) for place in self.places), default=0)
         extra = extra if rest - need - extra >= _TEXT else 0
+        last = max((cell_len(place.divergence) for place in self.places), default=0)
+        last = last if rest - need - extra - last >= _TEXT else 0
         # What does not fit beside the token stands above, once the cursor is there.
-        text = max(rest * 2 // 5, rest - need - extra) if rest - need >= _TEXT else rest * 2 // 5
+        text = rest - need - extra - last
+        if not (extra or last):
+            text = max(rest * 2 // 5, text) if rest - need >= _TEXT else rest * 2 // 5
         text = text if text >= _TEXT else rest
         with self.prevent(OptionList.OptionHighlighted):
             self.clear_options()
-            self.add_options([Option(_line(place, text, rest - text, extra > 0)) for place in self.places])
+            self.add_options([Option(_line(place, text, rest - text, extra, last)) for place in self.places])
 
     @on(OptionList.OptionHighlighted)
     def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
@@ -94,13 +100,19 @@ class ScoreList(OptionList):
             self.post_message(self.Shown(self.places[event.option_index].at, chosen=True))
 
 
-def _line(place: Place, text: int, more: int, with_extra: bool) -> Content:
+def _line(place: Place, text: int, more: int, extra: int, last: int) -> Content:
+    """A row: cells of the token, of all that is behind it, and of the last two parts of that; 0: without this one."""
+    about = place.more
+    if extra:
+        about = about + place.extra
+    if last:
+        about = fit(about, more - last) + place.divergence
     number = f"#{place.at + 1:,}"
     return Content.assemble(
         (f"{place.figure:>7} ", "bold $primary"),
         (f"{number:<6} ", "$foreground 70%"),
         (fit(place.text, text - 1) + " ", "$foreground"),
-        (fit(place.more + (place.extra if with_extra else ""), more), "$foreground 70%"),
+        (fit(about, more), "$foreground 70%"),
     )
 
 
@@ -126,4 +138,5 @@ def place_of_difference(one: ScoreDifference, first: Token, second: Token) -> Pl
         figures[0] = f"log-prob {figures[0]}"
     shares = " → ".join(figures)
     ranks = f"  rank {first.rank:,} → {second.rank:,}" if one.rank else ""
-    return Place(one.index, signed(bits(one.logprob)), _name(first), shares, ranks)
+    divergence = "" if one.kl is None else f" KL {one.kl:.3f}"
+    return Place(one.index, signed(bits(one.logprob)), _name(first), shares, ranks, divergence)

@@ -26,8 +26,8 @@ _TOOLTIP: Final = (
     "rank: 1 is what the model found the likeliest here.\n"
     "surprisal: -log2 of the probability, in bits; each bit halves it.\n"
     "entropy: how undecided the model was here, in bits.\n"
-    "KL: how far the second model's distribution is from the first's, in bits. It is at least this: the candidates\n"
-    "that both kept are compared one by one, all others as one."
+    "KL: how far the second model's distribution is from the first's, in bits, over the whole vocabulary.\n"
+    "Behind a ≥ it is at least this: the candidates that both kept are compared one by one, all others as one."
 )
 _LABEL, _FIGURE = 12, 8
 _LOW: Final = 14
@@ -172,7 +172,8 @@ def _figures(token: Token) -> list[Content]:
 
 def _both(token: Token, second: Token, difference: ScoreDifference | None, low: bool) -> list[Content]:
     change = signed(bits(difference.logprob)) if difference is not None else UNKNOWN
-    kl = UNKNOWN if difference is None or difference.kl_kept is None else f"≥ {difference.kl_kept:.4f}"
+    kl = difference.kl_text if difference is not None else ""
+    kl = kl or UNKNOWN
     both = (token, second)
     heads = _line("", "first".rjust(_FIGURE), "second".rjust(_FIGURE), style="$foreground 70%")
     shares = [percent(probability(which.logprob), _FIGURE) for which in both]

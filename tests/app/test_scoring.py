@@ -13,10 +13,12 @@ from textual import events
 from textual.widgets import OptionList, TextArea
 
 from playground.domain.endpoints import ModelRef
+from playground.domain.scoring import largest_differences
 from playground.screens.choice_dialog import ChoiceDialog
 from playground.screens.score_dialog import ScoreDialog
 from playground.screens.score_screen import OTHER_TOKENS, RECOMPUTED, ScoreScreen
 from playground.services.recent_models import remember_model
+from playground.widgets.score_figures import ScoreFigures
 from playground.widgets.score_list import ScoreList
 from playground.widgets.token_view import TokenView
 from tests.app.hosted_support import TEXT as HOSTED_TEXT
@@ -272,8 +274,13 @@ async def test_two_cache_types_are_compared_token_by_token(starter_gguf: Path) -
         assert second.comparison.mean_kl_kept is not None
         assert 0.0 < second.comparison.mean_kl_kept < 0.5
         await player.until(lambda: "KV q4_0" in player.text and "KL divergence" in player.text, "shown")
-        assert "≥ 0." in player.text
-        assert "at least" in player.text
+        assert second.comparison.mean_kl is not None
+        assert second.comparison.mean_kl > second.comparison.mean_kl_kept
+        assert "≥" not in player.text
+        figures = {row.label: row for row in screen.query_one(ScoreFigures).rows}
+        assert figures["KL divergence"].values[-1] == f"{second.comparison.mean_kl:.4f}"
+        assert figures["KL divergence"].meaning.startswith("bits a token, over the whole vocabulary")
+        assert all(f"KL {one.kl:.3f}" in player.text for one in largest_differences(second.comparison, 2))
         assert bytes(screen.query_one(TokenView).store.styles) != styles
         shown = screen.query_one(ScoreList).places
         sizes = [abs(one.logprob or 0.0) for one in second.comparison.tokens]
@@ -299,6 +306,7 @@ async def test_a_model_does_not_differ_from_itself(starter_gguf: Path, tmp_path:
         assert second is not None
         assert second.comparison is not None
         assert second.comparison.mean_kl_kept == pytest.approx(0.0, abs=1e-9)
+        assert second.comparison.mean_kl == 0.0
         assert second.comparison.mean_logprob == pytest.approx(0.0, abs=1e-9)
         assert second.comparison.same_best == 1.0
         assert {one.rank for one in second.comparison.tokens[1:]} == {0}

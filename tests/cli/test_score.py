@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -60,16 +61,34 @@ def test_text_raw_and_chat_are_three_requests(tmp_path: Path) -> None:
 def test_a_second_view_of_the_same_tokens(file: str) -> None:
     *tokens, end = run("score", file, "--compare-kv", "q4_0", "--json").objects
     differences = [token["difference"] for token in tokens]
-    assert differences[0] == {"logprob": None, "rank": None, "kl_at_least": None}
+    assert differences[0] == {"logprob": None, "rank": None, "kl_bits": None, "kl_at_least": None}
     assert any(one["logprob"] for one in differences[1:])
     assert all(one["kl_at_least"] >= 0 for one in differences[1:])
     found = end["comparison"]
     mean = end["second"]["mean_logprob"] - end["mean_logprob"]
     assert found["mean_logprob"] == pytest.approx(mean, abs=1e-9)
-    assert found["mean_kl_at_least"] > 0
+    whole = [one["kl_bits"] for one in differences[1:]]
+    assert found["mean_kl_bits"] == pytest.approx(math.fsum(whole) / len(whole))
+    assert found["mean_kl_bits"] > found["mean_kl_at_least"] > 0
+    assert found["kl_unknown_because"] == ""
     told = run("score", file, "--compare-kv", "q4_0")
-    assert "divergence                 ≥ " in told.out
-    assert "Where they differ the most" in told.out
+    assert f"KL divergence              {found['mean_kl_bits']:.6f} bits a token\n" in told.out
+    assert f"mean difference            {found['mean_logprob'] / math.log(2):+.5f} bits a token" in told.out
+    assert "nats" not in told.out
+    assert "Where they differ the most, in bits:" in told.out
+
+
+def test_nothing_is_left_in_the_temporary_folder(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_models: Callable[[str], Path]
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    models = [str(tiny_models(kind)) for kind in ("chat", "hybrid")]
+    assert run("score", file, "--compare-kv", "q8_0").status == 0
+    other = run("score", file, "--model", models[0], "--compare", models[1])
+    assert other.status == 0
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_second_model_with_other_tokens(file: str, tiny_models: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from msgspec import structs
 
 from playground.domain.scoring import ScoreDifference, compare_scores, sum_up
 from playground.domain.tokens import Candidate, Token
@@ -60,7 +61,10 @@ def test_places_say_what_was_expected_and_what_changed() -> None:
     assert place_of_surprise(ONE.tokens[1]).more == "", "the model expected it"
     changed = place_of_difference(compare_scores(ONE, OTHER).tokens[1], ONE.tokens[1], OTHER.tokens[1])
     assert changed.figure == "−1.00"
-    assert (changed.more, changed.extra) == ("50.0% → 25.0%", "  rank 1 → 2")
+    assert (changed.more, changed.extra, changed.divergence) == ("50.0% → 25.0%", "  rank 1 → 2", "")
+    exact = compare_scores(ONE, structs.replace(OTHER, divergences=(None, 0.25, 0.5)))
+    changed = place_of_difference(exact.tokens[1], ONE.tokens[1], OTHER.tokens[1])
+    assert changed.divergence == " KL 0.250"
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
@@ -79,6 +83,12 @@ async def test_figures_of_two_models_stand_side_by_side_with_the_bound_called_on
         assert "≥ 0.1" in text
         assert "50.0%" in text, "half of the favourites are the same"
         assert "at least" in str(figures.tooltip)
+        exact = compare_scores(ONE, structs.replace(OTHER, divergences=(None, 0.25, 0.5)))
+        figures.show_both(ONE, OTHER, ("KV f16", "KV q8_0"), exact)
+        await pilot.pause()
+        assert "0.3750" in screen_text(app)
+        assert "≥" not in screen_text(app)
+        assert "whole vocabulary" in str(figures.tooltip)
         figures.show_both(ONE, OTHER, ("small", "large"), None)
         await pilot.pause()
         assert "≥" not in screen_text(app)
