@@ -48,7 +48,7 @@ def replay_number(number: int, ask: Callable[[str], None], *, as_json: bool) -> 
     else:
         for line in _lines(plan, report):
             click.echo(line)
-    return 0 if report.verdict is Verdict.EQUAL else 1
+    return 0 if report.verdict in (Verdict.EQUAL, Verdict.CHECKED) else 1
 
 
 async def _run(plan: ReplayPlan, pool: ModelPool, accounts: Accounts) -> ReplayReport:
@@ -65,7 +65,8 @@ def _lines(plan: ReplayPlan, report: ReplayReport) -> list[str]:
     lines = [display_line(sentence) for sentence in report.sentences]
     if report.difference is None:
         return lines
-    text = parting(plan.before, report.now, report.difference, len(plan.request.reply_ids))
+    given = plan.request
+    text = parting(plan.before, report.now, report.difference, len(given.reply_ids), given.reply_text)
     lines += [f"before:  {text.before}", f"then:    {text.then}", f"now:     {text.now}"]
     rows = candidate_rows(report.difference)
     if rows:

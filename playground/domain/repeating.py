@@ -7,12 +7,13 @@ tokens are all but equally likely, that is enough for another one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import Final
 
 import msgspec
 
+from playground.domain.counts import count_of
 from playground.domain.display import visible_piece
 from playground.domain.messages import GenerationRequest
 from playground.domain.tokens import Token
@@ -33,6 +34,8 @@ class Verdict(StrEnum):
     """Two tokens were no further apart than what the runs themselves differ by."""
     EDGE = "edge"
     """The runs had all but the same chances; the random number fell on the edge between two tokens."""
+    CHECKED = "checked"
+    """Its tokens were chosen by hand, so that none was drawn again: they were looked at where they stand."""
     DIFFERENT = "different"
     """The runs differ by more than that."""
 
@@ -107,7 +110,7 @@ def compare_runs(
     place = start + count
     sentences = [
         f"Token {place + 1:,} differs: it was {_named(old, ended[0])}, and is {_named(new, ended[1])}.",
-        f"{count:,} {'token' if count == 1 else 'tokens'} before it came again.",
+        _came_again(count, start),
         _explained(verdict, gap, drift, same_model=same_model),
     ]
     return ReplayReport(
@@ -118,6 +121,57 @@ def compare_runs(
         drift=drift,
         sentences=sentences,
     )
+
+
+def check_figures(
+    before: Sequence[Token], now: Sequence[Token], by_hand: Collection[int], *, same_model: bool
+) -> ReplayReport:
+    """What a reply that was chosen by hand says when its tokens are looked at again, each behind those before it.
+
+    Args:
+        before: All tokens of the reply as they were kept.
+        now: The same tokens, as the model sees them now.
+        by_hand: Indices of those that a person chose; the others were drawn one at a time.
+        same_model: It is known that both were computed by the same file.
+    """
+    pairs = list(zip(before, now, strict=False))
+    known = [(old, new) for old, new in pairs if old.logprob is not None and new.logprob is not None]
+    drift = _drift(before, now)
+    hand, drawn = len(by_hand), len(before) - len(by_hand)
+    sentences = [f"{hand:,} of its {count_of(len(before), 'token')} {'was' if hand == 1 else 'were'} chosen by hand."]
+    sentences.append(
+        "They cannot be drawn again, and the others were drawn one by one between them."
+        if drawn
+        else "They cannot be drawn again."
+    )
+    verdict = Verdict.CHECKED
+    if drift is None:
+        sentences.append("Their log-probabilities were not kept, so there is nothing to check.")
+    else:
+        which = f"all {count_of(len(pairs), 'token')}" if len(known) == len(pairs) else f"{len(known):,} of the tokens"
+        sentences.append(f"Looked at where they stand, {which} could be checked: {_checked(drift)}")
+        if drift > _SAME and not same_model:
+            verdict = Verdict.DIFFERENT
+            sentences.append("That is more than rounding makes of the same computation: is it the same model?")
+    return ReplayReport(
+        verdict=verdict, tokens=len(known), difference=None, gap=None, drift=drift, sentences=sentences, now=now
+    )
+
+
+def _checked(drift: float) -> str:
+    if drift == 0.0:
+        return "all their figures are the same, to the last bit."
+    why = ", as batches of another shape make of a quantised model" if drift > _SAME else ": no more than rounding"
+    return f"their log-probabilities differ by {drift:.1e} at most{why}."
+
+
+def _came_again(count: int, start: int) -> str:
+    if count:
+        return f"{count_of(count, 'token')} before it came again."
+    if not start:
+        return "It is the first one."
+    given = f"{count_of(start, 'token')} before it {'was' if start == 1 else 'were'} given"
+    return f"It is the first one of this run: {given}."
 
 
 def _common(before: Sequence[Token], now: Sequence[Token], *, cut_short: bool) -> tuple[int, int]:
@@ -205,7 +259,8 @@ def _all_equal(count: int, drift: float | None) -> str:
         0.0: "and so are all their figures, to the last bit.",
     }.get(drift, f"their log-probabilities differ by {drift or 0.0:.1e} at most.")
     joint = "; " if drift != 0.0 else ", "
-    return f"The runs are equal: all {count:,} tokens came again{joint}{figures}"
+    which = "its one token" if count == 1 else f"all {count:,} tokens"
+    return f"The runs are equal: {which} came again{joint}{figures}"
 
 
 def _explained(verdict: Verdict, gap: float | None, drift: float | None, *, same_model: bool) -> str:

@@ -68,15 +68,25 @@ def candidate_rows(difference: Difference) -> list[CandidateRow]:
     ]
 
 
-def parting(before: Sequence[Token], now: Sequence[Token], difference: Difference, given: int) -> Parting:
-    """The text where two runs part; `given` is how many tokens stood before the first of either run."""
+def parting(
+    before: Sequence[Token], now: Sequence[Token], difference: Difference, given: int, given_text: str = ""
+) -> Parting:
+    """The text where two runs part.
+
+    Args:
+        before: What was kept.
+        now: What came this time.
+        difference: The first place where they differ.
+        given: How many tokens stood before the first of either run.
+        given_text: And what they say: both runs have it.
+    """
     at = difference.index - given
     # A server may cut the same text into other pieces: what both have ends at another index in each run.
     there = now.index(difference.now) if difference.now in now else len(now)
-    common = join_text([token.piece for token in before[:at]])
+    common = given_text + join_text([token.piece for token in before[:at]])
     tail = display_line(common)
     return Parting(
-        before=f"…{tail[-_TAIL:]}" if len(tail) > _TAIL else tail,
+        before=f"…{tail[-_TAIL:]}" if len(tail) > _TAIL else tail or "(nothing: it is the first token)",
         then=_begins(before[at:]),
         now=_begins(now[there:]),
     )

@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 from textual.worker import Worker
 
+from playground.domain.counts import count_of
 from playground.domain.display import display_line, display_text
 from playground.domain.errors import PlaygroundError
 from playground.domain.replay_rows import parting
@@ -129,7 +130,8 @@ class HistoryReplayScreen(ModalScreen[None]):
         self._say("")
         text = None
         if report.difference is not None:
-            text = parting(plan.before, report.now, report.difference, len(plan.request.reply_ids))
+            given = plan.request
+            text = parting(plan.before, report.now, report.difference, len(given.reply_ids), given.reply_text)
         view = self.query_one(ReplayReportView)
         view.display = True
         view.show(report, text)
@@ -148,9 +150,11 @@ class HistoryReplayScreen(ModalScreen[None]):
     def _show_plan(self, plan: ReplayPlan) -> None:
         params, count = plan.request.params, len(plan.before)
         seed = f"seed {params.seed}" if params.seed is not None else "no seed known"
-        what = "pieces" if any(token.chunk for token in plan.before) else "tokens"
+        if plan.by_hand:
+            seed = f"{len(plan.by_hand):,} of {count:,} chosen by hand"
+        what = count_of(count, "piece" if any(token.chunk for token in plan.before) else "token")
         name = display_line(self._entry.model or plan.model.name.rsplit("/", 1)[-1])
-        text = f"{name} · {seed} · temperature {params.temperature:g} · {count:,} {what}"
+        text = f"{name} · {seed} · temperature {params.temperature:g} · {what}"
         self.query_one("#replay-what", Static).update(Content(text))
 
     def _draw(self) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from playground.domain.counts import count_of
 from playground.domain.endpoints import ModelRef
 from playground.domain.errors import BadInput, ModelFileError
 from playground.domain.events import StopReason
@@ -42,6 +43,9 @@ class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What stands in the way of an exact repetition."""
     cached: int = 0
     """Tokens of the prompt that were not computed for this reply, but came from replies before it."""
+    by_hand: frozenset[int] = frozenset()
+    """Tokens of the whole reply that a person chose in its last run: they cannot be drawn again. Then `before` is the
+    whole reply, as nothing of it is one run."""
     earlier: list[GenerationRequest] = []
     """Those replies: run first, they leave the same cache behind."""
     usage: Usage | None = None
@@ -81,7 +85,8 @@ def plan_replay(tree: StoredTree, entry: Entry, find: Callable[[str], ModelRef])
     turn, tokens = next(((turn, tokens) for turn, tokens in tree.turns if turn.id == entry.turn), (None, []))
     if turn is None or turn.prompt is None:
         raise BadInput("This reply cannot be run again: what it was asked was not kept.", "Choose another one.")
-    before = tokens[turn.continued_at :]
+    by_hand = frozenset(turn.by_hand & set(range(turn.continued_at, len(tokens))))
+    before = tokens if by_hand else tokens[turn.continued_at :]
     if not before:
         raise BadInput("This reply cannot be run again: there is no token to compare.", "Choose another one.")
     setting = tree.settings.get(entry.turn, Setting())
@@ -94,6 +99,12 @@ def plan_replay(tree: StoredTree, entry: Entry, find: Callable[[str], ModelRef])
             "Put it back, or open the conversation and let another model answer.",
         )
     model = find(ref)
+    if by_hand and (model.endpoint or any(token.id is None for token in tokens)):
+        raise BadInput(
+            f"This reply cannot be run again: {len(by_hand):,} of its {count_of(len(tokens), 'token')} "
+            f"{'was' if len(by_hand) == 1 else 'were'} chosen by hand.",
+            "Only a local model can look at such tokens where they stand." if model.endpoint else "Choose another one.",
+        )
     notes = (
         [] if setting.model_hash or model.endpoint else ["The file's hash was not kept: it may be another file now."]
     )
@@ -105,7 +116,8 @@ def plan_replay(tree: StoredTree, entry: Entry, find: Callable[[str], ModelRef])
         before=before,
         ended=_ended(turn),
         cut_short=turn.finished is None or turn.finished.reason is StopReason.CANCELLED,
-        notes=notes + _notes(turn, setting),
+        notes=notes + _notes(turn, setting, seeded=not by_hand),
+        by_hand=by_hand,
         cached=(turn.started.cached_tokens or 0) if turn.started is not None and not model.endpoint else 0,
         earlier=_earlier(tree, turn),
         usage=turn.finished.usage if turn.finished is not None else None,
@@ -126,14 +138,14 @@ def _earlier(tree: StoredTree, turn: StoredTurn) -> list[GenerationRequest]:
     return [msgspec.structs.replace(request, stream=number) for number, request in numbered]
 
 
-def _notes(turn: StoredTurn, setting: Setting) -> list[str]:
+def _notes(turn: StoredTurn, setting: Setting, *, seeded: bool) -> list[str]:
     from playground.services.model_identity import llama_cpp_version
 
     notes = []
     version = llama_cpp_version()
     if setting.llama_cpp_version and setting.llama_cpp_version != version:
         notes.append(f"It was computed by llama.cpp {setting.llama_cpp_version}; this is {version}.")
-    if turn.started is None or turn.started.seed is None:
+    if seeded and (turn.started is None or turn.started.seed is None):
         notes.append("Its seed is not known.")
     if any("took over" in note for note in turn.notes):
         notes.append("Another model took over in that run.")

@@ -14,7 +14,8 @@ from playground.domain.errors import BudgetReached, ModelFileError, Problem, as_
 from playground.domain.events import Event, Failed, Finished, TokenGenerated
 from playground.domain.models import ModelCard
 from playground.domain.prices import usd_text
-from playground.domain.repeating import ReplayReport, compare_runs
+from playground.domain.repeating import ReplayReport, check_figures, compare_runs
+from playground.domain.scoring import ScoreRequest
 from playground.domain.tokens import Token
 from playground.services.model_identity import hash_file
 from playground.services.replay_plan import ReplayPlan
@@ -156,6 +157,8 @@ async def run_again(
     plan: ReplayPlan, backend: Backend, tell: Told = _nobody, accounts: Accounts | None = None
 ) -> ReplayReport:
     """The same on a model that is open already. Raises PlaygroundError when the run broke before its first token."""
+    if plan.by_hand:
+        return await _look_again(plan, backend, tell)
     run = _Run(plan, tell)
     try:
         await backend.generate(plan.request, run.take)
@@ -176,6 +179,17 @@ async def run_again(
         extra += [HOSTED] if report.difference is not None else []
         extra += ["What this run cost is not known."] if cost is None else [f"This run cost {usd_text(cost)}."]
     return msgspec.structs.replace(report, sentences=[*report.sentences, *extra], now=run.tokens)
+
+
+async def _look_again(plan: ReplayPlan, backend: Backend, tell: Told) -> ReplayReport:
+    """The tokens of a reply that a person chose, each behind those before it. Raises PlaygroundError."""
+    what = "looking at its tokens where they stand"
+    tell(what, 0.0)
+    ids = tuple(token.id for token in plan.before if token.id is not None)
+    request = ScoreRequest(prompt=plan.request.prompt, reply_ids=ids, only_reply=True)
+    score = await backend.score(request, lambda done, total: tell(what, done / max(1, total)))
+    report = check_figures(plan.before, score.tokens, plan.by_hand, same_model=bool(plan.setting.model_hash))
+    return msgspec.structs.replace(report, sentences=[*report.sentences, *plan.notes])
 
 
 class _Run:

@@ -17,6 +17,7 @@ from playground.widgets.bars import fit
 
 _HEADLINES: Final = {
     Verdict.EQUAL: ("✓ equal", "bold $success"),
+    Verdict.CHECKED: ("✓ looked at again: chosen by hand, so nothing could be drawn again", "bold $success"),
     Verdict.NEAR_TIE: ("≈ a near tie: what the runs differ by decided", "bold $warning"),
     Verdict.EDGE: ("≈ on the edge: the draw fell between two tokens", "bold $warning"),
     Verdict.DIFFERENT: ("✗ different", "bold $error"),

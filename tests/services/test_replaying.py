@@ -19,7 +19,9 @@ from playground.domain.params import replace
 from playground.domain.repeating import ReplayReport, Verdict, compare_runs
 from playground.domain.sampling import NEUTRAL, SamplingParams
 from playground.domain.session import Session
+from playground.domain.stepping import put
 from playground.domain.tokens import Candidate, Token
+from playground.domain.what_if import WhatIfRequest
 from playground.services.history_reader import HistoryReader
 from playground.services.history_recorder import Recorder
 from playground.services.history_store import HistoryStore
@@ -244,3 +246,36 @@ def test_pieces_of_a_server_are_compared_as_text() -> None:
     assert (report.difference.before, report.difference.now) == (pieces("", "", " you")[2], pieces("", " me")[1])
     assert report.verdict is Verdict.DIFFERENT
     assert "nothing can be said" in report.sentences[-1]
+
+
+async def test_tokens_chosen_by_hand_are_looked_at_where_they_stand(starter_gguf: Path, tmp_path: Path) -> None:
+    session = Session(replace(BENT, max_tokens=2))
+    runner = Runner(session)
+    runner.backend = backend = await LocalBackend.load(str(starter_gguf), OPTIONS, tmp_path)
+    try:
+        runner.start(session.send("Tell me about a lighthouse."))
+        await runner.settle()
+        runner.drain()
+        reply = session.transcript.last(Role.ASSISTANT)
+        assert reply is not None
+        for choice in (3, 5):
+            ids = tuple(token.id for token in reply.tokens if token.id is not None)
+            assert reply.prompt is not None
+            found = await backend.what_if(WhatIfRequest(prompt=reply.prompt, reply_ids=ids, params=BENT))
+            put(session, reply, found, choice)
+        setting = Setting(model_ref=str(starter_gguf), model_hash="0", load=OPTIONS)
+        tree, entry = kept(tmp_path, session, setting)
+        plan = plan_replay(tree, entry, ModelPool(Settings()).find)
+        assert (len(plan.before), sorted(plan.by_hand), plan.notes) == (4, [2, 3], [])
+        report = await run_again(plan, backend)
+        told = " ".join(report.sentences)
+        assert (report.verdict, report.tokens, report.difference) == (Verdict.CHECKED, 4, None)
+        assert "2 of its 4 tokens were chosen by hand. They cannot be drawn again" in told
+        assert "all 4 tokens could be checked" in told
+        assert "seed" not in told
+        # Another model would think otherwise of the same tokens.
+        wrong = [msgspec.structs.replace(token, logprob=(token.logprob or 0.0) - 2, top=()) for token in plan.before]
+        unsure = msgspec.structs.replace(plan, before=wrong, setting=Setting(model_ref=str(starter_gguf)))
+        assert (await run_again(unsure, backend)).verdict is Verdict.DIFFERENT
+    finally:
+        await backend.close()
