@@ -182,12 +182,16 @@ class Session:
         )
 
     def prompt(self, to: int | None, draft: str = "") -> Prompt:
-        """What a call would send: the branch up to turn `to`, and a draft behind it."""
+        """What a call would send: the branch up to turn `to`, and a draft behind it.
+
+        A reply without a word, such as one that failed, is left out: what was asked before it still stands.
+        """
         path = self.transcript.path(to) if to is not None else []
         if self.mode == "raw":
             return RawPrompt("".join(turn.content for turn in path) + draft)
         messages = [Message(Role.SYSTEM, self.system)] if self.system.strip() else []
-        messages += [Message(turn.role, turn.content) for turn in path]
+        spoken = [Message(turn.role, turn.content) for turn in path]
+        messages += [one for one in spoken if one.role is not Role.ASSISTANT or one.content.strip()]
         if draft:
             messages.append(Message(Role.USER, draft))
         return ChatPrompt(tuple(messages))

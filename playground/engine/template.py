@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final, NoReturn
 
@@ -79,7 +79,8 @@ def render(
 ) -> tuple[str, str]:
     """Text of the prompt, ready for the model's reply, and a note when something had to be changed.
 
-    A template that refuses a system message gets it in front of the first user message instead.
+    A template that refuses a system message gets it in front of the first user message instead; one that refuses two
+    messages of the same side in a row, as after a reply that failed, gets them as one.
 
     Args:
         template: Jinja source, from the model file.
@@ -91,17 +92,14 @@ def render(
     Raises:
         TemplateError: the template is broken, takes too much time or memory, or refuses these messages.
     """
-    try:
-        return _render(template, messages, begin, end, model), ""
-    except _Refused as refusal:
-        folded = _fold_system(messages)
-        if folded is None:
-            raise _refuses(model, refusal) from refusal
+    refusal: _Refused | None = None
+    for changed, note in _ways(messages):
         try:
-            text = _render(template, folded, begin, end, model)
-        except _Refused as second:
-            raise _refuses(model, second) from second
-        return text, "This model's template takes no system message: it was put before your first message."
+            return _render(template, changed, begin, end, model), note
+        except _Refused as error:
+            refusal = error
+    assert refusal is not None, "there is at least one way"
+    raise _refuses(model, refusal) from refusal
 
 
 def _refuses(model: str, refusal: _Refused) -> TemplateError:
@@ -127,6 +125,33 @@ def _render(template: str, messages: Sequence[Message], begin: str, end: str, mo
         _exceeded[template] = why = str(error) or f"takes more than {MOST_MEMORY >> 20} MB of memory"
     hint = "Raw mode (F7, or --raw) needs no template; another model has another one."
     raise TemplateError(f"The chat template of {display_line(model)} {why}.", hint)
+
+
+_FOLDED: Final = "This model's template takes no system message: it was put before your first message."
+_JOINED: Final = "This model's template takes no two messages of one side in a row: they were put together."
+
+
+def _ways(messages: Sequence[Message]) -> Iterator[tuple[Sequence[Message], str]]:
+    """The conversation as it is, then as a template may take it that refuses it, each with what is to be said."""
+    yield messages, ""
+    folded, joined = _fold_system(messages), _join_neighbours(messages)
+    if folded is not None:
+        yield folded, _FOLDED
+    if len(joined) < len(messages):
+        yield joined, _JOINED
+        both = _fold_system(joined)
+        if both is not None:
+            yield both, f"{_FOLDED} {_JOINED}"
+
+
+def _join_neighbours(messages: Sequence[Message]) -> tuple[Message, ...]:
+    joined: list[Message] = []
+    for message in messages:
+        if joined and joined[-1].role is message.role:
+            joined[-1] = Message(message.role, f"{joined[-1].content}\n\n{message.content}")
+        else:
+            joined.append(message)
+    return tuple(joined)
 
 
 def _fold_system(messages: Sequence[Message]) -> tuple[Message, ...] | None:

@@ -180,15 +180,18 @@ class ConversationScreen(AttemptingScreen):
         self.notify(raw if session.mode == "raw" else "Chat: the model's template goes around the text.", timeout=3)
 
     def action_view_prompt(self) -> None:
-        """The exact prompt, the draft included."""
+        """The exact prompt, the draft included; without a draft the conversation up to here."""
         self.attempt_later(self._view_prompt, "prompt view")
 
     async def _view_prompt(self) -> None:
         pane = self.pane
         backend = pane.need_model()
         prompt = pane.session.prompt(pane.session.transcript.head, draft=self.editor.text)
+        from playground.screens.going_on import said_so_far
+
         try:
-            view = await backend.view_prompt(prompt)
+            said = None if self.editor.text else await said_so_far(pane)
+            view = said or await backend.view_prompt(prompt)
         except Unsupported as error:
             await self.tell_count(pane, prompt, error)
             return

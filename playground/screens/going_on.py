@@ -9,7 +9,7 @@ from msgspec import structs
 from playground.domain.errors import BadInput
 from playground.domain.events import StopReason
 from playground.domain.forking import branch_at, text_of
-from playground.domain.messages import Prompt, Role
+from playground.domain.messages import Prompt, PromptView, Role
 from playground.domain.stepping import note_change
 from playground.domain.tokens import Token
 from playground.domain.transcript import Turn
@@ -66,6 +66,23 @@ async def go_on_from(pane: Pane, turn: Turn, at: int, tokens: Sequence[Token], *
 def prompt_of(pane: Pane, turn: Turn) -> Prompt:
     """The prompt that a reply was written to."""
     return turn.prompt or pane.session.prompt(turn.parent)
+
+
+async def said_so_far(pane: Pane) -> PromptView | None:
+    """The conversation with its last reply, as the model saw and wrote it; None when it does not end in a reply.
+
+    Nothing is asked for behind a reply, so no header of a further one stands there. Raises BadInput, Unsupported.
+    """
+    backend, tree = pane.need_model(), pane.session.transcript
+    reply = tree.last(Role.ASSISTANT)
+    if reply is None or reply.id != tree.head or not reply.tokens:
+        return None
+    prompt, tokens = pane.session.prompt(reply.parent), list(reply.tokens)
+    if is_foreign(pane, reply, tokens):
+        tokens = await as_own(backend, prompt, tokens)
+    view = await backend.view_prompt(prompt, [token.id for token in tokens if token.id is not None])
+    said = "Nothing is written yet: this is the conversation up to here, its last reply included."
+    return structs.replace(view, note=f"{said} {view.note}".strip())
 
 
 def is_foreign(pane: Pane, turn: Turn, tokens: Sequence[Token]) -> bool:

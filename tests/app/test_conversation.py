@@ -142,6 +142,20 @@ async def test_the_system_prompt_goes_first_with_every_call() -> None:
         assert status_of(player.pane).parts.system > 0
 
 
+async def test_without_a_draft_the_prompt_ends_with_the_last_reply() -> None:
+    async with playing(make_app("max_tokens=3", "ignore_eos=true")) as player:
+        await player.ready()
+        await player.ask("Hi")
+        await player.press("f8")
+        await player.until(lambda: isinstance(player.app.screen, PromptScreen), "prompt view")
+        shown = "".join(player.app.screen.query_one(TokenView).store.texts)
+        assert shown.count("<|im_start|>assistant") == 1
+        reply = player.pane.session.transcript.last(Role.ASSISTANT)
+        assert reply is not None
+        assert shown.endswith(f"<|im_start|>assistant\n{reply.content}")
+        assert "Nothing is written yet" in player.text
+
+
 async def test_the_exact_prompt_lists_every_token_with_its_id() -> None:
     async with playing(make_app()) as player:
         await player.ready()

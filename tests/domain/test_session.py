@@ -55,7 +55,15 @@ def test_the_next_call_holds_the_whole_branch_and_the_system_prompt() -> None:
         ("assistant", "Hello!"),
         ("user", "And?"),
     ]
-    assert contents(session.prompt(session.transcript.head, draft="")) == [*contents(request.prompt), ("assistant", "")]
+    assert contents(session.prompt(session.transcript.head, draft="")) == contents(request.prompt)
+
+
+def test_a_reply_without_a_word_is_not_sent() -> None:
+    session = Session(system="Be brief.")
+    session.send("One?")
+    fail(session)
+    again = session.send("Two?")
+    assert contents(again.prompt) == [("system", "Be brief."), ("user", "One?"), ("user", "Two?")]
 
 
 def test_nothing_is_sent_while_a_reply_is_written() -> None:

@@ -76,6 +76,25 @@ def test_a_system_message_that_is_refused_goes_before_the_first_question(tiny_mo
         assert started.note == view.note
 
 
+ALTERNATING = (
+    "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    "{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('Roles must alternate') }}{% endif %}"
+    "[{{ m.content }}]{% endfor %}"
+)
+
+
+def test_two_questions_in_a_row_become_one_where_a_template_refuses_them() -> None:
+    asked = [Message(Role.USER, "a"), Message(Role.USER, "b")]
+    text, note = render(ALTERNATING, asked, begin="", end="")
+    assert text == "[a\n\nb]"
+    assert "in a row" in note
+    assert render("{% for m in messages %}[{{ m.content }}]{% endfor %}", asked, begin="", end="") == ("[a][b]", "")
+    text, note = render(ALTERNATING, [Message(Role.SYSTEM, "s"), *asked], begin="", end="")
+    assert text == "[s\n\na\n\nb]"
+    assert "system message" in note
+    assert "in a row" in note
+
+
 def test_a_refusal_for_another_reason_is_an_error() -> None:
     template = "{{ raise_exception('Roles must alternate') }}"
     for messages in ([Message(Role.USER, "a")], [Message(Role.SYSTEM, "s"), Message(Role.USER, "a")]):
