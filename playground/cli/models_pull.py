@@ -18,9 +18,10 @@ from playground.domain.sizes import size_text
 from playground.engine.memory import available_bytes
 from playground.services.hub_address import find_hub
 from playground.services.hub_names import Reference, choices, offered, parse_reference
+from playground.services.hub_offers import Offer, incomplete, look_up
 from playground.services.model_facts import USUAL_CONTEXT, memory_at, read_facts
 from playground.services.model_hub import HubClient
-from playground.services.model_pull import Offer, Progress, Pulled, Puller, look_up, pace_text
+from playground.services.model_pull import Progress, Pulled, Puller, pace_text
 
 
 def pull(reference: str, endpoint: str, *, only_list: bool, as_json: bool) -> int:
@@ -67,6 +68,8 @@ class _Pull:
             parts = f" in {len(choice.files)} files" if len(choice.files) > 1 else ""
             name = display_line(choice.files[0].path)
             click.echo(f"{choice.quantisation or '–':<12} {size_text(choice.size_bytes):>8}{parts}  {name}")
+        for lacking in incomplete(listing.files):
+            self._say(lacking.sentence(listing.repository))
 
     async def _pull(self, client: HubClient, wanted: Reference) -> None:
         async with client:

@@ -22,9 +22,10 @@ from playground.domain.errors import PlaygroundError
 from playground.domain.sizes import size_text
 from playground.services.hub_address import find_hub
 from playground.services.hub_names import Choice, choices, parse_reference
+from playground.services.hub_offers import Offer, look_up
 from playground.services.model_facts import too_big_by
 from playground.services.model_hub import HubClient
-from playground.services.model_pull import Offer, Progress, Puller, look_up, pace_text
+from playground.services.model_pull import Progress, Puller, pace_text
 from playground.services.suggestions import SUGGESTIONS
 
 _REDRAW_S: Final = 0.1

@@ -118,23 +118,30 @@ def check_name(path: str) -> str:
 def choices(files: Iterable[HubFile]) -> list[Choice]:
     """The models among a repository's files, smallest first.
 
-    Left out are projectors, importance matrices, names that are not safe, and split models with parts missing.
+    Left out are projectors, importance matrices, names that are not safe, and split models with parts missing, which
+    `hub_offers` tells.
     """
-    groups: dict[str, list[tuple[int, int, HubFile]]] = {}
-    for file in files:
-        if not _is_model(file.path):
-            continue
-        stem = file.path[: -len(_ENDING)]
-        split = _SPLIT.fullmatch(stem)
-        part, count = (int(split["part"]), int(split["count"])) if split else (1, 1)
-        groups.setdefault(f"{split['stem']}\n{count}" if split else stem, []).append((part, count, file))
-    found = []
-    for key, parts in groups.items():
-        parts.sort(key=lambda part: part[0])
-        if [number for number, _, _ in parts] == list(range(1, parts[0][1] + 1)):
-            name = key.partition("\n")[0]
-            found.append(Choice(name, _quantisation(name), tuple(file for _, _, file in parts)))
+    found = [
+        choice_of(name, parts) for (name, count), parts in grouped(files).items() if [*parts] == [*range(1, count + 1)]
+    ]
     return sorted(found, key=lambda choice: (choice.size_bytes, choice.name))
+
+
+def grouped(files: Iterable[HubFile]) -> dict[tuple[str, int], dict[int, HubFile]]:
+    """Files by the name of their model and the number of its parts: each by the number of its part, in order."""
+    groups: dict[tuple[str, int], dict[int, HubFile]] = {}
+    for file in files:
+        if _is_model(file.path):
+            stem = file.path[: -len(_ENDING)]
+            split = _SPLIT.fullmatch(stem)
+            key, part = ((split["stem"], int(split["count"])), int(split["part"])) if split else ((stem, 1), 1)
+            groups.setdefault(key, {})[part] = file
+    return {key: dict(sorted(parts.items())) for key, parts in groups.items()}
+
+
+def choice_of(name: str, parts: dict[int, HubFile]) -> Choice:
+    """A model by its name, and the parts there are of it."""
+    return Choice(name, _quantisation(name), tuple(parts.values()))
 
 
 def choose(found: Sequence[Choice], reference: Reference) -> Choice:

@@ -144,7 +144,6 @@ class HubClient:
             raw = await self._ask(where, reference.repository)
         except RequestRefused as error:
             near = await self.near(reference)
-            near = [name for name in near if name != reference.repository]  # it is there, and is refused
             hint = f"There is: {', '.join(near)}." if near else error.hint
             raise RequestRefused(error.message, hint, error.detail) from None
         try:
@@ -161,7 +160,7 @@ class HubClient:
         )
 
     async def near(self, reference: Reference) -> list[str]:
-        """Repositories with GGUF files whose names are like one that is not there; empty when nothing is known."""
+        """Other repositories with GGUF files whose names are like this one's; empty when nothing is known."""
         import difflib
 
         org, _, name = reference.repository.partition("/")
@@ -173,6 +172,7 @@ class HubClient:
             except (PlaygroundError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 return []
             names = {one.id.casefold(): one.id for one in found if re.fullmatch(r"[\w.-]+/[\w.-]+", one.id, re.ASCII)}
+            names.pop(reference.repository.casefold(), None)  # it is there, but has nothing for us
             like = difflib.get_close_matches(f"{org}/{name}".casefold(), names, 5, 0.4)
             if names:
                 return [names[one] for one in like] or list(names.values())[:5]

@@ -19,6 +19,7 @@ from typing import BinaryIO, Final, Self
 import msgspec
 
 from playground.domain.errors import RunFailed
+from playground.engine.gguf_types import MAGIC
 from playground.services.hub_names import HubFile
 from playground.services.model_hub import Listing
 from playground.services.paths import write_text_atomic
@@ -78,9 +79,10 @@ def read_origin(file: Path) -> Origin | None:
 
 
 def is_finished(target: Path, origin: Origin) -> bool:
-    """True when the whole file is there already."""
+    """True when the whole file is there already, and is what it is called."""
     try:
-        return target.stat().st_size == origin.size_bytes and origin.is_same_file(read_origin(target))
+        whole = target.stat().st_size == origin.size_bytes and origin.is_same_file(read_origin(target))
+        return whole and _begins_as_gguf(target)
     except OSError:
         return False
 
@@ -193,12 +195,23 @@ class Part:
             os.replace(_note(self.path), _note(self.target))
             os.replace(self.path, self.target)
 
+    def is_gguf(self) -> bool:
+        """True when it begins as every GGUF file does, each part of a split one among them."""
+        with _disk(self.path):
+            return _begins_as_gguf(self.path)
+
     def set_aside(self) -> Path:
-        """Keep a file that is wrong under another name, where nobody takes it for a model."""
+        """Keep a file that is wrong under another name, where nobody takes it for a model.
+
+        One that has the model's name already and is no model either goes.
+        """
         aside = self.target.with_name(self.target.name + WRONG)
         with _disk(self.path):
             os.replace(self.path, aside)
             _note(self.path).unlink(missing_ok=True)
+            if self.target.exists() and not _begins_as_gguf(self.target):
+                self.target.unlink()
+                _note(self.target).unlink(missing_ok=True)
         return aside
 
     def discard(self) -> None:
@@ -210,6 +223,11 @@ class Part:
     def _open(self) -> BinaryIO:
         assert self._file is not None, "take() comes first"
         return self._file
+
+
+def _begins_as_gguf(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(len(MAGIC)) == MAGIC
 
 
 def _part(target: Path) -> Path:

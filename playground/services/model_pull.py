@@ -13,11 +13,12 @@ from typing import Final, ParamSpec, TypeVar
 import msgspec
 
 from playground.backends.hosted_texts import brief_duration
-from playground.domain.errors import BadReply, HostedError, RequestRefused, RunFailed, ServerUnreachable
+from playground.domain.errors import BadReply, HostedError, RunFailed, ServerUnreachable
 from playground.domain.sizes import size_text
-from playground.services.hub_names import Choice, HubFile, Reference, check_name, choices, choose
+from playground.services.hub_names import HubFile, check_name
+from playground.services.hub_offers import Offer
 from playground.services.model_folders import own_folder
-from playground.services.model_hub import HubClient, Listing, Opened, Waits
+from playground.services.model_hub import HubClient, Opened, Waits
 from playground.services.model_part import Origin, Part, is_finished, missing_on_disk, origin_of
 from playground.services.toml_files import one_line
 
@@ -57,14 +58,6 @@ def pace_text(progress: Progress) -> str:
     return f"{size_text(progress.done_bytes)} of {size_text(progress.total_bytes)}{pace}"
 
 
-class Offer(msgspec.Struct, frozen=True):
-    """What a repository has, and which of it was meant."""
-
-    listing: Listing
-    choice: Choice
-    others: tuple[Choice, ...]
-
-
 class Pulled(msgspec.Struct, frozen=True, kw_only=True):
     """A model that is there now."""
 
@@ -77,18 +70,6 @@ class Pulled(msgspec.Struct, frozen=True, kw_only=True):
     """Nothing had to be fetched."""
     checked: bool
     """The hub named a checksum, and it is right."""
-
-
-async def look_up(client: HubClient, reference: Reference) -> Offer:
-    """Ask the hub what there is and choose. Raises PlaygroundError: BadInput when nothing is meant by the reference."""
-    listing = await client.listing(reference)
-    found = choices(listing.files)
-    if not found and (near := await client.near(reference)):
-        raise RequestRefused(f"{reference.repository} holds no GGUF model.", f"These do: {', '.join(near)}.")
-    choice = choose(found, reference)
-    if not all(file.size_bytes for file in choice.files):
-        raise BadReply(f"{client.hub.address} does not tell how big {choice.label} is.", "Ask another hub.")
-    return Offer(listing, choice, tuple(one for one in found if one is not choice))
 
 
 class Puller:
@@ -247,6 +228,13 @@ class Puller:
                 f"{one_line(str(aside))}.",
                 "Pull again; delete that file when it is of no use to you.",
                 f"sha256 {part.sha256}, the hub says {sha256}",
+            )
+        if not await _unbroken(part.is_gguf):
+            aside = await _unbroken(part.set_aside)
+            raise BadReply(
+                f"What {self._client.hub.address} sent as {one_line(part.target.name)} is no GGUF file, so no model. "
+                f"It was set aside as {one_line(str(aside))}.",
+                "Look into it: a page that asks to log in wants a token in HF_TOKEN. Or choose another repository.",
             )
         await _unbroken(part.finish)
         return bool(sha256)

@@ -54,7 +54,7 @@ async def test_a_model_is_found_fetched_and_opened(hub: FakeHub) -> None:
 
 
 async def test_esc_stops_and_what_came_is_gone_on_with(hub: FakeHub) -> None:
-    hub.repositories[REPOSITORY] = {"big-Q8_0.gguf": os.urandom(4_000_000)}
+    hub.repositories[REPOSITORY] = {"big-Q8_0.gguf": b"GGUF" + os.urandom(3_999_996)}
     hub.hold_after = 3_000_000
     async with playing(make_app()) as player:
         await _open(player)

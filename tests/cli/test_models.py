@@ -127,7 +127,7 @@ def test_what_goes_wrong_is_a_sentence_and_a_status(hub: FakeHub, arguments: lis
 
 
 def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(hub: FakeHub) -> None:
-    data = os.urandom(3_000_000)
+    data = b"GGUF" + os.urandom(2_999_996)
     hub.repositories[REPOSITORY] = {"big-Q8_0.gguf": data}
     hub.hold_after = 2_000_000
     process = start("models", "pull", REPOSITORY)
@@ -149,7 +149,7 @@ def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(hub: FakeHub) -> No
 
 
 def test_progress_is_drawn_on_a_terminal(hub: FakeHub) -> None:
-    hub.repositories[REPOSITORY] = {"big-Q8_0.gguf": os.urandom(3_000_000)}
+    hub.repositories[REPOSITORY] = {"big-Q8_0.gguf": b"GGUF" + os.urandom(2_999_996)}
     ours, theirs = pty.openpty()
     try:
         process = start("models", "pull", REPOSITORY, stderr=theirs)

@@ -26,16 +26,17 @@ from playground.domain.errors import (
 )
 from playground.services.hub_address import USUAL, find_hub
 from playground.services.hub_names import parse_reference
+from playground.services.hub_offers import look_up
 from playground.services.model_folders import own_folder
 from playground.services.model_hub import HubClient
-from playground.services.model_pull import Progress, Pulled, Puller, look_up
+from playground.services.model_pull import Progress, Pulled, Puller
 from playground.services.models import find_models
 from tests.fakes.model_hub import FakeHub, fake_hub
 
 REPOSITORY = "acme/Tiny-GGUF"
 NAME = "tiny-Q4_K_M.gguf"
 SIZE = 3_000_001
-DATA = random.Random(7).randbytes(SIZE)
+DATA = b"GGUF" + random.Random(7).randbytes(SIZE - 4)
 TOKEN = "hf_0123456789secret"
 
 
@@ -161,7 +162,7 @@ async def test_what_came_before_ctrl_c_is_not_fetched_again(hub: FakeHub) -> Non
 async def test_a_file_that_changed_meanwhile_begins_anew(hub: FakeHub, names_checksums: bool) -> None:
     hub.names_checksums = hub.redirects = names_checksums
     await _stopped_at(hub, 2_000_000)
-    other = random.Random(8).randbytes(SIZE)
+    other = b"GGUF" + random.Random(8).randbytes(SIZE - 4)
     hub.repositories[REPOSITORY][NAME] = other
     heard = _heard()
     pulled = await _pull(heard)
@@ -173,10 +174,10 @@ async def test_a_file_that_changed_meanwhile_begins_anew(hub: FakeHub, names_che
 
 async def test_a_file_that_is_newer_on_the_hub_takes_the_place_of_the_old_one(hub: FakeHub) -> None:
     await _pull()
-    hub.repositories[REPOSITORY][NAME] = DATA[::-1]
+    hub.repositories[REPOSITORY][NAME] = other = DATA[:4] + DATA[:3:-1]
     pulled = await _pull()
     assert not pulled.was_there
-    assert pulled.path.read_bytes() == DATA[::-1]
+    assert pulled.path.read_bytes() == other
 
 
 async def test_a_wrong_checksum_sets_the_file_aside(hub: FakeHub) -> None:
@@ -208,7 +209,7 @@ async def test_a_server_that_cannot_go_on_in_the_middle_sends_all_again(hub: Fak
 
 
 async def test_parts_of_a_split_model_come_together_and_nothing_shows_before(hub: FakeHub) -> None:
-    parts = {f"Q4_K_M/big-0000{at}-of-00003.gguf": DATA[at : at + 900_000] for at in (1, 2, 3)}
+    parts = {f"Q4_K_M/big-0000{at}-of-00003.gguf": DATA[:4] + DATA[at : at + 899_996] for at in (1, 2, 3)}
     hub.repositories[REPOSITORY] = {**parts, "big-Q8_0.gguf": DATA}
     heard = _heard()
     hub.cuts = [900_000, 900_000, *[0] * 50]
@@ -333,6 +334,49 @@ async def test_a_repository_that_is_not_there_has_neighbours(hub: FakeHub) -> No
     hub.repositories["acme/Tiny"] = {"model.safetensors": b"x"}
     with pytest.raises(RequestRefused, match=rf"acme/Tiny holds no GGUF model.*{REPOSITORY}"):
         await _pull(reference="acme/Tiny")
+
+
+async def test_a_part_that_is_not_there_is_named(hub: FakeHub) -> None:
+    parts = [f"big-Q4_K_M-0000{at}-of-00003.gguf" for at in (1, 2, 3)]
+    hub.repositories["acme/Split-GGUF"] = {parts[0]: DATA, parts[2]: DATA}
+    for meant in ("", ":Q4_K_M", f"/{parts[0]}"):
+        with pytest.raises(RequestRefused, match=rf"{parts[1]} is missing\.") as caught:
+            await _pull(reference=f"acme/Split-GGUF{meant}")
+        assert REPOSITORY in caught.value.hint
+        assert "acme/Split-GGUF" not in caught.value.hint, "it is no neighbour of its own"
+    hub.repositories["acme/Split-GGUF"]["small-Q8_0.gguf"] = DATA
+    with pytest.raises(RequestRefused, match=rf"{parts[1]} is missing\. There is also: Q8_0"):
+        await _pull(reference="acme/Split-GGUF:q4_k_m")
+    assert (await _pull(reference="acme/Split-GGUF")).path.name == "small-Q8_0.gguf"
+
+
+@pytest.mark.parametrize("names_checksums", [True, False])
+async def test_what_is_no_model_does_not_get_the_name_of_one(hub: FakeHub, names_checksums: bool) -> None:
+    hub.names_checksums = names_checksums
+    page = b"<html>Log in first</html>"
+    hub.repositories[REPOSITORY] = {NAME: page}
+    with pytest.raises(BadReply, match="no GGUF file") as caught:
+        await _pull()
+    assert caught.value.exit_status == 1
+    folder = own_folder() / REPOSITORY
+    assert [path.name for path in folder.iterdir()] == [f"{NAME}.wrong"]
+    assert (folder / f"{NAME}.wrong").read_bytes() == page
+    parts = {"big-00001-of-00002.gguf": DATA[:900], "big-00002-of-00002.gguf": page}
+    hub.repositories[REPOSITORY] = parts
+    with pytest.raises(BadReply, match=r"big-00002-of-00002\.gguf is no GGUF file"):
+        await _pull()
+    assert not list(folder.glob("*.gguf"))
+
+
+async def test_what_an_older_program_took_for_a_model_is_fetched_anew(hub: FakeHub) -> None:
+    path = (await _pull()).path
+    path.write_bytes(b"<html>" + DATA[6:])
+    assert (await _pull()).path.read_bytes() == DATA
+    path.write_bytes(b"<html>" + DATA[6:])
+    hub.repositories[REPOSITORY][NAME] = path.read_bytes()
+    with pytest.raises(BadReply, match="no GGUF file"):
+        await _pull()
+    assert not path.exists()
 
 
 async def test_too_many_requests_wait_as_long_as_the_hub_asks(hub: FakeHub) -> None:
