@@ -130,7 +130,8 @@ def import_command(files: tuple[Path, ...], name: str, as_json: bool) -> None:
     """Import presets of other programs, told apart by what stands in the file.
 
     Known are text-generation-webui (YAML), SillyTavern, LM Studio, KoboldAI and Hugging Face's generation_config.json,
-    Ollama's Modelfile, and llama.cpp's presets (INI). Every key that cannot be taken over is listed with the reason.
+    Ollama's Modelfile, and llama.cpp's presets (INI). Every key that cannot be taken over is listed with the
+    reason, and so are values that the other program has by itself where its file says nothing.
 
     \b
     Examples:
@@ -154,13 +155,16 @@ def import_command(files: tuple[Path, ...], name: str, as_json: bool) -> None:
         preset = msgspec.structs.replace(one.preset, name=name or one.preset.name)
         path = write_preset(own_preset_folder(), preset)
         if as_json:
-            told = {**_facts(preset), "format": one.format, "left_out": one.left_out, "path": str(path)}
+            told = {**_facts(preset), "format": one.format, "defaults": one.defaults}
+            told |= {"left_out": one.left_out, "path": str(path)}
             write_json(told)
             continue
-        count = len(preset.sampling)
+        count = len(set(preset.sampling) - set(one.defaults))
         many = "1 parameter" if count == 1 else f"{count} parameters"
         click.echo(f"{preset.name}: {many} from a preset of {one.format}, in {path}")
         _tell_covered(preset.name)
+        if one.remark:
+            click.echo(f"  {one.remark}")
         for key, why in one.left_out.items():
             click.echo(f"  left out: {display_line(key)} ({display_line(why)})")
     if failed:
@@ -186,8 +190,8 @@ def export_command(name: str, form: str, output: Path | None, as_json: bool) -> 
     from playground.services.preset_export import export_preset
 
     text, left_out = export_preset(_find(name), form)
-    if left_out:
-        click.echo(f"llm-playground: {form} has no {', '.join(left_out)}; left out.", err=True)
+    for parameter, why in left_out.items():
+        click.echo(f"llm-playground: {parameter} is not said as a whole: {why}.", err=True)
     told: dict[str, object] = {"name": name, "format": form, "left_out": left_out}
     if output is None:
         if as_json:

@@ -23,7 +23,6 @@ from playground.services.presets import Preset
 
 _FORMS: Final = {".toml": "toml", ".json": "json", ".ini": "llama.cpp", ".modelfile": "ollama"}
 """By the ending of the file a preset is written to: in whose notation."""
-_MOST_LEFT_OUT: Final = 8
 _IMPORT_HELP: Final = (
     "Path of a preset of text-generation-webui, SillyTavern, LM Studio, KoboldAI, Ollama (Modelfile), Hugging Face "
     "(generation_config.json) or llama.cpp (INI). What it is shows from what stands in it."
@@ -129,15 +128,9 @@ class PresetPicker(ModalScreen[Preset | None]):
                 tell_error(self, error)
                 return
             self._renew(found[0].preset.name)
-            left_out = [f"{key}: {why}" for one in found for key, why in one.left_out.items()]
-            lines = [f"{one.preset.name}: {len(one.preset.sampling)} parameters, from {one.format}" for one in found]
-            lines += [f"left out {line}" for line in left_out[:_MOST_LEFT_OUT]]
-            if len(left_out) > _MOST_LEFT_OUT:
-                lines.append(
-                    f"… and {len(left_out) - _MOST_LEFT_OUT} more; llm-playground presets import lists them all"
-                )
-            text = "\n".join(display_line(line) for line in lines)
-            self.notify(text, title="Imported", timeout=6, markup=False)
+            from playground.screens.preset_report import PresetReport
+
+            self.app.push_screen(PresetReport(found))
 
         self._ask("Import a preset", "", _IMPORT_HELP, named)
 
@@ -154,7 +147,7 @@ class PresetPicker(ModalScreen[Preset | None]):
             except PlaygroundError as error:
                 tell_error(self, error)
                 return
-            also = f"\n{form} has no {', '.join(left_out)}." if left_out else ""
+            also = "".join(f"\n{name} is not said as a whole: {why}." for name, why in left_out.items())
             self.notify(display_text(f"{file}{also}"), title="Exported", timeout=6, markup=False)
 
         self._ask(f"Export {preset.name}", f"{preset.name}.toml", _EXPORT_HELP, named)

@@ -46,6 +46,7 @@ _PARTS: Final = {
     "Choosing a model": ("screens.model_picker:ModelPicker",),
     "Fetching a model": ("screens.pull_dialog:PullDialog",),
     "Choosing a preset": ("screens.preset_picker:PresetPicker",),
+    "What was imported": ("screens.preset_report:PresetReport",),
     "Exact prompt": ("screens.prompt_view:PromptScreen",),
     "Choosing a text to score": ("screens.score_dialog:ScoreDialog",),
     "A scored text": ("screens.score_screen:ScoreScreen",),

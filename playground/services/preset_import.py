@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import json
 import re
 from collections.abc import Mapping
@@ -11,8 +10,13 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from playground.domain.errors import ConfigError
-from playground.services.preset_keys import Taken, take_over
-from playground.services.presets import Preset
+from playground.domain.sampling import NEUTRAL
+from playground.services.preset_defaults import sentence, unsaid
+from playground.services.preset_ini import GLOBAL, read_ini
+from playground.services.preset_keys import ALIASES, OFF, plain_key, why_not
+from playground.services.preset_kinds import kind_of
+from playground.services.preset_values import take_over
+from playground.services.presets import Preset, read_preset
 from playground.services.toml_files import one_line, read_text
 
 FORMATS: Final = (
@@ -37,7 +41,9 @@ _BLOCK: Final = re.compile(
 _OTHER: Final = re.compile(
     r"^[ \t]*(SYSTEM|TEMPLATE|ADAPTER|LICENSE|MESSAGE|FROM|REQUIRES)\b", re.IGNORECASE | re.MULTILINE
 )
-_SECTION: Final = re.compile(r"^[ \t]*\[[^\]\n]+\][ \t\r]*$", re.MULTILINE)
+_SECTION: Final = re.compile(r"^[ \t]*\[[^\]\n]+\][ \t\r]*(?:[;#].*)?$", re.MULTILINE)
+_OURS: Final = re.compile(r"^\[sampling\][ \t\r]*$", re.MULTILINE)
+_BEGINS_AS_INI: Final = re.compile(r"(?:[;#][^\n]*\n|[ \t\r]*\n)*[ \t]*[A-Za-z_][\w.-]*[ \t]*=(?!=)")
 
 
 class Imported(NamedTuple):
@@ -48,6 +54,13 @@ class Imported(NamedTuple):
     """Whose notation it is."""
     left_out: dict[str, str]
     """Keys that were not taken over, each with the reason; of very many the first, and how many more there are."""
+    defaults: dict[str, Any]
+    """What of `preset.sampling` was not in the file: the values that the program has there by itself."""
+
+    @property
+    def remark(self) -> str:
+        """One sentence about `defaults`; empty without any."""
+        return sentence(self.format, self.defaults)
 
 
 def read_foreign(path: Path) -> list[Imported]:
@@ -62,29 +75,71 @@ def read_foreign(path: Path) -> list[Imported]:
     stripped = text.lstrip("\ufeff \t\r\n")
     if stripped.startswith("{"):
         found = [_from_json(stripped, name, path)]
+    elif _OURS.search(text) and (ours := _from_ours(path)) is not None:
+        found = [ours]
     elif _SECTION.search(text) and not stripped.startswith(("---", "- ")):
         found = _from_ini(text, path)
     elif _MODELFILE.search(text):
         found = [_from_modelfile(text, name)]
+    elif _BEGINS_AS_INI.match(text.lstrip("\ufeff")):
+        found = _from_ini(text, path)
     else:
         found = [_from_yaml(text, name, path)]
-    usable = [one for one in found if one.preset.sampling]
+    usable = [one for one in found if set(one.preset.sampling) - set(one.defaults)]
     if not usable:
         why = "".join(f" {one_line(key)}: {one_line(reason)}." for one in found for key, reason in one.left_out.items())
         raise ConfigError(
             f"{one_line(str(path))} holds no sampling parameter that can be used here.{why[:_MOST_REASONS]}",
             f"Known are presets of {', '.join(FORMATS)}.",
         )
-    return usable
+    return _with_those_left_out(usable, [one for one in found if one not in usable])
 
 
-def _imported(name: str, kind: str, taken: Taken, also: Mapping[str, str] | None = None) -> Imported:
-    summary = f"Imported from a preset of {kind}."
-    preset = Preset(name=name, summary=summary, sampling=taken.sampling)
-    left_out = {**taken.left_out, **(also or {})}
+def _with_those_left_out(usable: list[Imported], empty: list[Imported]) -> list[Imported]:
+    """The first one also tells what stood in sections without a parameter of sampling."""
+    also = {
+        key if not one.preset.name else f"[{one.preset.name}] {key}": why
+        for one in empty
+        for key, why in one.left_out.items()
+    }
+    first = usable[0]._replace(left_out={**usable[0].left_out, **also})
+    return [one._replace(left_out=_shortened(one.left_out)) for one in (first, *usable[1:])]
+
+
+def _imported(name: str, kind: str, found: Mapping[str, Any], also: Mapping[str, str] | None = None) -> Imported:
+    """A preset of what was found. `also` are keys that are left out whatever they hold, each with the reason."""
+    sampling, left_out = take_over(found, kind)
+    samples = any(plain_key(key) == "do_sample" for key in found)
+    if kind == "Hugging Face" and not samples and "temperature" in sampling:
+        sampling["temperature"] = 0.0
+        left_out["temperature"] = "without do_sample the most likely token is taken there"
+    defaults = unsaid(kind, sampling, samples=samples)
+    for key, why in (also or {}).items():
+        field = ALIASES.get(plain_key(key), "")
+        if why == OFF and field in defaults:
+            del defaults[field]
+            sampling[field] = getattr(NEUTRAL, field)
+    preset = Preset(
+        name=name,
+        summary=f"Imported from a preset of {kind}.",
+        watch=sentence(kind, defaults),
+        sampling={**sampling, **defaults},
+    )
+    return Imported(preset, kind, {**left_out, **(also or {})}, defaults)
+
+
+def _shortened(left_out: dict[str, str]) -> dict[str, str]:
     if (more := len(left_out) - _MOST_LISTED) > 0:
-        left_out = {**dict(islice(left_out.items(), _MOST_LISTED)), f"{more:,} others": "too many to be told by name"}
-    return Imported(preset, kind, left_out)
+        return {**dict(islice(left_out.items(), _MOST_LISTED)), f"{more:,} others": "too many to be told by name"}
+    return left_out
+
+
+def _from_ours(path: Path) -> Imported | None:
+    """A preset as this program writes it; None for another file with such a section."""
+    try:
+        return Imported(read_preset(path), "llm-playground", {}, {})
+    except ConfigError:
+        return None
 
 
 def _name_from(text: str) -> str:
@@ -98,23 +153,18 @@ def _from_json(text: str, name: str, path: Path) -> Imported:
     except RecursionError as error:
         raise ConfigError(f"{one_line(str(path))} is nested too deeply.", "Is it the right file?") from error
     except ValueError as error:
+        at = f"line {error.lineno:,}, column {error.colno:,}" if isinstance(error, json.JSONDecodeError) else "a number"
         raise ConfigError(
-            f"{one_line(str(path))} is not valid JSON: {one_line(str(error))}.", "Export it anew."
+            f"{one_line(str(path))} is not valid JSON: {at} cannot be read.", "Export it anew."
         ) from error
     given = data.get("name") or data.get("preset")
     if isinstance(given, str) and given.strip():
         name = _name_from(given)
     if isinstance(data.get("operation"), dict) or "inference_params" in data:
         return _from_lm_studio(data, name)
+    kind = kind_of(set(data))
     data = {key: value for key, value in data.items() if key not in ("name", "preset")}
-    if "rep_pen" in data or "sampler_order" in data:
-        kind = "SillyTavern" if {"freq_pen", "nsigma", "dynatemp", "min_temp", "samplers"} & set(data) else "KoboldAI"
-        if kind == "SillyTavern" and "samplers" in data:
-            data.pop("sampler_order", None)  # the same order for another program
-        return _imported(name, kind, take_over(data))
-    if "temp" in data:
-        return _imported(name, "SillyTavern", take_over(data))
-    return _imported(name, "Hugging Face", take_over(data))
+    return _imported(name, kind, data)
 
 
 def _from_lm_studio(data: Mapping[str, Any], name: str) -> Imported:
@@ -129,18 +179,23 @@ def _from_lm_studio(data: Mapping[str, Any], name: str) -> Imported:
             key, value = field["key"], field.get("value")
             if isinstance(value, dict) and "checked" in value:
                 if not value["checked"]:
-                    off[key] = "switched off there"
+                    off[_short(key)] = OFF
                     continue
                 value = value.get("value")
             if key.startswith("llm.prediction."):
-                found[key.removeprefix("llm.prediction.")] = value
+                found[_short(key)] = value
             else:
-                off[key] = "says how a model is loaded"
+                off[key] = why_not(plain_key(key), "LM Studio")
     old = data.get("inference_params")
     if isinstance(old, dict):
         found |= old
-        off |= {"load_params": "says how a model is loaded"} if data.get("load_params") else {}
-    return _imported(name, "LM Studio", take_over(found), off)
+        off |= {"load_params": why_not("load_params", "LM Studio")} if data.get("load_params") else {}
+    return _imported(name, "LM Studio", found, off)
+
+
+def _short(key: str) -> str:
+    """What a key of LM Studio is about, without the scopes it stands in."""
+    return key.removeprefix("llm.prediction.").removeprefix("llama.")
 
 
 def _check_yaml(text: str, loader: Any) -> None:
@@ -170,11 +225,26 @@ def _from_yaml(text: str, name: str, path: Path) -> Imported:
         _check_yaml(text, loader)
         data = yaml.load(text, loader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        why = one_line(str(error), 120)
-        raise ConfigError(f"{one_line(str(path))} cannot be read: {why}.", "Is it a preset?") from error
+        raise ConfigError(f"{one_line(str(path))} cannot be read: {_yaml_words(error)}.", "Is it a preset?") from error
     if not isinstance(data, dict):
         data = {}
-    return _imported(name, "text-generation-webui", take_over({str(key): value for key, value in data.items()}))
+    return _imported(name, "text-generation-webui", {str(key): value for key, value in data.items()})
+
+
+def _yaml_words(error: Exception) -> str:
+    """What is wrong and where, without the parser's own words for itself."""
+    import yaml
+
+    match error:
+        case yaml.MarkedYAMLError(problem_mark=mark) if mark is not None:
+            return f"line {mark.line + 1:,} is no YAML"
+        case yaml.reader.ReaderError():
+            return "it holds a character that no text has"
+        case yaml.YAMLError():  # one of ours
+            return str(error)
+        case RecursionError():
+            return "it is nested too deeply"
+    return "a value in it is none: a number that is too long, or a date that no calendar has"
 
 
 def _from_modelfile(text: str, name: str) -> Imported:
@@ -190,27 +260,28 @@ def _from_modelfile(text: str, name: str) -> Imported:
             found[key] = plain
     if stops:
         found["stop"] = stops
-    others = {key.upper(): "is no sampling parameter" for key in _OTHER.findall(instructions)}
-    return _imported(name, "Ollama", take_over(found), others)
+    reasons = {"SYSTEM": "system", "MESSAGE": "message"}
+    others = {
+        key.upper(): why_not(reasons.get(key.upper(), "template"), "Ollama") for key in _OTHER.findall(instructions)
+    }
+    return _imported(name, "Ollama", found, others)
 
 
 def _from_ini(text: str, path: Path) -> list[Imported]:
-    parser = configparser.ConfigParser(
-        default_section="*", interpolation=None, strict=False, delimiters=("=",), comment_prefixes=("#", ";")
-    )
     try:
-        parser.read_string(text)
-    except configparser.Error as error:
-        why = one_line(str(error), 120)
+        sections, ignored = read_ini(text)
+    except ValueError as error:
         raise ConfigError(
-            f"{one_line(str(path))} cannot be read: {why}.", "Is it a preset file of llama.cpp?"
+            f"{one_line(str(path))} cannot be read: {error}.", "Is it a preset file of llama.cpp?"
         ) from error
-    names = parser.sections() or ["*"]
-    return [
-        _imported(
-            _name_from(name if name != "*" else path.name),
-            "llama.cpp",
-            take_over({key.removeprefix("llama_arg_"): value for key, value in parser[name].items()}),
-        )
-        for name in names
+    everywhere, above = sections.pop(GLOBAL, {}), sections.pop("")
+    if not sections or set(above) - {"version"}:
+        # Without a section of its own it holds for whatever the file is used for.
+        sections = {"": above, **sections}
+        above = {}
+    found = [
+        _imported(_name_from(name or path.name), "llama.cpp", {**everywhere, **values})
+        for name, values in sections.items()
     ]
+    also = {**{key: why_not(plain_key(key), "llama.cpp") for key in above}, **ignored}
+    return [found[0]._replace(left_out={**also, **found[0].left_out}), *found[1:]]

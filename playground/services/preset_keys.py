@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final
 
-from playground.domain.errors import BadInput
-from playground.domain.params import replace
-from playground.domain.sampling import DEFAULT_ORDER, NEUTRAL
-
-_ALIASES: Final[dict[str, str]] = {
+ALIASES: Final[dict[str, str]] = {
     alias: name
     for name, aliases in {
         "temperature": "temp temperature",
@@ -45,7 +39,11 @@ _ALIASES: Final[dict[str, str]] = {
     }.items()
     for alias in aliases.split()
 }
-_STAGES: Final[dict[str, str]] = {
+"""By a program's name for a parameter, in small letters and with "_" for "-": our name."""
+SHORT: Final = {"n": "n_predict", "s": "seed", "r": "reverse_prompt", "l": "logit_bias", "j": "json_schema"}
+"""llama.cpp's options of one letter that are about sampling."""
+
+STAGES: Final[dict[str, str]] = {
     "typ_p": "typical_p",
     "typical": "typical_p",
     "temp": "temperature",
@@ -55,123 +53,121 @@ _STAGES: Final[dict[str, str]] = {
     "dynamic_temperature": "temperature",
     "top_nsigma": "top_n_sigma",
 }
-_KOBOLD_STAGES: Final = ("top_k", "", "top_p", "", "typical_p", "temperature", "penalties")
-"""KoboldAI's numbers of stages; top-a and tail-free have no counterpart in llama.cpp."""
-_WHOLE: Final = frozenset({"top_k", "dry_allowed_length", "dry_last_n", "mirostat", "penalty_last_n", "max_tokens"})
-_BREAKER: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
-
-
-class Taken(NamedTuple):
-    """What of somebody else's preset can be used."""
-
-    sampling: dict[str, Any]
-    """Fields of SamplingParams, checked."""
-    left_out: dict[str, str]
-    """Every other key by its own name, and why it was left out."""
-
-
-def take_over(found: Mapping[str, Any]) -> Taken:
-    """Translate keys of other programs. Every key is either in `sampling` under our name or in `left_out`."""
-    sampling: dict[str, Any] = {}
-    left_out: dict[str, str] = {}
-    for key, value in found.items():
-        plain = key.lower().replace("-", "_")
-        reader = _SPECIAL.get(plain)
-        try:
-            changes = reader(value, found) if reader is not None else _number(plain, value)
-            replace(NEUTRAL, **changes)
-        except (BadInput, ValueError, TypeError, OverflowError) as error:
-            left_out[key] = error.message if isinstance(error, BadInput) else f"{value!r:.60} cannot be read"
-            continue
-        except KeyError:
-            left_out[key] = "there is nothing like it in llama.cpp"
-            continue
-        sampling |= changes
-    return Taken(sampling, left_out)
-
-
-def _number(key: str, value: Any) -> dict[str, Any]:
-    name = _ALIASES[key]
-    if name in ("grammar", "json_schema"):
-        if not isinstance(value, str):
-            value = json.dumps(value) if value else ""
-        return {name: value} if value.strip() else {}
-    if name == "ignore_eos":
-        return {name: _truth(value)}
-    number = float(value)
-    if name == "seed":
-        return {} if number < 0 else {name: int(number)}
-    return {name: int(number) if name in _WHOLE else number}
-
-
-def _truth(value: Any) -> bool:
-    return value.strip().lower() in ("true", "1", "yes", "on") if isinstance(value, str) else bool(value)
-
-
-def _stops(value: Any, _found: Mapping[str, Any]) -> dict[str, Any]:
-    texts = [value] if isinstance(value, str) else list(value)
-    if isinstance(value, str) and value.lstrip().startswith("["):  # a list as JSON in a text
-        texts = json.loads(value)
-    return {"stop": tuple(str(text) for text in texts if text)}
-
-
-def _breakers(value: Any, _found: Mapping[str, Any]) -> dict[str, Any]:
-    if isinstance(value, str):
-        value = [json.loads(quoted) for quoted in _BREAKER.findall(value)] or [value]
-    return {"dry_breakers": tuple(str(text) for text in value)}
-
-
-def _order(value: Any, _found: Mapping[str, Any]) -> dict[str, Any]:
-    names: list[Any] = re.split(r"[\s;,]+", value.strip()) if isinstance(value, str) else list(value)
-    if names and all(isinstance(name, int) for name in names):
-        names = [_KOBOLD_STAGES[name] if 0 <= name < len(_KOBOLD_STAGES) else "" for name in names]
-    ours = [_STAGES.get(str(name).lower(), str(name).lower().replace("-", "_")) for name in names]
-    known = list(dict.fromkeys(name for name in ours if name in DEFAULT_ORDER))
-    if not known:
-        raise ValueError
-    # What the other program does not know runs where llama.cpp has it: before the stage that follows it there.
-    for place, name in enumerate(DEFAULT_ORDER):
-        if name not in known:
-            behind = next((known.index(later) for later in DEFAULT_ORDER[place + 1 :] if later in known), len(known))
-            known.insert(behind, name)
-    return {"order": tuple(known)}
-
-
-def _temperature_last(value: Any, _found: Mapping[str, Any]) -> dict[str, Any]:
-    others = tuple(name for name in DEFAULT_ORDER if name != "temperature")
-    return {"order": (*others, "temperature")} if _truth(value) else {}
-
-
-def _dynamic(_value: Any, found: Mapping[str, Any]) -> dict[str, Any]:
-    """A lowest and a highest temperature, where llama.cpp has a middle and a range."""
-    on = found.get("dynamic_temperature", found.get("dynatemp", True))
-    if not _truth(on):
-        return {}
-    low = float(found.get("dynatemp_low", found.get("min_temp", 0)))
-    high = float(found.get("dynatemp_high", found.get("max_temp", low)))
-    if high <= low:
-        return {}
-    return {"temperature": (low + high) / 2, "dynatemp_range": (high - low) / 2}
-
-
-def _sampled(value: Any, _found: Mapping[str, Any]) -> dict[str, Any]:
-    return {} if _truth(value) else {"temperature": 0.0}
-
-
-def _biases(value: Any, _found: Mapping[str, Any]) -> dict[str, Any]:
-    if isinstance(value, Mapping):
-        return {"logit_bias": {f"#{token}" if str(token).isdigit() else token: float(b) for token, b in value.items()}}
-    return {"logit_bias": {entry["text"]: float(entry["value"]) for entry in value}} if value else {}
-
-
-_SPECIAL: Final[dict[str, Callable[[Any, Mapping[str, Any]], dict[str, Any]]]] = {
-    **dict.fromkeys(("stop", "stops", "stopstrings", "custom_stopping_strings", "stop_sequence", "antiprompt"), _stops),
-    **dict.fromkeys(("dry_sequence_breakers", "dry_sequence_breaker"), _breakers),
-    **dict.fromkeys(("sampler_priority", "samplers", "sampler_order"), _order),
-    **dict.fromkeys(
-        ("dynamic_temperature", "dynatemp", "dynatemp_low", "dynatemp_high", "min_temp", "max_temp"), _dynamic
-    ),
-    "temperature_last": _temperature_last,
-    "do_sample": _sampled,
-    "logit_bias": _biases,
+"""Stages with another name than here."""
+STAGE_LETTERS: Final = {
+    "e": "penalties",
+    "d": "dry",
+    "s": "top_n_sigma",
+    "k": "top_k",
+    "y": "typical_p",
+    "p": "top_p",
+    "m": "min_p",
+    "x": "xtc",
+    "t": "temperature",
 }
+"""llama.cpp's letters for its stages, as in `--sampler-seq`."""
+KOBOLD_STAGES: Final = ("top_k", "top_a", "top_p", "tfs", "typical_p", "temperature", "penalties")
+"""KoboldAI's numbers of stages."""
+
+NOTHING_LIKE_IT: Final = "there is nothing like it in llama.cpp"
+OFF: Final = "switched off there"
+_LOADING: Final = "belongs to loading a model, not to a preset of sampling"
+_MODEL: Final = "belongs to the model, not to a preset of sampling"
+_TALK: Final = "belongs to the conversation, not to a preset of sampling"
+_FILE: Final = "names another file, which is not read"
+_WHOLE_FILE: Final = "says in which notation the file is"
+
+_NOWHERE: Final = frozenset(
+    [
+        "tfs",
+        "tfs_z",
+        "top_a",
+        "smoothing_factor",
+        "smoothing_curve",
+        "epsilon_cutoff",
+        "eta_cutoff",
+        "guidance_scale",
+        "penalty_alpha",
+        "num_beams",
+        "num_beam_groups",
+        "no_repeat_ngram_size",
+        "encoder_repetition_penalty",
+        "encoder_rep_pen",
+        "rep_pen_slope",
+        "rep_pen_decay",
+        "rep_pen_size",
+        "length_penalty",
+        "early_stopping",
+        "diversity_penalty",
+        "negative_prompt",
+        "cfg_scale",
+        "skew",
+    ]
+)
+_OF_LOADING: Final = re.compile(
+    r"llm\.load\..*|load_params|(rope|yarn|cache|lora|numa|cpu|gpu|hf|mmproj|override|tensor|split|spec|draft)([_.].*)?|"
+    r"(num_|n_)(ctx|gpu|gpu_layers|batch|ubatch|thread|threads|cpu_moe|keep|parallel)|ctx(_size)?|contextlength|"
+    r"(llama\.)?cputhread.*|(u?batch|threads)(_.*)?|draft_num_predict|parallel|flash_attn|kv_.*|swa_full|fit.*|"
+    r"(no_)?(mmap|mlock|warmup|repack|kv_offload)|use_(mmap|mlock)|main_gpu|device|model(_.*)?|alias|context_shift|"
+    r"truncation_length|max_context_length|max_length|contextoverflowpolicy"
+)
+_OF_LOADING_SHORT: Final = frozenset(
+    [
+        "c",
+        "b",
+        "ub",
+        "t",
+        "tb",
+        "np",
+        "m",
+        "mu",
+        "hf",
+        "hff",
+        "hft",
+        "ngl",
+        "fa",
+        "ctk",
+        "ctv",
+        "sm",
+        "ts",
+        "mg",
+        "dev",
+        "ot",
+        "cmoe",
+        "ncmoe",
+        "a",
+    ]
+)
+_OF_MODEL: Final = re.compile(
+    r".*_token_id|_from_model_config|transformers_version|(no_)?jinja|(prompt_?)?template|prompttemplate|"
+    r"chat_template.*|add_bos_token|bos_token|eos_token|skip_special_tokens|tokenizer.*|architectures"
+)
+_OF_TALK: Final = re.compile(r"system(_?prompt)?|pre_prompt.*|input_(prefix|suffix).*|contextprefill|tools|message")
+
+
+def plain_key(key: str) -> str:
+    """A key as it is looked up: small letters, "_" for "-", and llama.cpp's variables by the name of their option."""
+    return key.lower().replace("-", "_").removeprefix("llama_arg_")
+
+
+def why_not(key: str, kind: str) -> str:
+    """Why a key that is no parameter of sampling here was left out, in words that are true of it.
+
+    Args:
+        key: As `plain_key` gives it.
+        kind: Whose preset it stands in.
+    """
+    ours = kind == "llama.cpp"
+    if key == "version" and ours:
+        return _WHOLE_FILE
+    if key in _NOWHERE:
+        return NOTHING_LIKE_IT
+    if key in ("grammar_file", "json_schema_file", "gf", "jf"):
+        return _FILE
+    if _OF_LOADING.fullmatch(key) or (ours and key in _OF_LOADING_SHORT):
+        return _LOADING
+    if _OF_MODEL.fullmatch(key):
+        return _MODEL
+    if _OF_TALK.fullmatch(key):
+        return _TALK
+    return "is no option of sampling" if ours else "is not known as a parameter of sampling"

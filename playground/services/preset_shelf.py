@@ -68,7 +68,7 @@ class PresetShelf:
             raise BadInput("Nothing was deleted.", "d deletes a preset of your own.")
         return self._put(write_preset(own_preset_folder(), self._deleted.pop()))
 
-    def write_out(self, preset: Preset, form: str, path: str) -> tuple[Path, tuple[str, ...]]:
+    def write_out(self, preset: Preset, form: str, path: str) -> tuple[Path, dict[str, str]]:
         """Write a preset in one of `preset_export.FORMS`; returns the file and what the notation could not say.
 
         Raises BadInput when that file exists, no file can be called so, or it cannot be written.

@@ -30,9 +30,9 @@ async def test_a_preset_of_another_program_is_imported_chosen_deleted_and_put_ba
         await player.until(lambda: player.pane.model_state == "no model", "search for a model ended")
         await player.press("f6", "i")
         await type_path(player, file)
-        await player.until(lambda: "Imported" in player.notices, "imported")
-        assert "left out tfs" in player.notices
-        await player.press("enter")
+        await player.until(lambda: "Imported" in player.text, "imported")
+        assert "left out tfs: there is nothing like it in llama.cpp" in player.text
+        await player.press("escape", "enter")
         await player.until(lambda: player.pane.session.params.temperature == 1.25, "in force")
         assert player.screen.tuning.name == "silly"
         await player.press("f6", "d")
@@ -42,6 +42,21 @@ async def test_a_preset_of_another_program_is_imported_chosen_deleted_and_put_ba
         await player.press("u")
         await player.until(lambda: "silly" in player.screen.tuning.presets, "put back")
         assert (preset_folders()[-1] / "silly.toml").exists()
+
+
+async def test_however_much_was_left_out_all_of_it_can_be_seen(tmp_path: Path) -> None:
+    file = tmp_path / "long.json"
+    file.write_text(json.dumps({"temp": 1.25, **{f"odd_{number:03}": 1 for number in range(150)}}))
+    async with playing(make_app()) as player:
+        await player.until(lambda: player.pane.model_state == "no model", "search for a model ended")
+        await player.press("f6", "i")
+        await type_path(player, file)
+        await player.until(lambda: "left out odd_000" in player.text, "the first ones are there")
+        assert "odd_149" not in player.text
+        await player.press("end")
+        await player.until(lambda: "left out odd_149" in player.text, "the last one too")
+        await player.press("escape")
+        await player.until(lambda: "Presets" in player.text, "back at the presets")
 
 
 async def test_a_shipped_preset_is_exported_but_not_deleted(tmp_path: Path) -> None:

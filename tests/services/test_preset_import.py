@@ -107,7 +107,10 @@ def test_text_generation_webui(tmp_path: Path) -> None:
     order = params.order
     assert order.index("temperature") < order.index("min_p") < order.index("top_k")
     assert set(order) == set(DEFAULT_ORDER)
-    assert set(one.left_out) == {"smoothing_factor"}
+    assert one.left_out == {
+        "temperature": "dynamic_temperature says it in its place",
+        "smoothing_factor": "there is nothing like it in llama.cpp",
+    }
 
 
 def test_sillytavern(tmp_path: Path) -> None:
@@ -118,7 +121,13 @@ def test_sillytavern(tmp_path: Path) -> None:
     assert (params.top_n_sigma, params.xtc_probability, params.dry_breakers) == (1.5, 0.5, ("\n", "*"))
     assert params.dynatemp_range == 0.0, "it is switched off there"
     assert params.order == DEFAULT_ORDER
-    assert set(one.left_out) == {"tfs"}
+    assert one.left_out == {
+        "dynatemp": "switched off there",
+        "min_temp": "switched off there",
+        "max_temp": "switched off there",
+        "sampler_order": "samplers says it in its place",
+        "tfs": "there is nothing like it in llama.cpp",
+    }
 
 
 def test_koboldai(tmp_path: Path) -> None:
@@ -132,17 +141,19 @@ def test_koboldai(tmp_path: Path) -> None:
 def test_lm_studio(tmp_path: Path) -> None:
     (one,) = read(tmp_path, LM_STUDIO)
     assert (one.format, one.preset.name) == ("LM Studio", "Careful")
-    expected = replace(NEUTRAL, temperature=0.2, top_k=20, top_p=0.9, stop=("##",))
+    expected = replace(NEUTRAL, temperature=0.2, top_k=20, top_p=0.9, stop=("##",), repeat_penalty=1.1)
     assert one.preset.params == expected
-    assert set(one.left_out) == {"llm.prediction.minPSampling", "systemPrompt", "llm.load.contextLength"}
+    assert set(one.left_out) == {"minPSampling", "systemPrompt", "llm.load.contextLength"}
     (old,) = read(
         tmp_path, {"name": "Old", "load_params": {"n_ctx": 2048}, "inference_params": {"temp": 0.4, "tfs": 1}}
     )
-    assert (old.format, old.preset.sampling, set(old.left_out)) == (
-        "LM Studio",
-        {"temperature": 0.4},
-        {"tfs", "load_params"},
-    )
+    assert old.format == "LM Studio"
+    defaults = {"top_k": 40, "top_p": 0.95, "min_p": 0.05, "repeat_penalty": 1.1}
+    assert (old.preset.sampling, old.defaults) == ({"temperature": 0.4, **defaults}, defaults)
+    assert old.left_out == {
+        "tfs": "there is nothing like it in llama.cpp",
+        "load_params": "belongs to loading a model, not to a preset of sampling",
+    }
 
 
 def test_ollama_and_what_only_looks_like_a_parameter(tmp_path: Path) -> None:
