@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from playground import __version__
-from playground.domain.display import display_line, display_text
 from playground.domain.history import Entry, Setting, StoredTree, StoredTurn, TreeInfo
 from playground.domain.messages import ChatPrompt, Role
 from playground.domain.moments import moment_text
 from playground.domain.sampling import NEUTRAL, SamplingParams, active_stages, changed_fields
 from playground.domain.tokens import Token
 from playground.domain.transcript import INTERRUPTED, Turn
+from playground.services.markdown_text import inline_text, message_text
 
 if TYPE_CHECKING:
     from playground.services.history_reader import HistoryReader
@@ -27,8 +26,6 @@ FORMAT: Final = "llm-playground history"
 VERSION: Final = 1
 """Of the JSON Lines."""
 _TOKENS_A_LINE: Final = 64
-_FENCE: Final = re.compile(r" {0,3}(?P<fence>`{3,}|~{3,})(?P<rest>.*)")
-_HTML_BLOCK: Final = re.compile(r"(?P<indent> {0,3})<")
 
 
 class Branch(NamedTuple):
@@ -103,24 +100,24 @@ def to_markdown(branches: Sequence[Branch]) -> str:
 
 
 def _blocks(branch: Branch) -> Iterator[str]:
-    yield f"# {_inline(branch.entry.title or branch.entry.prompt[:80] or 'A conversation')}"
+    yield f"# {inline_text(branch.entry.title or branch.entry.prompt[:80] or 'A conversation')}"
     rows = [f"| {_cell(name)} | {_cell(value)} |" for name, value in facts(branch)]
     yield "\n".join(["| | |", "| --- | --- |", *rows])
     if branch.system:
         yield "**System**"
-        yield _message(branch.system)
+        yield message_text(branch.system)
     for turn in branch.turns:
         if turn.role is Role.USER:
             yield "**You**" if not turn.raw else "**Text**"
-            yield _message(turn.content)
+            yield message_text(turn.content)
             continue
-        yield f"**{_inline(turn.model or 'Model')}**"
+        yield f"**{inline_text(turn.model or 'Model')}**"
         if turn.thinking:
             yield "*It thought:*"
-            yield _message(turn.thinking)
-        yield _message(turn.content)
+            yield message_text(turn.thinking)
+        yield message_text(turn.content)
         for line in remarks(turn):
-            yield f"*{_inline(line)}*"
+            yield f"*{inline_text(line)}*"
 
 
 def facts(branch: Branch) -> Iterator[tuple[str, str]]:
@@ -172,28 +169,8 @@ def _value(value: Any) -> str:
     return str(value)
 
 
-def _message(text: str) -> str:
-    """A message as it is; what it leaves open ends with it, and HTML does not begin a block."""
-    lines, fence = [], ""
-    for line in display_text(text).strip("\n").split("\n"):
-        found = _FENCE.fullmatch(line)
-        if fence:
-            closes = found is not None and found["fence"].startswith(fence) and not found["rest"].strip()
-            fence = "" if closes else fence
-        elif found is not None and not (found["fence"][0] == "`" and "`" in found["rest"]):
-            fence = found["fence"]
-        else:
-            line = _HTML_BLOCK.sub(r"\g<indent>\\<", line, count=1) if _HTML_BLOCK.match(line) else line  # noqa: PLW2901
-        lines.append(line)
-    return "\n".join([*lines, fence] if fence else lines) or "–"
-
-
-def _inline(text: str) -> str:
-    return re.sub(r"([\\`*_\[\]<>#|])", r"\\\1", display_line(text))
-
-
 def _cell(text: str) -> str:
-    return _inline(text) or "–"
+    return inline_text(text) or "–"
 
 
 # -- JSON Lines --------------------------------------------------------------------------------------------------------
