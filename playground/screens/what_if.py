@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from msgspec import structs
-
 from playground.backends.base import Backend
+from playground.domain.bent_tokens import keep_recorded
 from playground.domain.display import visible_piece
 from playground.domain.errors import PlaygroundError, Superseded
 from playground.domain.sampling import SamplingParams
@@ -159,7 +158,7 @@ class WhatIfs:
         table = table_of(answer, self._computed)
         if shaping(answer.params) == shaping(drawn_under):
             return View(recorded, False, table)
-        return View(structs.replace(answer.token, time_ms=recorded.time_ms), True, table)
+        return View(keep_recorded(answer.token, recorded, drawn_under, answer.params), True, table)
 
 
 def essence(recorded: Token, view: View) -> str:

@@ -97,6 +97,32 @@ async def test_a_slider_is_answered_without_waiting_for_its_parameters_to_be_in_
         assert next(stage for stage in shown.stages if stage.name == "top_k").candidates == slider.value
 
 
+async def test_no_slider_moves_what_is_the_models_own(starter_gguf: Path) -> None:
+    async with playing(make_app("max_tokens=24", "seed=3", "temperature=1.2", "ignore_eos=true")) as player:
+        await player.ready()
+        await player.ask("Tell me a story.")
+        await player.press("ctrl+t")
+        inspector = player.screen.inspector
+        for _ in range(6):
+            await player.press("left", "left")
+            await player.until(lambda: "what if" not in player.text, "as it was drawn")
+            await told(player)
+            recorded = inspector.token
+            assert recorded is not None
+            before = player.pane.session.params
+            player.screen.tuning.pending = structs.replace(before, top_p=0.5)
+            await player.until(lambda: "what if" in player.text, "another distribution")
+            bent = inspector.token
+            assert bent is not None
+            assert (bent.logprob, bent.rank, bent.entropy) == (recorded.logprob, recorded.rank, recorded.entropy)
+            names = [stage.name for stage in bent.stages]
+            first = names.index("top_p")
+            assert names[first - 1] == "top_k"
+            assert bent.stages[:first] == tuple(recorded.stages)[:first]
+            player.screen.tuning.pending = before
+            await player.until(lambda: inspector.token is recorded, "what was")  # noqa: B023 - waited for at once
+
+
 async def test_where_sliders_hide_the_inspector_the_legend_says_what_becomes_of_the_token(starter_gguf: Path) -> None:
     async with playing(make_app("max_tokens=6", "seed=3"), size=(80, 24)) as player:
         await player.ready()
