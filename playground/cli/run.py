@@ -186,6 +186,8 @@ async def _run(plan: _Plan) -> int:
 
 
 async def _answered(plan: _Plan, keeping: HistoryKeeping) -> int:
+    from playground.domain.schema_support import unheld_note
+
     stop_now = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -200,6 +202,8 @@ async def _answered(plan: _Plan, keeping: HistoryKeeping) -> int:
     backend = await loading
     try:
         able = backend.capabilities
+        if plan.params.json_schema and backend.card.local and (note := unheld_note(plan.params.json_schema)):
+            say(note)
         for name in plan.named:
             if name not in able.params and (reason := able.why_not(name)):
                 say(f"{name} is not sent. {reason}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from playground.domain.errors import GrammarError
 from playground.domain.gbnf import fault, place_of
@@ -48,7 +49,7 @@ def check_json_schema(text: str) -> None:
         _check_schema(schema, schema, (), 0)
     except _Fault as found:
         place = place_of(text, offset_of(text, found.at))
-        raise fault(*place, f"JSON schema, at {_shown(found.at)}: {found.what}.", found.hint) from found
+        raise fault(*place, f"JSON schema, at {shown_path(found.at)}: {found.what}.", found.hint) from found
 
 
 def _check_schema(schema: Any, whole: Any, at: Path, depth: int) -> None:
@@ -62,12 +63,12 @@ def _check_schema(schema: Any, whole: Any, at: Path, depth: int) -> None:
             raise _Fault((*at, "type"), f"{kind!r} is no type", f"Types: {', '.join(_TYPES)}.")
     if "$ref" in schema:
         _check_reference(schema["$ref"], whole, (*at, "$ref"))
-    for inside, inner in _inner_schemas(schema, at):
+    for inside, inner in inner_schemas(schema, at):
         _check_schema(inner, whole, inside, depth + 1)
     _check_values(schema, at)
 
 
-def _inner_schemas(schema: dict[str, Any], at: Path) -> Iterator[tuple[Path, Any]]:
+def inner_schemas(schema: dict[str, Any], at: Path) -> Iterator[tuple[Path, Any]]:
     """Every schema inside a schema, and where it is."""
     for name in ("properties", "$defs", "definitions"):
         inner = schema.get(name, {})
@@ -92,28 +93,103 @@ def _check_values(schema: dict[str, Any], at: Path) -> None:
         raise _Fault((*at, "enum"), "a list of one or more values is wanted here")
     if not isinstance(schema.get("required", []), list):
         raise _Fault((*at, "required"), "a list of names is wanted here")
-    for low, high in (("minItems", "maxItems"), ("minLength", "maxLength")):
+    for low, high in (("minItems", "maxItems"), ("minLength", "maxLength"), ("minProperties", "maxProperties")):
         for name in (low, high):
             value = schema.get(name, 0)
             if not isinstance(value, int) or isinstance(value, bool) or value < 0:
                 raise _Fault((*at, name), "a whole number from 0 is wanted here")
         if high in schema and schema.get(low, 0) > schema[high]:
             raise _Fault((*at, low), f"{low} is above {high}")
+    _check_range(schema, at)
     pattern = schema.get("pattern", "^$")
     if not isinstance(pattern, str) or not (pattern.startswith("^") and pattern.endswith("$")):
         raise _Fault((*at, "pattern"), 'a pattern begins with "^" and ends with "$"')
 
 
+def _check_range(schema: dict[str, Any], at: Path) -> None:
+    for name in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):
+        value = schema.get(name, 0)
+        old = isinstance(value, bool) and name.startswith("exclusive")  # of older drafts
+        if not old and (isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value)):
+            raise _Fault((*at, name), "a number is wanted here")
+    lows = [name for name in ("minimum", "exclusiveMinimum") if _is_number(schema.get(name))]
+    highs = [name for name in ("maximum", "exclusiveMaximum") if _is_number(schema.get(name))]
+    for low in lows:
+        for high in highs:
+            strict = low != "minimum" or high != "maximum"
+            if schema[low] > schema[high] or (strict and schema[low] == schema[high]):
+                raise _Fault((*at, low), f"{low} leaves no number below {high}" if strict else f"{low} is above {high}")
+    least, most = whole_range(schema) if schema.get("type") == "integer" else (None, None)
+    if least is not None and most is not None and least > most:
+        raise _Fault((*at, lows[0]), f"there is no whole number between {lows[0]} and {highs[0]}")
+
+
+def whole_range(schema: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """The least and the greatest whole number that the bounds of a schema let through; None: no bound."""
+    low, high = schema.get("minimum"), schema.get("maximum")
+    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+    lows = [math.floor(low) + 1 if above is True else math.ceil(low)] if low is not None else []
+    highs = [math.ceil(high) - 1 if below is True else math.floor(high)] if high is not None else []
+    lows += [math.floor(above) + 1] if _is_number(above) else []
+    highs += [math.ceil(below) - 1] if _is_number(below) else []
+    return max(lows, default=None), min(highs, default=None)
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _check_reference(reference: Any, whole: Any, at: Path) -> None:
+    target = _target(reference, whole, at)
+    seen, open_ends = {reference}, [target]
+    while open_ends:
+        schema = open_ends.pop()
+        if not isinstance(schema, dict):
+            continue
+        onward = schema.get("$ref")
+        if onward == reference:
+            raise _Fault(
+                at,
+                f"{reference} leads back to itself without saying what the value is",
+                "Let one of them say it, with type or properties.",
+            )
+        if isinstance(onward, str):
+            if onward not in seen:
+                seen.add(onward)
+                open_ends.append(_target(onward, whole, at))
+        else:
+            open_ends += [one for name in ("oneOf", "anyOf") for one in schema.get(name, []) or []]
+
+
+def _target(reference: Any, whole: Any, at: Path) -> Any:
+    """What a reference means. Raises _Fault when it means nothing."""
     if not isinstance(reference, str) or not reference.startswith("#/"):
         raise _Fault(at, "only references inside the schema (#/…) are taken", "Nothing is fetched.")
+    try:
+        return reference_target(whole, reference)
+    except LookupError:
+        raise _Fault(at, f"{reference} is not in the schema") from None
+
+
+def reference_target(whole: Any, reference: str) -> Any:
+    """What "#/…" means. Raises LookupError when there is no such thing."""
     target = whole
-    for part in reference[2:].split("/"):
+    for part in reference.removeprefix("#/").split("/"):
         if not isinstance(target, dict) or part not in target:
-            raise _Fault(at, f"{reference} is not in the schema")
+            raise LookupError(reference)
         target = target[part]
+    return target
 
 
-def _shown(at: Path) -> str:
+def references(schema: Any) -> Iterator[str]:
+    """Every reference in a schema that was checked."""
+    if isinstance(schema, dict):
+        if "$ref" in schema:
+            yield schema["$ref"]
+        for _, inner in inner_schemas(schema, ()):
+            yield from references(inner)
+
+
+def shown_path(at: Path) -> str:
     """A path as one is used to see it, such as $.properties.age.type."""
     return "$" + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in at)

@@ -66,10 +66,10 @@ def _text(params: SamplingParams) -> str:
 def schema_to_grammar(schema: str) -> str:
     """A JSON schema as a grammar, converted by llama-cpp-python. Raises GrammarError where it makes no sense."""
     check_json_schema(schema)
-    from llama_cpp.llama_grammar import json_schema_to_gbnf
+    from playground.engine.schema_grammar import convert
 
     try:
-        text = str(json_schema_to_gbnf(schema))
+        text = convert(schema)
     except (AssertionError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         said = (str(error) or type(error).__name__)[:200]
         raise GrammarError(

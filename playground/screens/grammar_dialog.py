@@ -16,7 +16,7 @@ from textual.widgets import Button, Static, TextArea
 from playground.domain.display import display_text
 from playground.domain.errors import GrammarError
 from playground.domain.grammars import check_grammar, never_ends
-from playground.domain.json_schemas import check_json_schema
+from playground.domain.schema_support import unheld_keywords, unheld_note
 from playground.screens.grammar_examples import EXAMPLES, Kind
 from playground.widgets.marked_area import MarkedArea
 
@@ -45,7 +45,7 @@ class Verdict(NamedTuple):
     level: str = "muted"
     """ "muted", "good", "warning" or "bad"."""
     place: tuple[int, int] | None = None
-    """Line and column of a mistake, from 1."""
+    """Line and column of a mistake, or of what is said something about, from 1."""
 
 
 def judge(kind: Kind, text: str) -> Verdict:
@@ -54,7 +54,9 @@ def judge(kind: Kind, text: str) -> Verdict:
         return Verdict("Empty: the reply is held to nothing.")
     try:
         if kind == "json_schema":
-            check_json_schema(text)
+            unheld = unheld_keywords(text)
+            if unheld:
+                return Verdict(f"! {unheld_note(text)}", "warning", (unheld[0].line, unheld[0].column))
             return Verdict("✓ The schema can be used.", "good")
         grammar = check_grammar(text)
     except GrammarError as error:

@@ -188,3 +188,18 @@ async def test_a_model_that_takes_neither_says_why() -> None:
         await player.press("alt+y")
         await player.until(lambda: "This server lets replies run free." in player.notices, "reason told")
         assert player.app.screen is player.screen
+
+
+async def test_what_of_a_schema_is_not_held_is_a_note_and_no_mistake(starter_gguf: Path) -> None:
+    schema = '{"type": "string",\n "format": "email"}'
+    async with playing(make_app(model=str(starter_gguf))) as player:
+        await player.ready()
+        dialog = await open_dialog(player)
+        await player.press("ctrl+t")
+        area = dialog.query_one(MarkedArea)
+        area.load_text(schema)
+        await player.until(lambda: "may break format (line 2, at $)" in verdict(dialog), "note shown")
+        await player.press("f2")
+        assert area.cursor_location == (1, 11)
+        await player.press("ctrl+s")
+        await player.until(lambda: player.pane.session.params.json_schema == schema, "taken all the same")

@@ -257,3 +257,13 @@ def test_words_that_cannot_be_watched_are_refused_before_anything_runs(words: tu
     result = run("run", "--prompt", "Hi", *(part for word in words for part in ("--watch", word)))
     assert (result.status, result.out) == (2, "")
     assert sentence in result.error
+
+
+def test_what_of_a_schema_is_not_held_is_named_once(tmp_path: Path) -> None:
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"type": "integer", "minimum": 5, "maximum": 9, "multipleOf": 2}')
+    result = run("run", "--prompt", "A number?", "--seed", "1", "--max-tokens", "8", "--json-schema", str(schema))
+    assert result.status == 0
+    assert 5 <= int(result.out) <= 9
+    (said,) = result.err.splitlines()
+    assert "its reply may break multipleOf (line 1, at $)" in said
