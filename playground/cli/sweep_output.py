@@ -29,7 +29,7 @@ _FRAME_S: Final = 0.25
 _COLOURS: Final = ("blue", "yellow", "green", "magenta", "cyan", "red", "white", "bright_black")
 _PLOT_ROWS: Final = 14
 _UNCUT: Final = 1_000
-_LEAST: Final = ("tokens/s p50/p95", "TTFT p50/p95 ms", "distinct-1/2/3", "ended by", "perplexity", "cost")
+_LEAST: Final = ("tokens/s p50/p5", "TTFT p50/p95 ms", "distinct-1/2/3", "ended by", "perplexity", "cost")
 """Columns that a narrow terminal goes without, these first."""
 
 

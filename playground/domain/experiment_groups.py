@@ -43,7 +43,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     """95 % of the replies began within this time."""
     speed_p50: float | None
     """Tokens per second of one reply."""
-    speed_p95: float | None
+    speed_p5: float | None
     """95 % of the replies were at least this fast."""
 
 
@@ -106,7 +106,7 @@ def group_of(sweep: Sweep, model: str, at: int, which: int, results: Sequence[Ce
         ttft_p50_ms=percentile(waits, 0.5),
         ttft_p95_ms=percentile(waits, 0.95),
         speed_p50=percentile(speeds, 0.5),
-        speed_p95=percentile(speeds, 0.05),
+        speed_p5=percentile(speeds, 0.05),
     )
 
 

@@ -18,7 +18,7 @@ from playground.services.latency import LatencySummary, Percentiles
 from playground.services.spending import Spent
 from playground.widgets.bars import UNKNOWN
 
-_COLUMNS = ("model", "replies", "cost", "TTFT p50", "p95", "p99", "tok/s p50", "p95", "p99")
+_COLUMNS = ("model", "replies", "cost", "TTFT p50", "p95", "p99", "tok/s p50", "p5", "p1")
 
 
 class FiguresScreen(ModalScreen[None]):
@@ -55,8 +55,8 @@ class FiguresScreen(ModalScreen[None]):
             yield DataTable(cursor_type="row", id="figures-table")
             yield Static(f"Cost: {spending.session} in this session, {spending.day} today.{prices}", markup=False)
             yield Static(
-                "p95 is what 95 % of the replies kept to: a TTFT no longer, a speed no lower. Few replies make rough "
-                "percentiles.",
+                "95 % of the replies had a TTFT no longer than its p95, and a speed no lower than its p5. Few replies "
+                "make rough percentiles.",
                 id="figures-help",
                 markup=False,
             )

@@ -38,7 +38,7 @@ def group(**changes: Any) -> Group:
         "ttft_p50_ms": 12.0,
         "ttft_p95_ms": 20.0,
         "speed_p50": None,
-        "speed_p95": None,
+        "speed_p5": None,
     }
     return Group(**(values | changes))
 
