@@ -84,8 +84,9 @@ class Collector:
         """Count the reply's times from where work on it began: it waited for a place, not for the model."""
         if self.finished is not None:
             times = self.finished.timings
+            least = times.prefill_ms or 0.0  # word of the begin may come late on a busy machine
             ttft, total = (
-                None if one is None else max(0.0, one - self._queued_ms) for one in (times.ttft_ms, times.total_ms)
+                None if one is None else max(least, one - self._queued_ms) for one in (times.ttft_ms, times.total_ms)
             )
             self.finished = replace(self.finished, timings=replace(times, ttft_ms=ttft, total_ms=total))
 
