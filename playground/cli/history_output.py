@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from playground.domain.counts import count_of
 from playground.domain.display import display_line, display_text
 from playground.domain.errors import BadInput
 from playground.domain.history import Entry
@@ -38,7 +39,8 @@ def lines_of(entries: Sequence[Entry]) -> Iterator[str]:
             f"{entry.id:>{digits}}{star} {began}  {display_line(entry.origin):<7}  {_model(entry):<{names}}  "
             f"{entry.tokens:>6} tokens  {cost:>8}  "
         )
-        note = f"{entry.more + 1} replies" if entry.more else entry.label
+        cut = f" and {entry.cut_short:,} cut short" if entry.cut_short else ""
+        note = f"{count_of(entry.whole, 'reply', 'replies')}{cut}" if entry.more else entry.label
         title = f"{entry.title} ({note})" if note else entry.title
         said = f"{title}: {entry.prompt}" if title else entry.prompt
         said += f" → {entry.reply}" if entry.reply and not entry.more else ""

@@ -196,6 +196,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """What tells it from the other replies of its sweep, such as "temperature 1.2 · sample 3"."""
     more: int = 0
     """How many other replies of its sweep the line stands for; tokens and cost are those of all of them then."""
+    cut_short: int = 0
+    """How many of these were stopped or broke, so that they are no part of the sweep's result."""
+
+    @property
+    def whole(self) -> int:
+        """How many replies of a sweep the line stands for that came to an end."""
+        return self.more + 1 - self.cut_short
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):

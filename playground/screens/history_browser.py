@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
-from textual import on
+from rich.cells import cell_len
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
+from textual.style import Style
 from textual.widgets import Input, Static
 
 from playground.domain.errors import PlaygroundError
@@ -34,10 +36,11 @@ T = TypeVar("T")
 
 _FOOT: Final = (
     *("history.open", "history.leave", "history.search", "history.beside", "history.star", "history.rename"),
-    *("history.run_again", "history.export", "history.delete", "history.undo", "history.costs", "history.model"),
-    *("history.preset", "history.date", "history.cost", "history.origin", "history.starred", "history.deleted"),
-    "history.clear",
+    *("history.run_again", "history.export", "history.delete", "history.undo", "history.costs"),
 )
+_PRESSED: Final = "filter"
+_GAP: Final = 2
+"""Cells between two filters."""
 history_key = KeyMaker("history")
 """A key of the history screen."""
 
@@ -148,10 +151,28 @@ class HistoryBrowser(ModalScreen[None]):
         self.query_one(Vertical).border_title = Content(title)
 
     def _show_filters(self) -> None:
-        parts: list[tuple[str, str]] = []
-        for words, narrow in self.finding.filters.words():
-            parts += [(words, "bold $accent" if narrow else ""), (" · ", "")]
-        self.query_one("#history-filters", Static).update(Content.assemble(*parts[:-1]))
+        line = self.query_one("#history-filters", Static)
+        keys = {one.binding.id: one.binding for one in self.active_bindings.values()}
+        shown = {key: self.app.get_key_display(binding) for key, binding in keys.items() if key}
+        filters = [(shown.get(f"history.{one.key}", ""), one) for one in self.finding.filters.words()]
+        long = sum(len(key) + 1 + cell_len(one.words) + _GAP for key, one in filters) - _GAP
+        parts: list[Content] = []
+        for key, one in filters:
+            words = one.words if one.narrow or long <= line.size.width else one.short
+            press = Style.from_meta({_PRESSED: one.action})  # a link of Textual's would have its own look
+            look = "bold $accent" if one.narrow else "$foreground 75%"
+            parts += [Content.styled(key, "bold $footer-key-foreground"), Content.styled(f" {words}", look)]
+            parts[-2:] = [Content.assemble(*parts[-2:]).stylize(press), Content(" " * _GAP)]
+        line.update(Content.assemble(*parts[:-1]))
+
+    @on(events.Click, "#history-filters")
+    async def _press(self, event: events.Click) -> None:
+        if action := event.style.meta.get(_PRESSED):
+            await self.run_action(action)
+
+    def on_resize(self) -> None:
+        """Another width, other words."""
+        self.call_after_refresh(self._show_filters)
 
     def changed(self) -> None:
         """Other filters are in force."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import structs
 
@@ -30,6 +30,21 @@ _ALL: Final = Query(grouped=True)
 FILTERS: Final = ("model", "preset", "date", "cost", "origin")
 
 
+class Filter(NamedTuple):
+    """What one key narrows the list down by."""
+
+    key: str
+    """Name of its binding, without "history."."""
+    words: str
+    """What is in force."""
+    short: str
+    """What stands there where there is little room and nothing is left out."""
+    action: str
+    """Of the history screen, which a click runs."""
+    narrow: bool
+    """True when it leaves anything out."""
+
+
 class Filters:
     """The filters in force."""
 
@@ -42,17 +57,20 @@ class Filters:
         """True when something is left out."""
         return structs.replace(self.query, deleted=False) != _ALL
 
-    def words(self) -> list[tuple[str, bool]]:
-        """What is in force, in words, and whether it leaves anything out."""
+    def words(self) -> list[Filter]:
+        """Each filter with what is in force."""
         query = self.query
+        model, preset = display_line(query.model), display_line(query.preset)
+        origin = _ORIGINS[self._origin][0] if self._origin else "from anywhere"
         return [
-            (f"model {display_line(query.model) or 'any'}", bool(query.model)),
-            (f"preset {display_line(query.preset) or 'any'}", bool(query.preset)),
-            (_DATES[self._date][0], self._date > 0),
-            (_COSTS[self._cost][0], self._cost > 0),
-            (_ORIGINS[self._origin][0], self._origin > 0),
-            ("★ only" if query.starred else "starred or not", query.starred),
-            *([("deleted ones", True)] if query.deleted else []),
+            Filter("model", model or "any model", "model", "filter('model')", bool(model)),
+            Filter("preset", preset or "any preset", "preset", "filter('preset')", bool(preset)),
+            Filter("date", _DATES[self._date][0], "time", "filter('date')", self._date > 0),
+            Filter("cost", _COSTS[self._cost][0], "cost", "filter('cost')", self._cost > 0),
+            Filter("origin", origin, "from", "filter('origin')", self._origin > 0),
+            Filter("starred", "★ only" if query.starred else "starred or not", "starred", "starred", query.starred),
+            Filter("deleted", "deleted ones" if query.deleted else "deleted", "deleted", "deleted", query.deleted),
+            Filter("clear", "all", "all", "clear", False),
         ]
 
     def search(self, text: str) -> None:

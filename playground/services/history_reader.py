@@ -25,11 +25,12 @@ _COLUMNS: Final = {
     **{"cost": "runs.cost", "stop": "runs.stop", "ttft_ms": "runs.ttft_ms"},
     **{"tokens_per_second": "runs.tokens_per_second", "title": "runs.title", "starred": "runs.starred"},
     **{"deleted": "runs.deleted", "origin": "runs.origin", "batch": "runs.batch", "label": "runs.label"},
-    "more": "0",
+    **{"more": "0", "cut_short": "0"},
 }
 """Where the fields of an entry come from."""
 _OF_BATCH: Final = _COLUMNS | {
     **{"tokens": "sums.tokens", "cost": "sums.cost", "more": "sums.more"},
+    "cut_short": "sums.cut_short",
     **{"ttft_ms": "NULL", "tokens_per_second": "NULL", "label": "''"},
 }
 """The same of a sweep as a whole, and of its newest reply."""
@@ -41,7 +42,8 @@ def _select(columns: Mapping[str, str]) -> str:
 
 _ENTRY: Final = f"{_select(_COLUMNS)} {_FROM}"
 _SUMS: Final = f"""
-    SELECT max(runs.id) AS newest, count(*) - 1 AS more, sum(runs.tokens) AS tokens, sum(runs.cost) AS cost
+    SELECT max(runs.id) AS newest, count(*) - 1 AS more, sum(runs.tokens) AS tokens, sum(runs.cost) AS cost,
+    sum(runs.stop IN ('cancelled', 'failed')) AS cut_short
     {_FROM} WHERE {{where}} AND runs.batch != '' GROUP BY runs.batch
 """
 _BATCH: Final = f"{_select(_OF_BATCH)} FROM ({_SUMS}) AS sums JOIN runs ON runs.id = sums.newest"

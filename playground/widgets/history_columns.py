@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from playground.domain.display import display_line
 from playground.domain.history import Entry
 from playground.domain.moments import local_time
-from playground.widgets.bars import UNKNOWN
+from playground.widgets.bars import UNKNOWN, fit
 from playground.widgets.status_bar import dollars
 
 GAP: Final = 2
@@ -23,6 +23,9 @@ _LESS: Final = 3
 """The rank from which on they do."""
 TODAY: Final = 5
 """Cells of a time of today."""
+_ARROW: Final = " → "
+_LEAST_PART: Final = 8
+"""Cells below which the beginning of a prompt or a reply says nothing."""
 _ENDS: Final = {
     "": "… open",
     "stop": "end",
@@ -105,11 +108,22 @@ def name_of(entry: Entry) -> str:
 
 
 def said(entry: Entry, cells: int) -> tuple[str, str, str]:
-    """Title, prompt and beginning of the reply, in as many cells as there are; what comes first is shortened last."""
+    """Title, prompt and beginning of the reply, in as many cells as there are.
+
+    Replies to one prompt are told apart by how they begin: that has its place in every row, whatever the search, and a
+    long prompt is shortened for it.
+    """
     title = name_of(entry)
     prompt = display_line(entry.prompt)
-    many = f" ×{entry.more + 1:,}" if entry.more else ""
+    cut = f" +{entry.cut_short:,} cut short" if entry.cut_short else ""
+    many = f" ×{entry.whole:,}{cut}" if entry.more else ""
     lead = f"{title or display_line(entry.batch)}{many} · " if title or many else ""
-    left = cells - cell_len(lead) - cell_len(prompt)
-    reply = display_line(entry.reply) if left > 8 else ""
-    return lead, prompt, f" → {reply}" if reply else ""
+    reply = display_line(entry.reply)
+    left = cells - cell_len(lead)
+    if not reply or left < 2 * _LEAST_PART + cell_len(_ARROW):
+        return lead, prompt, ""
+    # The reply gets what the prompt leaves, and two fifths at the least, so far as it is that long.
+    least = min(cell_len(reply), max(_LEAST_PART, left * 2 // 5)) + cell_len(_ARROW)
+    if cell_len(prompt) > left - least:
+        prompt = fit(prompt, left - least).rstrip()
+    return lead, prompt, f"{_ARROW}{reply}"

@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
+from playground.domain.counts import count_of
 from playground.domain.display import display_line
 from playground.domain.history import Entry
 from playground.domain.messages import Role
@@ -123,7 +124,7 @@ def _facts(entry: Entry) -> Content:
         when(entry),
         display_line(entry.model) or UNKNOWN,
         display_line(entry.preset) or UNKNOWN,
-        f"{entry.tokens:,} tokens",
+        count_of(entry.tokens, "token"),
         f"TTFT {UNKNOWN if entry.ttft_ms is None else f'{entry.ttft_ms:,.0f} ms'}",
         f"{UNKNOWN if entry.tokens_per_second is None else f'{entry.tokens_per_second:,.0f}'} tok/s",
         dollars(entry.cost),
@@ -131,7 +132,9 @@ def _facts(entry: Entry) -> Content:
         display_line(entry.origin),
     ]
     if entry.more:  # tokens and cost are those of all of them; each reply tells its own below its text
-        facts = [f"the newest of {entry.more + 1:,} replies", *facts[:5], facts[7], facts[9]]
+        cut = f" and {entry.cut_short:,} cut short" if entry.cut_short else ""
+        many = count_of(entry.whole, "reply", "replies")
+        facts = [f"the newest of {many}{cut}", *facts[:5], facts[7], facts[9]]
     title = " · ".join(display_line(part) for part in (entry.title, entry.label) if part)
     parts = [("★ ", "$warning")] if entry.starred else []
     parts += [(f"{title} · ", "bold $accent")] if title else []

@@ -85,7 +85,7 @@ async def test_words_are_found_as_they_are_typed_and_filters_narrow_the_list() -
         await player.until(lambda: prompts(player) == ["How is bread made?"], "not for less")
         await choose(player, "t", "today")
         await choose(player, "p", "precise")
-        await player.until(lambda: "model claude-x · preset precise · today · from $0.10" in player.text, "told")
+        await player.until(lambda: "m claude-x  p precise  t today  c from $0.10" in player.text, "told")
         assert prompts(player) == ["How is bread made?"]
         await player.press("s")
         await player.until(lambda: "★" in player.text.replace("★ only", ""), "starred")

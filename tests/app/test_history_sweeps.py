@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 
 import pytest
@@ -163,3 +164,28 @@ async def test_what_a_sweep_says_in_private_mode_is_not_kept_and_what_it_said_be
         await player.press("ctrl+q")
     assert [entry.model for entry in entries()] == ["m:ok"]
     assert b"m:stall" not in history_path().read_bytes()
+
+
+async def test_a_line_counts_the_replies_of_the_result_and_names_those_cut_short() -> None:
+    await fill(*(("Toy", f"Cell {number}", BATCH) for number in range(4)))
+    with sqlite3.connect(history_path()) as connection:
+        connection.execute("UPDATE runs SET stop = 'cancelled' WHERE id = 2")
+    connection.close()
+    async with playing(make_app(), size=(120, 40)) as player:
+        await open_history(player)
+        assert lines(player) == [("Cell 3", 3)]
+        assert "×3 +1 cut short" in player.text
+        assert "the newest of 3 replies and 1 cut short" in player.text
+
+
+async def test_the_filters_stand_with_their_keys_and_a_click_presses_them() -> None:
+    await fill(("Toy", "Said", Setting()))
+    for size in ((80, 24), (120, 40)):
+        async with playing(make_app(), size=size) as player:
+            await open_history(player)
+            line = player.app.screen.query_one("#history-filters").render_line(0).text
+            for key in ("m ", "p ", "t ", "c ", "o ", "f ", "x ", "a all"):
+                assert f" {key}" in f" {line}"
+            await player.pilot.click("#history-filters", offset=(line.index("f s"), 0))
+            await player.until(lambda: "No reply is like that." in player.text, "only starred ones")
+            assert "★ only" in player.text

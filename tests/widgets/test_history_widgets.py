@@ -73,9 +73,9 @@ def test_times_are_as_short_as_they_can_be() -> None:
     assert when(entry(began_at=0.0)).startswith(("1970", "1969"))
 
 
-def test_the_reply_is_shown_only_where_the_prompt_leaves_room() -> None:
+def test_a_reply_is_left_out_only_where_nothing_of_it_could_be_read() -> None:
     assert said(entry(title="Name"), 40) == ("Name · ", "Why?", " → So.")
-    assert said(entry(prompt="x" * 40), 40)[2] == ""
+    assert said(entry(prompt="x" * 40), 16)[2] == ""
 
 
 @pytest.mark.parametrize("width", [30, 60, 140])
@@ -108,6 +108,17 @@ async def test_where_nothing_cost_money_the_bars_are_tokens() -> None:
 def test_a_line_that_stands_for_a_sweep_says_of_how_many_replies() -> None:
     assert said(entry(title="sweep abc", more=1233), 60)[0] == "sweep abc ×1,234 · "
     assert said(entry(more=2, batch="abc"), 60)[0] == "abc ×3 · "
+    assert said(entry(more=50, cut_short=3, batch="abc"), 60)[0] == "abc ×48 +3 cut short · "
+
+
+@pytest.mark.parametrize("cells", range(24, 70))
+def test_replies_to_one_prompt_are_told_apart_however_long_it_is(cells: int) -> None:
+    for prompt in ("Why is the sky blue?", "Why is the sky blue, and the sea, and all that lies between them?", "Hi"):
+        lead, shown, reply = said(entry(prompt=prompt, reply="Because the air scatters it."), cells)
+        assert lead == ""
+        assert cell_len(shown) + len(" → Because") - 1 <= cells
+        assert reply.startswith(" → Because")
+    assert said(entry(prompt="Why is the sky blue, all the day long?", reply="So."), 60)[1].endswith("day long?")
 
 
 def test_a_reply_of_a_sweep_says_first_what_tells_it_from_the_others() -> None:
