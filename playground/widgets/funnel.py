@@ -156,7 +156,9 @@ class Funnel(Widget):
     def _row(self, level: Level, width: int) -> Strip:
         cols = columns(width)
         size, whole = level.candidates, self._levels[0].candidates or self._levels[1].candidates
-        share = 0.0 if not size or not whole else math.log(size + 1) / math.log(max(whole, size) + 1)
+        share = 0.0
+        if size and whole and min(size, whole) > 0:
+            share = math.log(size + 1) / math.log(max(whole, size) + 1)
         name = "picked" if level.picked else "idle" if level.idle else "name"
         shape = "picked" if level.picked else "idle-shape" if level.idle else "shape"
         count = UNKNOWN if size is None else f"{'≥' if level.at_least else ''}{size:,}"
