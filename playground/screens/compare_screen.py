@@ -131,6 +131,7 @@ class CompareScreen(SendingScreen):
         from playground.screens.race_dialog import RaceDialog
 
         chosen = {pane.tuning.name for pane in self.all_panes}
+        self.tuning.look_again(self)
         presets = list(self.tuning.presets.values())
         self.app.push_screen(RaceDialog(presets, chosen, self.pane.session.params.seed), self._race)
 

@@ -51,6 +51,7 @@ class Sweeping:
         from playground.screens.sweep_form import SweepForm
 
         screen, pane = self._screen, self._screen.pane
+        pane.tuning.look_again(screen)
         bases = bases_of(pane, pane.tuning.presets)
         fresh = first_draft(pane, screen.editor.text, self._models())
         draft = fresh if self._draft is None else self._draft

@@ -15,6 +15,8 @@ from playground.domain.sampling import SamplingParams
 from playground.services.preset_shelf import PresetShelf
 from playground.services.presets import RECOMMENDED, Preset, recommended_preset
 
+_MOST_ERRORS = 3
+"""Broken files that are told at once; doctor names all of them."""
 _LISTS = {
     "stop": ("Stop strings", "One a line; \\n stands for a new line. The reply ends before the first that comes up."),
     "logit_bias": (
@@ -67,6 +69,13 @@ class Tuning:
         self._recommended = recommended_preset(card)
         return self._recommended
 
+    def look_again(self, screen: Screen[None]) -> None:
+        """See the presets that another program, or a command, has saved meanwhile; say what is wrong with a file."""
+        from playground.screens.notices import tell_error
+
+        for error in self.shelf.look_again()[:_MOST_ERRORS]:
+            tell_error(screen, error)
+
     def choose(self, screen: Screen[None], use: Callable[[Preset], None]) -> None:
         """Let a person choose a preset."""
 
@@ -76,6 +85,7 @@ class Tuning:
 
         from playground.screens.preset_picker import PresetPicker
 
+        self.look_again(screen)
         screen.app.push_screen(PresetPicker(lambda: list(self.presets.values()), self.name, self.shelf), chosen)
 
     def save(self, screen: Screen[None], params: SamplingParams) -> None:

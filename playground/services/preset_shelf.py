@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
-from playground.domain.errors import BadInput
+from playground.domain.errors import BadInput, ConfigError
 from playground.services.kept_files import write_named
 from playground.services.paths import path_from
 from playground.services.presets import (
@@ -34,6 +35,22 @@ class PresetShelf:
         self.presets = presets
         """What is on it; changed in place."""
         self._deleted: list[Preset] = []
+        self._seen = _traces()
+        """What the folders looked like when the presets were read."""
+
+    def look_again(self) -> list[ConfigError]:
+        """Take over what others have changed in the folders since; returns what is wrong with files, once.
+
+        Cheap where nothing has changed: files are told apart by size and time.
+        """
+        traces = _traces()
+        if traces == self._seen:
+            return []
+        found, errors = load_presets()
+        self.presets.clear()
+        self.presets.update(found)
+        self._seen = traces
+        return errors
 
     def save(self, name: str, params: SamplingParams) -> Preset:
         """Save parameters under a name. Raises BadInput and ConfigError."""
@@ -56,6 +73,7 @@ class PresetShelf:
         if not is_own(preset):
             raise BadInput(f"{preset.name} came with the program.", "Only presets of your own can be deleted.")
         delete_preset(own_preset_folder(), preset.name)
+        self._seen.pop(preset.path, None)
         self._deleted.append(preset)
         shipped, _ = load_presets(preset_folders()[:1])
         del self.presets[preset.name]
@@ -84,5 +102,23 @@ class PresetShelf:
 
     def _put(self, path: Path) -> Preset:
         preset = read_preset(path)
+        self._seen[str(path)] = _trace(path)
         self.presets[preset.name] = preset
         return preset
+
+
+def _traces() -> dict[str, tuple[int, int]]:
+    """Every preset file with what changes when it is written; empty where nothing can be read."""
+    found = dict[str, tuple[int, int]]()
+    for folder in preset_folders():
+        with contextlib.suppress(OSError):
+            found |= {str(path): _trace(path) for path in folder.glob("*.toml")}
+    return found
+
+
+def _trace(path: Path) -> tuple[int, int]:
+    try:
+        told = path.stat()
+    except OSError:
+        return 0, 0
+    return told.st_mtime_ns, told.st_size

@@ -104,3 +104,26 @@ async def test_a_file_that_is_no_preset_is_a_sentence(tmp_path: Path) -> None:
         await type_path(player, tmp_path / "nosuch.json")
         await player.until(lambda: "cannot be read" in player.notices, "told")
         assert set(player.screen.tuning.presets) == before
+
+
+async def test_presets_that_others_save_meanwhile_are_there_and_broken_files_are_told_once() -> None:
+    own = preset_folders()[-1]
+    async with playing(make_app()) as player:
+        await player.until(lambda: player.pane.model_state == "no model", "search for a model ended")
+        await player.press("f6")
+        await player.until(lambda: "Presets" in player.text, "open")
+        await player.press("escape")
+        own.mkdir(parents=True)
+        (own / "calm.toml").write_text('name = "calm"\nsummary = "Cool."\n[sampling]\ntemperature = 0.2\n')
+        (own / "broken.toml").write_text("name = ")
+        await player.press("f6")
+        await player.until(lambda: "calm" in player.text, "listed")
+        await player.until(lambda: "broken.toml" in player.notices, "what is wrong with the other")
+        told = player.notices.count("broken.toml")
+        await player.press("escape", "f6")
+        await player.until(lambda: "calm" in player.text, "listed again")
+        assert player.notices.count("broken.toml") == told
+        await player.press("escape")
+        (own / "calm.toml").unlink()
+        await player.press("f6")
+        await player.until(lambda: "calm" not in player.text, "gone")
