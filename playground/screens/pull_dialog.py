@@ -20,6 +20,7 @@ from playground.domain.display import display_text
 from playground.domain.endpoints import ModelRef
 from playground.domain.errors import PlaygroundError
 from playground.domain.sizes import size_text
+from playground.engine.memory import available_bytes
 from playground.services.hub_address import find_hub
 from playground.services.hub_names import Choice, choices, parse_reference
 from playground.services.hub_offers import Offer, look_up
@@ -34,7 +35,7 @@ _STOPS: Final = "esc stops; what came is kept"
 
 
 class PullDialog(ModalScreen[ModelRef | None]):
-    """Lists good small models, or what a repository has; Enter fetches, and the model is opened at the end."""
+    """Lists good small models, what a search finds, or what a repository has; Enter goes on, down to a model that is open."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -61,7 +62,7 @@ class PullDialog(ModalScreen[ModelRef | None]):
     def __init__(self) -> None:
         super().__init__()
         self._offer: Offer | None = None
-        """What was found; None while the suggestions are listed."""
+        """What was found in a repository; None while repositories are listed."""
         self._found: list[Choice] = []
         self._fetching: Worker[None] | None = None
         self._drawn_s = 0.0
@@ -71,7 +72,7 @@ class PullDialog(ModalScreen[ModelRef | None]):
         with Vertical() as box:
             box.border_title = Content("Models from the hub")
             box.border_subtitle = Content(_CLOSES)
-            yield Input(placeholder="ORG/REPO, ORG/REPO:QUANT, or an address of huggingface.co", id="pull-name")
+            yield Input(placeholder="words to search for, ORG/REPO, ORG/REPO:QUANT, or an address", id="pull-name")
             yield DataTable(cursor_type="row", id="pull-list")
             yield ProgressBar(show_eta=False)
             yield Static("", id="pull-note", markup=False)
@@ -96,8 +97,10 @@ class PullDialog(ModalScreen[ModelRef | None]):
     def _typed(self, event: Input.Submitted) -> None:
         if self._fetching is not None:
             self.notify("Esc stops what is being fetched; then another can be looked for.", markup=False)
-        elif event.value.strip():
+        elif "/" in event.value:
             self._look(event.value)
+        elif event.value.strip():
+            self._find(event.value)
         else:
             self.action_focus_list()
 
@@ -113,6 +116,32 @@ class PullDialog(ModalScreen[ModelRef | None]):
             self._fetching = self._fetch(Offer(self._offer.listing, choice, ()))
 
     @work(group="hub", exclusive=True)
+    async def _find(self, words: str) -> None:
+        self._problem("")
+        self._note("searching the hub …")
+        try:
+            async with self._client("") as client:
+                hits = await client.search(words.strip())
+        except PlaygroundError as error:
+            self._note("")
+            self._problem(str(error))
+            return
+        self._offer = None
+        table = self.query_one(DataTable)
+        table.clear(columns=True)
+        table.add_columns("repository", "downloads", "likes")
+        for hit in hits:
+            counts = ["–" if count is None else f"{count:,}" for count in (hit.downloads, hit.likes)]
+            cells = (Text(hit.repository, no_wrap=True), *(Text(count, justify="right") for count in counts))
+            table.add_row(*cells, key=hit.repository)
+        if not hits:
+            self._note(f"The hub has no GGUF model whose name holds {words.strip()!r}. Try fewer or other words.")
+            return
+        table.focus()
+        more = "the most fetched of those whose names hold" if len(hits) > 1 else "its name holds"
+        self._note(f"{len(hits)} found: {more} {words.strip()!r}. Enter lists what a repository has.")
+
+    @work(group="hub", exclusive=True)
     async def _look(self, text: str) -> None:
         self._problem("")
         self._note("asking the hub …")
@@ -125,9 +154,9 @@ class PullDialog(ModalScreen[ModelRef | None]):
             return
         self._offer, self._found = offer, choices(offer.listing.files)
         too_big = await asyncio.to_thread(lambda: [too_big_by(one.size_bytes) for one in self._found])
-        self._list_files(offer, too_big)
+        self._list_files(offer, too_big, await asyncio.to_thread(available_bytes))
 
-    def _list_files(self, offer: Offer, too_big: list[str]) -> None:
+    def _list_files(self, offer: Offer, too_big: list[str], free_bytes: int) -> None:
         table = self.query_one(DataTable)
         table.clear(columns=True)
         table.add_columns("quant.", "size", "memory", "file")
@@ -139,7 +168,8 @@ class PullDialog(ModalScreen[ModelRef | None]):
         table.move_cursor(row=self._found.index(offer.choice))
         table.focus()
         licence = f" Licence: {offer.listing.licence}." if offer.listing.licence else ""
-        self._note(f"{offer.listing.repository}.{licence} Enter fetches the marked file and opens it.")
+        free = f" {size_text(free_bytes)} of memory is free; a file takes its size, and a cache beside it."
+        self._note(f"{offer.listing.repository}.{licence}{free} Enter fetches the marked file and opens it.")
 
     @work(group="hub", exclusive=True)
     async def _fetch(self, offer: Offer) -> None:
@@ -163,7 +193,7 @@ class PullDialog(ModalScreen[ModelRef | None]):
                 bar.display, box.border_subtitle = False, Content(_CLOSES)
 
     def _client(self, text: str) -> HubClient:
-        hub = find_hub(parse_reference(text).host)
+        hub = find_hub(parse_reference(text).host if text else "")
         if hub.note:
             self.notify(display_text(hub.note), markup=False)
         return HubClient(hub, self._note)

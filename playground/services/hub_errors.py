@@ -37,13 +37,15 @@ def refusal(hub: Hub, response: httpx2.Response, repository: str, path: str = ""
         )
     if status >= 500 or status == 408:
         return ServerFailed(f"{host} failed ({status}).", "Try again later.", said, retry_after_s=wait_s)
-    if code == "GatedRepo" or (status == 403 and not code):
+    if code == "GatedRepo" or (status == 403 and not code and repository):
         return _gated(hub, repository, said)
     if status == 401 and hub.token is not None and code != "RepoNotFound":
         hint = f"Make a new one at {host}/settings/tokens and set HF_TOKEN to it."
         return KeyRefused(f"{host} does not accept the token of {hub.source}.", hint, said)
+    if not repository:
+        return RequestRefused(f"{host} does not search ({status}).", "Write the whole name, ORG/REPO.", said)
     if status in (401, 404):
-        thing = f"{one_line(path, 100)} in {repository}" if path else repository or "such a question"
+        thing = f"{one_line(path, 100)} in {repository}" if path else repository
         hint = f"Check the spelling; a private one needs a token in HF_TOKEN ({host}/settings/tokens)."
         return RequestRefused(f"{host} knows no {thing}.", hint, said)
     if status == 416:

@@ -38,6 +38,8 @@ _TRIES: Final = 6
 _TRIES_ASKING: Final = 3
 """A person waits for the answer, and may have mistyped the address."""
 _LONGEST_WAIT_S: Final = 900.0
+_MOST_HITS: Final = 50
+_REPOSITORY: Final = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -62,8 +64,20 @@ class _Sibling(msgspec.Struct):
     lfs: _Lfs | None = None
 
 
+class Hit(msgspec.Struct, frozen=True):
+    """A repository that a search has found."""
+
+    repository: str
+    """ORG/REPO."""
+    downloads: int | None = None
+    """In the last month; None when the hub does not say."""
+    likes: int | None = None
+
+
 class _Model(msgspec.Struct):
     id: str = ""
+    downloads: int | None = None
+    likes: int | None = None
     sha: str = ""
     siblings: list[_Sibling] = []
     cardData: object = None
@@ -159,6 +173,16 @@ class HubClient:
             one_line(licence, 60) if isinstance(licence, str) else "",
         )
 
+    async def search(self, words: str) -> list[Hit]:
+        """Repositories with GGUF files whose names hold some words, the most fetched first. Raises PlaygroundError."""
+        query = urlencode({"search": words, "filter": "gguf", "sort": "downloads", "limit": _MOST_HITS})
+        raw = await self._ask(f"/api/models?{query}", "")
+        try:
+            found = msgspec.json.decode(raw, type=list[_Model])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise unreadable(self.hub) from None
+        return [Hit(one.id, one.downloads, one.likes) for one in found if _REPOSITORY.fullmatch(one.id)]
+
     async def near(self, reference: Reference) -> list[str]:
         """Other repositories with GGUF files whose names are like this one's; empty when nothing is known."""
         import difflib
@@ -171,7 +195,7 @@ class HubClient:
                 found = msgspec.json.decode(await self._ask(f"/api/models?{query}", ""), type=list[_Model])
             except (PlaygroundError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 return []
-            names = {one.id.casefold(): one.id for one in found if re.fullmatch(r"[\w.-]+/[\w.-]+", one.id, re.ASCII)}
+            names = {one.id.casefold(): one.id for one in found if _REPOSITORY.fullmatch(one.id)}
             names.pop(reference.repository.casefold(), None)  # it is there, but has nothing for us
             like = difflib.get_close_matches(f"{org}/{name}".casefold(), names, 5, 0.4)
             if names:

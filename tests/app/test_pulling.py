@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from textual.widgets import DataTable
+from textual.widgets import DataTable, Input
 
 from playground.screens.model_picker import ModelPicker
 from playground.screens.pull_dialog import PullDialog
@@ -81,3 +81,43 @@ async def test_what_goes_wrong_is_said_in_the_dialog(hub: FakeHub) -> None:
         await player.until(lambda: f"There is: {REPOSITORY}" in player.text, "neighbours named")
         await player.press("escape")
         assert isinstance(player.app.screen, ModelPicker)
+
+
+async def test_words_are_searched_for_and_lead_to_an_open_model(hub: FakeHub) -> None:
+    async with playing(make_app()) as player:
+        await _open(player)
+        await player.press(*"nothing", "enter")
+        await player.until(lambda: "has no GGUF model whose name holds 'nothing'" in player.text, "nothing found")
+        player.app.screen.query_one(Input).value = ""
+        player.app.screen.query_one(Input).focus()
+        await player.press(*"tiny", "enter")
+        await player.until(lambda: "1 found" in player.text, "found")
+        assert "1,234" in player.text, "how often it was fetched"
+        await player.press("enter")
+        await player.until(lambda: "tiny-Q8_0.gguf" in player.text, "files listed")
+        assert "of memory is free" in player.text
+        await player.press("enter")
+        await player.ready()
+        assert player.pane.card is not None
+        assert player.pane.card.id == str(own_folder() / REPOSITORY / "tiny-Q4_K_M.gguf")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "said"),
+    [
+        ((401, {}), "does not search (401)"),
+        ((403, {}), "does not search (403)"),
+        ((404, {}), "does not search (404)"),
+        ((429, {"Retry-After": "3600"}), "wants a pause: too many requests (429)"),
+    ],
+)
+async def test_a_search_that_is_refused_is_one_sentence(
+    hub: FakeHub, refusal: tuple[int, dict[str, str]], said: str
+) -> None:
+    async with playing(make_app()) as player:
+        await _open(player)
+        hub.refusals.append(refusal)
+        await player.press(*"tiny", "enter")
+        await player.until(lambda: said in player.text, "refusal told")
+        await player.press("enter")
+        await player.until(lambda: "1 found" in player.text, "asked again")

@@ -105,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
                 asked = {name: values[0].casefold() for name, values in parse_qs(url.query).items()}
                 wanted = asked.get("search") or asked["author"] + "/"
                 found = [name for name in self.hub.repositories if wanted in name.casefold()]
-                self._json([{"id": name} for name in found])
+                self._json([{"id": name, "downloads": 1234, "likes": 5} for name in found])
             elif parts[:2] == ["api", "models"]:
                 self._about("/".join(parts[2:4]))
             else:
