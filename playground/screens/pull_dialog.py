@@ -35,7 +35,7 @@ _STOPS: Final = "esc stops; what came is kept"
 
 
 class PullDialog(ModalScreen[ModelRef | None]):
-    """Lists good small models, what a search finds, or what a repository has; Enter goes on, down to a model that is open."""
+    """Lists good small models, what a search finds, or what a repository has; Enter goes on to an open model."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
