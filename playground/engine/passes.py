@@ -32,6 +32,8 @@ class Pass(ABC):
         self.ids = ids
         self.first = first
         """Position of the first token whose logits are wanted; they tell what follows it."""
+        self.next_read = first
+        """Position of the next token whose logits are to be read: none is read twice by a pass that begins again."""
         self.unread = 0
         """Tokens at the end of the text that need not be computed, as nothing behind them is wanted."""
         self.cached = 0
@@ -149,7 +151,9 @@ class Lane:
         self._held += chunk
         try:
             for row in range(len(chunk) - rows, len(chunk)):
-                current.read(done + row, self._context.logits(row))
+                if done + row >= current.next_read:
+                    current.read(done + row, self._context.logits(row))
+                    current.next_read = done + row + 1
         except PlaygroundError as error:
             self._end(error)
             return

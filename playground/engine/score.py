@@ -62,8 +62,6 @@ class ScorePass(Told):
         if position + 1 >= len(self._all):
             return
         index = position + 1 - self._start
-        if index < len(self._tokens):  # a pass that was broken off begins again
-            del self._tokens[index:], self._divergences[index:]
         self._distribution.read(logits, 0)  # `top` finds a few tokens sooner than all that are near
         top, _ = self._distribution.top(self._top)
         self._tokens.append(record_token(self._model, self._distribution, self._all[position + 1], top, index=index))
