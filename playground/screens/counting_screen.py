@@ -13,7 +13,7 @@ from playground.domain.display import display_text
 from playground.domain.errors import PlaygroundError, Unsupported
 from playground.domain.events import Event, Failed, Finished
 from playground.domain.messages import Prompt
-from playground.screens.pane import Pane
+from playground.screens.pane import Measured, Pane
 from playground.screens.panes_screen import PanesScreen
 from playground.widgets.prompt_editor import PromptEditor
 
@@ -67,10 +67,16 @@ class CountingScreen(PanesScreen):
         if self.furnished:
             self.attempt_later(self._count, "count", exclusive=True)
 
+    def show_editing(self) -> None:
+        """What sending will do has changed, and with it how much is sent."""
+        super().show_editing()
+        if self.editor.text:
+            self.count_draft()
+
     async def _count(self) -> None:
-        text, pane = self.editor.text, self.pane
+        text, pane, place = self.editor.text, self.pane, self.pane.place
         if not text or pane.card is None or pane.runner.backend is None:
-            pane.draft_tokens = 0
+            pane.draft = None
             self.editor.show_count("")
             self.editor.show_send_estimate("")
             return
@@ -80,7 +86,7 @@ class CountingScreen(PanesScreen):
             costs = [(await self.sender.measure(other, text)).cost for other in others]
         except PlaygroundError:
             return  # the model is lost; whoever watches it says so
-        pane.draft_tokens = draft.tokens.tokens
+        pane.draft = Measured(draft.parts, draft.total.exact, place)
         about, window = "" if draft.tokens.exact else "≈", pane.card.n_ctx
         used, roughly = draft.total.tokens, "" if draft.total.exact else "≈"
         over = window is not None and used >= window

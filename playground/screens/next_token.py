@@ -77,7 +77,18 @@ class NextToken:
         answer = await backend.what_if(steps.next_position(reply, prompt_of(pane, reply), params, asker))
         if _position(reply) == position:
             known.answer, known.answer_to = answer, position
+        await self.measure(pane)
         return answer
+
+    async def measure(self, pane: Pane) -> None:
+        """Count the conversation up to the position that waits: the last run knows nothing of what was put there."""
+        reply = steps.waiting(pane.session)
+        if reply is None or pane.card is None:
+            return
+        counted = await self._screen.counter.count_parts(pane.runner.backend, pane.card, prompt_of(pane, reply))
+        if steps.waiting(pane.session) is reply:
+            figures = pane.session.figures
+            figures.parts, figures.reply_tokens, figures.estimate = counted.parts, len(reply.tokens), not counted.exact
 
 
 def steppable(pane: Pane, reply: Turn | None) -> Backend:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import structs
 
@@ -15,7 +15,7 @@ from playground.domain.errors import BadInput, Problem
 from playground.domain.events import Event
 from playground.domain.fitting import Cut
 from playground.domain.forking import begun
-from playground.domain.messages import GenerationRequest, Prompt, Role
+from playground.domain.messages import GenerationRequest, Prompt, PromptParts, Role
 from playground.domain.models import ModelCard
 from playground.domain.session import Phase, Session
 from playground.domain.stepping import hold, leave, tidy
@@ -35,6 +35,16 @@ _MOMENT_S: Final = 0.1
 """A fork on a cached beginning has its first token sooner; to draw status bar and inspector takes as long as that."""
 REFUSALS: Final = ("PromptTooLong", "TemplateError")
 """Kinds of problems for which a message can be mended and sent again."""
+
+
+class Measured(NamedTuple):
+    """The tokens of a prompt that is being written."""
+
+    parts: PromptParts
+    exact: bool
+    """False for an estimate."""
+    place: object
+    """`Pane.place` when it was counted."""
 
 
 class Pane:
@@ -68,8 +78,8 @@ class Pane:
         """`time.monotonic()` when the last reply was asked for."""
         self.single = 0
         """Id of the last run that was for one token alone."""
-        self.draft_tokens = 0
-        """Length of what is in the editor; 0 when it is empty or not counted yet."""
+        self.draft: Measured | None = None
+        """Everything that would be sent with what is in the editor; None when that is empty or not counted yet."""
         self.perplexity = Perplexity()
         """Kept from frame to frame: it costs only what is new."""
         self._seen: object = None
@@ -108,6 +118,11 @@ class Pane:
             self.settled.set()
         self.runner.backend = None
         self.model_state, self.remedy = state, remedy
+
+    @property
+    def place(self) -> object:
+        """Where the next message goes: what is in the editor was counted for this place."""
+        return self.session.transcript.head, self.editing, self.session.system, self.session.mode
 
     def prompt_with(self, text: str) -> Prompt:
         """What would be sent with this text, or with it in place of the message that is being edited."""

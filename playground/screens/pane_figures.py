@@ -17,10 +17,13 @@ from playground.widgets.status_bar import StatusView
 def status_of(pane: Pane) -> StatusView:
     """What the status bar shows."""
     session, figures, card = pane.session, pane.session.figures, pane.card
-    parts, reply = figures.parts, figures.reply_tokens
+    parts, reply, estimate = figures.parts, figures.reply_tokens, figures.estimate
+    draft = pane.draft if pane.draft is not None and pane.draft.place == pane.place else None
     if not session.busy:  # what was said is history now, and the draft is the prompt
-        parts = PromptParts(parts.system, parts.history + parts.prompt + reply, pane.draft_tokens)
+        parts = PromptParts(parts.system, parts.history + parts.prompt + reply)
         reply = 0
+        if draft is not None:
+            parts, estimate = draft.parts, not draft.exact
     limit = session.params.max_tokens
     cost = cost_of(pane)
     return StatusView(
@@ -29,7 +32,7 @@ def status_of(pane: Pane) -> StatusView:
         reply_tokens=reply,
         reserve=0 if limit == UNLIMITED else limit,
         context=card.n_ctx if card is not None else None,
-        estimate=figures.estimate,
+        estimate=estimate,
         max_output=card.max_output if card is not None else None,
         ttft_ms=figures.ttft_ms,
         tokens_per_second=figures.tokens_per_second,

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from playground.domain.errors import BudgetReached
 from playground.domain.fitting import Cut, Fit, reply_reserve
+from playground.domain.messages import PromptParts
 from playground.domain.prices import usd_text
 from playground.domain.usage import TokenCount
 from playground.screens.choice_dialog import Answer, Question
@@ -33,6 +34,8 @@ class Draft(NamedTuple):
     """Of the text by itself."""
     total: TokenCount
     """Of everything that would be sent with it."""
+    parts: PromptParts
+    """The same, by what it belongs to."""
     cost: float | None
     """US dollars; None when the price is unknown."""
 
@@ -51,13 +54,12 @@ class Sender:
         backend = pane.runner.backend if pane.card.local else None
         tokens = await self._counter.count_text(backend, pane.card, text)
         prompt = pane.prompt_with(text)
-        if pane.card.local:
-            total = await self._counter.count_prompt(backend, pane.card, prompt)
-        else:
-            total = await self._counter.estimate_prompt(pane.card, prompt)
+        counted = await self._counter.count_parts(backend, pane.card, prompt)
+        total = TokenCount(counted.parts.total, counted.exact, counted.method)
+        if not pane.card.local:
             await self._accounts.load()  # reading the table would hold up the screen
         cost = self._accounts.estimate(pane.card, total.tokens, pane.session.params.max_tokens)
-        return Draft(tokens, total, cost)
+        return Draft(tokens, total, counted.parts, cost)
 
     async def plan(self, panes: Sequence[Pane], text: str) -> dict[Pane, Cut | None] | None:
         """What goes to which pane: as it is (None), or with a cut the person chose. None: nothing is to be sent."""
@@ -70,8 +72,7 @@ class Sender:
             draft = await self.measure(pane, text)
             costs.append(draft.cost)
             if not pane.card.local:  # servers tell the length of a prompt, but not what makes it up
-                counted = await self._counter.count_parts(None, pane.card, pane.prompt_with(text))
-                pane.session.figures.parts = counted.parts
+                pane.session.figures.parts = draft.parts
             going, cut = await self._fitted(pane, text, draft.total)
             if not going:
                 return None

@@ -148,6 +148,7 @@ class Stepping:
             await self._settle(pane)
             if pane.stepping and pane in self._screen.all_panes:
                 await what(pane)
+                await self._next.measure(pane)
                 pane.transcript.view.follow_end()
                 pane.sync()
                 self._screen.draw_soon()

@@ -12,6 +12,7 @@ from playground.domain.messages import Role
 from playground.domain.transcript import Turn
 from playground.screens.force_dialog import ForceDialog
 from playground.screens.pane import Pane
+from playground.screens.pane_figures import status_of
 from playground.widgets.candidates import CandidateList
 from playground.widgets.prompt_editor import PromptEditor
 from playground.widgets.token_view import TokenView
@@ -100,6 +101,28 @@ async def test_a_candidate_put_there_by_hand_has_its_true_figures(starter_gguf: 
         await player.press("space")
         await waits(player, 3)
         assert reply_of(player.pane).by_hand == {0, 1}
+
+
+async def test_the_context_fills_with_every_token_and_empties_as_it_is_taken_back(starter_gguf: Path) -> None:
+    async with playing(make_app("seed=3")) as player:
+        await player.ready()
+        await begin(player)
+        await player.write(SEA)
+        await player.until(lambda: "in all" in player.text, "the draft counted")
+        before = status_of(player.pane).parts.total
+        assert f"{before:,} in all" in player.text, "one prompt, one size"
+        await player.until(lambda: f"{before:,}/8,192" in player.text, "the same in the bar")
+        await player.press("enter")
+        await waits(player, 0)
+        assert status_of(player.pane).parts.total == before
+        for count, key in enumerate(("2", "space", "1"), 1):
+            await player.press(key)
+            await waits(player, count)
+            assert status_of(player.pane).parts.total == before + count
+        await player.press("backspace")
+        await waits(player, 2)
+        assert status_of(player.pane).parts.total == before + 2
+        await player.until(lambda: f"{before + 2:,}/8,192" in player.text, "the same in the bar")
 
 
 async def test_behind_a_forced_text_the_next_place_waits(starter_gguf: Path) -> None:
