@@ -19,6 +19,7 @@ from playground.screens.load_start import load_of
 from playground.screens.load_words import plot, words
 from playground.services.estimates import estimate
 from playground.services.paths import user_data_dir
+from playground.services.priced_models import is_resold
 from playground.services.prices import PriceTable
 from playground.widgets.load_break_even import BreakEven
 from playground.widgets.load_sliders import LOAD_SPECS, LoadSlider, LoadSliders
@@ -202,16 +203,17 @@ async def test_models_one_can_ask_stand_first_and_those_too_small_for_a_request_
         assert len(mine) > 5
         assert "by cost, yours first" in player.text
         screen.query_one("#load-prompt", LoadSlider).focus()
-        await player.press(*"2000", "enter")
-        await player.until(lambda: not any("prompt-guard" in row.model for row in table.rows), "too small for that")
+        assert "openai/computer-use" in names
+        await player.press(*"20000", "enter")
+        await player.until(lambda: all(row.model != "openai/computer-use" for row in table.rows), "too small for that")
         table.focus()
         await player.press("f3", "f3", "f3")
         await player.until(lambda: "by model" in player.text, "another order")
         assert {row.model for row in table.rows[: len(mine) + 1]} == set(names[: len(mine) + 1])
-        await narrow(player, "prompt-guard")
-        assert any(row.model.startswith("groq/") for row in table.rows)
+        await narrow(player, "openai/computer-use")
+        assert [row.model for row in table.rows if not is_resold(row.model)] == ["openai/computer-use"]
         await player.press("down")
-        await player.until(lambda: "Its context window has 512 tokens" in said(screen), "said why")
+        await player.until(lambda: "Its context window has 8,192 tokens" in said(screen), "said why")
         screen.query_one("#load-prompt", LoadSlider).focus()
         await player.press(*"100", "enter")
         screen.query_one("#load-reply", LoadSlider).focus()
