@@ -18,7 +18,7 @@ from playground.cli.tables import print_table
 from playground.domain.display import display_line
 from playground.domain.experiment_groups import MEASURES, groups, unit_kind
 from playground.domain.experiments import CellResult, Sweep, plan_dict
-from playground.services.experiment_output import note, table, write_outputs
+from playground.services.experiment_output import note, rounding_note, table, write_outputs
 from playground.services.experiment_plans import SweepEstimate
 from playground.services.experiment_plots import chart_of, draw
 from playground.services.experiment_store import CellFile
@@ -111,6 +111,8 @@ class SweepOutput:
         least = (shown.columns.index(name) for name in _LEAST)
         print_table(shown.columns, shown.rows, texts=texts, least=least, gap="  ")
         click.echo(note(unit_kind(own)))
+        if why := rounding_note(sweep, found):
+            click.echo(f"{why[0].upper()}{why[1:]}")
         if self._plot:
             charts = (chart_of(found, name) for name in ((self._measure,) if self._measure else MEASURES))
             chart = next((one for one in charts if one is not None), None)

@@ -20,11 +20,12 @@ from textual.widgets.selection_list import Selection
 from playground.domain.display import display_text
 from playground.domain.errors import PlaygroundError
 from playground.domain.params import parse_assignment
-from playground.domain.sampling import SamplingParams
+from playground.domain.sampling import SamplingParams, active_stages
 from playground.services.presets import Preset
 from playground.widgets.pane_layout import MOST_PANES
 
 FIRST_SEED: Final = 42
+_ROUNDING: Final = "Temperature 0: batches round otherwise in a race than alone, so near ties may tip."
 
 
 class Race(NamedTuple):
@@ -80,6 +81,7 @@ class RaceDialog(ModalScreen[Race | None]):
         }
         & Input, & Input:focus { height: 1; border: none; background: $panel; }
         & .dialog--help { color: $text-muted; }
+        & #race-rounding { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
         & .dialog--reason { color: $error; }
     }
     """
@@ -106,9 +108,16 @@ class RaceDialog(ModalScreen[Race | None]):
                     for number, preset in enumerate(self._presets)
                 )
             )
+            yield Static("", id="race-rounding", classes="dialog--help", markup=False)
             yield Static("Seed for all of them (empty: another one for each)", classes="dialog--help", markup=False)
             yield Input(str(self._seed), id="race-seed")
             yield Static("", classes="dialog--reason", markup=False)
+
+    @on(SelectionList.SelectedChanged)
+    def _show_rounding(self) -> None:
+        """What to know where a preset among them is to give the same reply every time."""
+        exact = any("greedy" in active_stages(self._presets[at].params) for at in self.query_one(Choices).selected)
+        self.query_one("#race-rounding", Static).update(_ROUNDING if exact else "")
 
     def _line(self, preset: Preset) -> Content:
         name = Content.styled(display_text(preset.name).ljust(16), "bold")
@@ -117,6 +126,7 @@ class RaceDialog(ModalScreen[Race | None]):
     def on_mount(self) -> None:
         """Begin in the list."""
         self.query_one(Choices).focus()
+        self._show_rounding()
 
     @on(Input.Submitted)
     def action_accept(self) -> None:

@@ -20,6 +20,7 @@ from playground.domain.experiment_groups import MEASURES
 from playground.screens.sweep_questions import affordable, nothing_else_runs
 from playground.screens.sweep_views import SHORT, place_text, table_of, told, view_of
 from playground.services.experiment_job import SweepJob
+from playground.services.experiment_output import rounding_note
 from playground.services.experiment_plans import estimate_sweep
 from playground.services.experiment_words import product_words, progress_line
 from playground.widgets.bars import thin_bar
@@ -153,6 +154,7 @@ class SweepScreen(Screen[None]):
         text = Content.assemble((thin_bar(share, _BAR), "$accent on $panel"), f" {share:4.0%}  {line}")
         self.query_one("#sweep-progress", Static).update(text, layout=False)
         notes = [self._sweeping.runner.sharing if job.running else "", *dict.fromkeys(map(str, job.errors))]
+        notes.append(rounding_note(job.sweep, job.live.groups))
         note = self.query_one("#sweep-note", Static)
         note.display = any(notes)
         note.update(Content(display_line(" ".join(filter(None, notes)))))

@@ -13,12 +13,15 @@ from playground.domain.errors import RunFailed
 from playground.domain.experiment_groups import MEASURES, Group, UnitKind, groups, unit_kind
 from playground.domain.experiments import CellResult, Sweep
 from playground.domain.prices import usd_text
+from playground.domain.sampling import active_stages
 from playground.services.experiment_plots import chart_of
 from playground.services.experiment_svg import svg
 from playground.services.paths import write_text_atomic
 from playground.services.toml_files import one_line
 
 UNKNOWN: Final = "–"
+ROUNDING: Final = "temperature 0: differences come from rounding in batches, not from sampling."
+"""What replies differ by that take the likeliest token each time."""
 _NAMES: Final = ("model", "preset", "prompt")
 _FIGURES: Final = (
     *("samples", "consistency", "distinct-1/2/3", "tokens", "perplexity", "ended by", "cost"),
@@ -42,7 +45,9 @@ def write_outputs(folder: Path, sweep: Sweep, results: Mapping[str, CellResult])
     if not found:
         return []
     kind = unit_kind({cell.id: results[cell.id] for cell in sweep.cells if cell.id in results})
-    texts = {"groups.csv": csv_table(found), "groups.md": markdown_table(found, kind)}
+    why = rounding_note(sweep, found)
+    also = f"\n{why[0].upper()}{why[1:]}\n" if why else ""
+    texts = {"groups.csv": csv_table(found), "groups.md": markdown_table(found, kind) + also}
     for measure in MEASURES:
         chart = chart_of(found, measure)
         if chart is not None:
@@ -92,6 +97,17 @@ def note(kind: UnitKind) -> str:
         f"Consistency and distinct-n count {kind}{unknown}. Of 100 replies, 95 began within the TTFT p95 and were at "
         "least as fast as the tokens/s p5."
     )
+
+
+def rounding_note(sweep: Sweep, found: Sequence[Group]) -> str:
+    """Why replies differ that nothing was drawn for; empty where none do."""
+    greedy = [one for one in sweep.settings if "greedy" in active_stages(one.params)]
+    differ = any(
+        group.consistency is not None and group.consistency < 1.0
+        for group in found
+        if any(group.preset == one.preset and group.values == one.values for one in greedy)
+    )
+    return ROUNDING if differ else ""
 
 
 def table(found: Sequence[Group], *, brief: bool = False) -> Table:

@@ -12,7 +12,7 @@ from textual.widgets import Input, SelectionList
 from playground.domain.messages import Role
 from playground.domain.transcript import Turn
 from playground.screens.pane import Pane
-from playground.screens.race_dialog import RaceDialog
+from playground.screens.race_dialog import Choices, RaceDialog
 from playground.widgets.colour_scale import TokenStyle
 from playground.widgets.compare_table import CompareTable
 from tests.app.support import FakeBackend, Player, make_app, playing, transcript_of
@@ -103,6 +103,10 @@ async def test_the_race_dialog_says_what_is_wrong_and_can_be_left() -> None:
         player.app.screen.query_one(Input).value = "-3"
         await player.press("ctrl+s")
         assert "seed is -3" in player.text
+        assert "Temperature 0" not in player.text
+        number = list(player.screen.tuning.presets).index("deterministic")
+        player.app.screen.query_one(Choices).select(number)
+        await player.until(lambda: "Temperature 0: batches round otherwise in a race" in player.text, "told")
         await player.press("escape")
         assert len(player.panes) == 1
 

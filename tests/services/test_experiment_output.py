@@ -11,10 +11,18 @@ from xml.etree import ElementTree
 import pytest
 
 from playground.domain.experiment_groups import Group
-from playground.services.experiment_output import csv_table, markdown_table, table, write_outputs
+from playground.services.experiment_output import (
+    ROUNDING,
+    csv_table,
+    markdown_table,
+    rounding_note,
+    table,
+    write_outputs,
+)
 from playground.services.experiment_plots import Chart, Curve, axis_for, chart_of, draw
 from playground.services.experiment_svg import svg
 from tests.domain.test_experiments import make_sweep, reply
+from tests.services.experiment_support import make_sweep as sweep_of
 
 EVIL = 'x"><script>alert(1)</script>|\x1b[31m\x00`a`'
 
@@ -158,3 +166,15 @@ def test_everything_is_written_and_a_folder_that_cannot_be_is_told(tmp_path: Pat
     assert {"groups.csv", "groups.md", "consistency.svg", "distinct_3.svg", "tokens.svg"} <= names
     assert "perplexity.svg" not in names, "nobody knows it here"
     assert write_outputs(tmp_path / "none", sweep, {}) == []
+
+
+def test_differences_at_temperature_0_are_explained_and_no_others() -> None:
+    sweep = sweep_of("m", ranges=["temperature=0,0.8"])
+    cold, warm = ({"temperature": at} for at in (0.0, 0.8))
+
+    def found(*consistencies: float | None) -> list[Group]:
+        settings = zip((cold, warm), consistencies, strict=True)
+        return [group(preset="neutral", values=values, consistency=one) for values, one in settings]
+
+    assert rounding_note(sweep, found(0.697, 0.4)) == ROUNDING
+    assert rounding_note(sweep, found(1.0, 0.4)) == rounding_note(sweep, found(None, 0.4)) == ""
