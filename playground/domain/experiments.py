@@ -195,8 +195,13 @@ def parse_range(text: str) -> tuple[str, tuple[float, ...]]:
 
 def _steps(raw: str) -> tuple[float, ...]:
     first, last, step = (Decimal(part.strip()) for part in raw.split(":"))
-    if not (first.is_finite() and last.is_finite() and step.is_finite()) or step <= 0 or last < first:
-        raise BadInput(f"The range {display_line(raw)!r} never ends.", "The step leads from the first value upwards.")
+    if not (first.is_finite() and last.is_finite() and step.is_finite()):
+        raise BadInput(f"The range {display_line(raw)!r} has values that are no numbers.", _RANGE_HELP)
+    if step == 0:
+        raise BadInput(f"The step of the range {display_line(raw)!r} is 0.", _RANGE_HELP)
+    if step < 0 or last < first:
+        way = "The step leads away from the end" if (step < 0) != (last < first) else "The step leads downwards"
+        raise BadInput(f"{way} in the range {display_line(raw)!r}.", "Write the lower value first, and a step above 0.")
     count = int((last - first) / step) + 1
     if count > MOST_VALUES:
         raise BadInput(f"The range {display_line(raw)!r} has {count:,} values.", f"{MOST_VALUES} is the most.")

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 _PAUSE_S: Final = 0.2
 """Pause in typing after which the estimate is made anew."""
 _NAME: Final = 14
+_LEAST_ESTIMATE: Final = 4
+"""Lines that are kept for the estimate, or for what is wrong in its place."""
 _FOOT: Final = ("sweep_form.start", "sweep_form.leave", "sweep_form.model", "sweep_form.lines", "sweep_form.earlier")
 _NUMBERS: Final = (("samples", "samples"), ("seed", "seed"), ("max_tokens", "max tokens"), ("at_once", "at once"))
 _ONE: Final = "All of it is one prompt · F6 makes each line one"
@@ -74,7 +76,7 @@ class SweepForm(ModalScreen[Asked | None]):
         & Input.-wrong { color: $error; }
         & .sweep--label { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
         & #sweep-mode { height: auto; max-height: 2; text-wrap: wrap; }
-        & .sweep--wrong { height: auto; color: $error; display: none; }
+        & .sweep--label.-wrong { color: $error; }
         & Choices, & Choices:focus { margin: 0; max-height: 100%; }
         & #sweep-bases { height: 1fr; }
         & #sweep-models { height: auto; max-height: 5; }
@@ -118,14 +120,11 @@ class SweepForm(ModalScreen[Asked | None]):
                     yield Static("", id="sweep-mode", classes="sweep--label", markup=False)
                     yield DialogArea(draft.prompts, soft_wrap=True, tab_behavior="focus", id="sweep-prompts")
                     yield DialogInput(draft.file, placeholder="and/or a file of prompts", id="sweep-file")
-                    yield Static("", id="wrong-prompts", classes="sweep--wrong", markup=False)
                 with Vertical(id="sweep-right"):
-                    yield Static("Parameters · Space chooses", classes="sweep--label", markup=False)
+                    yield Static("Parameters · Space chooses", id="label-bases", classes="sweep--label", markup=False)
                     yield Choices(*map(self._base_line, range(len(self._bases))), id="sweep-bases")
-                    yield Static("", id="wrong-bases", classes="sweep--wrong", markup=False)
-                    yield Static("Models · F5 adds one", classes="sweep--label", markup=False)
+                    yield Static("Models · F5 adds one", id="label-models", classes="sweep--label", markup=False)
                     yield Choices(*map(self._model_line, range(len(self._models))), id="sweep-models")
-                    yield Static("", id="wrong-models", classes="sweep--wrong", markup=False)
             with Horizontal(classes="sweep--row"):
                 yield Static("vary", classes="sweep--label", markup=False)
                 yield DialogInput(
@@ -134,12 +133,10 @@ class SweepForm(ModalScreen[Asked | None]):
                     suggester=RangeSuggester(RANGES),
                     id="sweep-ranges",
                 )
-            yield Static("", id="wrong-ranges", classes="sweep--wrong", markup=False)
             with Horizontal(classes="sweep--row", id="sweep-numbers"):
                 for number, (name, label) in enumerate(_NUMBERS):
                     yield Static(label, classes=f"sweep--label{' sweep--behind' * bool(number)}", markup=False)
                     yield DialogInput(getattr(draft, name), id=f"sweep-{name}")
-            yield Static("", id="wrong-numbers", classes="sweep--wrong", markup=False)
             yield Static("", id="sweep-estimate", markup=False)
             yield KeyBar(_FOOT)
 
@@ -212,20 +209,21 @@ class SweepForm(ModalScreen[Asked | None]):
         except PlaygroundError as error:
             outlook, wrong = None, Wrong("whole", error)
         self._refuse(wrong)
-        self.query_one("#sweep-estimate", Static).update(outlook.content if outlook is not None else "")
+        if outlook is not None:
+            self.query_one("#sweep-estimate", Static).update(outlook.content)
         return outlook
 
     def _refuse(self, wrong: Wrong | None) -> None:
-        """Say what is wrong right where it stands."""
-        numbers = [name for name, _ in _NUMBERS]
+        """Say what is wrong in place of the estimate, and mark where; no field may move under somebody's mouse."""
         field = wrong.field if wrong is not None else ""
-        place = f"wrong-{'numbers' if field in (*numbers, 'whole') else field}"
-        for line in self.query(".sweep--wrong").results(Static):
-            line.display = line.id == place
-            if wrong is not None and line.display:
-                line.update(Content(display_line(str(wrong.error))))
-        for name in ("ranges", *numbers):
+        if wrong is not None:
+            said = self.query_one("#sweep-estimate", Static)
+            said.styles.min_height = max(_LEAST_ESTIMATE, said.size.height)
+            said.update(Content.styled(display_line(str(wrong.error)), "$error"))
+        for name in ("ranges", *(name for name, _ in _NUMBERS)):
             self.query_one(f"#sweep-{name}").set_class(field == name, "-wrong")
+        for name, label in (("prompts", "#sweep-mode"), ("bases", "#label-bases"), ("models", "#label-models")):
+            self.query_one(label).set_class(field == name, "-wrong")
 
     # -- keys --------------------------------------------------------------------------------------------------
 

@@ -216,7 +216,9 @@ def _checked_value(file: str, key: str, value: Any) -> Any:
     try:
         return getattr(replace(NEUTRAL, **{key: value}), key)
     except BadInput as error:
-        raise ConfigError(f"{file}: sampling.{key}: {one_line(error.message)}", error.hint) from error
+        said = one_line(error.message)
+        also = said.removeprefix(f"{key} ")  # which names it a second time
+        raise ConfigError(f"{file}: sampling.{key}{' ' if also != said else ': '}{also}", error.hint) from error
 
 
 def _checked_name(name: str) -> str:

@@ -86,7 +86,12 @@ async def test_what_cannot_be_is_told_where_it_stands_and_nothing_begins(starter
         await player.until(lambda: "There is no prompt." in player.text, "a prompt is missing")
         await fill(player, prompts="One\nTwo", ranges="temperature=0:9:1")
         await player.until(lambda: "outside 0 to 5" in player.text, "out of range")
-        assert screen.query_one("#wrong-ranges").display
+        assert screen.query_one("#sweep-ranges").has_class("-wrong")
+        places = [(field.id, field.region) for field in screen.query("Input, TextArea, Choices, #sweep-estimate")]
+        await fill(player, ranges="temperature=0,1")
+        await player.until(lambda: "Requests: 16 (2 prompts x 2 settings" in player.text, "right")
+        fields = screen.query("Input, TextArea, Choices, #sweep-estimate")
+        assert [(field.id, field.region) for field in fields] == places, "nothing moves under the mouse"
         await fill(player, ranges="hot")
         await player.until(lambda: "Examples: temperature=0:1.5:0.25 or top_p=" in player.text, "as one writes it here")
         await fill(player, ranges="heat=1,2")

@@ -191,3 +191,18 @@ def test_words_are_compared_as_soon_as_one_reply_tells_no_tokens() -> None:
     (group,) = groups(sweep, both)
     assert group.consistency == 2 / 4  # "the" and "." of the, cat, dog, .
     assert group.cost is None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("temperature=1:0:0.5", "The step leads away from the end"),
+        ("temperature=0:1:-0.5", "The step leads away from the end"),
+        ("temperature=1:0:-0.5", "The step leads downwards"),
+        ("temperature=0:1:0", "is 0."),
+        ("temperature=0:inf:1", "no numbers"),
+    ],
+)
+def test_a_range_that_cannot_be_walked_says_why(text: str, told: str) -> None:
+    with pytest.raises(BadInput, match=told):
+        parse_range(text)

@@ -97,7 +97,7 @@ def test_own_presets_override_shipped_ones(sealed: Path) -> None:
         ('name = "n"\nsummary = "s"\n[sampling]\ntemprature = 1', "Did you mean 'temperature'?"),
         (
             'name = "n"\nsummary = "s"\n[sampling]\ntemperature = 9',
-            "sampling.temperature: temperature is 9, outside 0 to 5",
+            "sampling.temperature is 9, outside 0 to 5",
         ),
         ('name = "n"\nsummary = "s"\n[sampling]\ntop_k = "x"', "sampling.top_k"),
         ('name = "n"\nsummary = "s"\n[sampling]\ntop_p = nan', "sampling.top_p"),
