@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from playground.domain.biases import BAN, amount_text, bias_key, token_name, with_ban, with_step
 from playground.domain.display import display_text, visible_piece
-from playground.domain.errors import BadInput, PlaygroundError, Unsupported
+from playground.domain.errors import BadInput, PlaygroundError, RunFailed, Superseded, Unsupported
+from playground.domain.messages import RawPrompt
 from playground.domain.sampling import SamplingParams
 from playground.domain.tokens import Candidate, Token
+from playground.domain.what_if import WhatIfRequest
 from playground.screens.pane import Pane
 
 if TYPE_CHECKING:
@@ -91,6 +93,40 @@ class Bending:
 
     def _names_of(self, pane: Pane) -> dict[str, str]:
         return self._names.setdefault(pane.card.id if pane.card is not None else "", {})
+
+    def edit_biases(self) -> None:
+        """Write the logit bias line by line; what is no token of the model that is loaded is refused there."""
+        self._screen.attempt_later(self._edit_biases, "logit bias")
+
+    async def _edit_biases(self) -> None:
+        screen, pane = self._screen, self._screen.pane
+        params = _wanted(pane)
+        await self._learn_ids(pane, params.logit_bias)
+        pane.tuning.edit_list(screen, "logit_bias", params, self._names_of(pane), partial(self._confirm, pane))
+
+    async def _confirm(self, pane: Pane, bias: Mapping[str, float]) -> None:
+        """Raise BadInput for what is no token. Models that cannot be asked say so when it is sent."""
+        backend = pane.runner.backend
+        if backend is None or not bias or not backend.capabilities.what_if:
+            return
+        try:
+            params = SamplingParams(logit_bias=dict(bias))
+            await backend.what_if(WhatIfRequest(prompt=RawPrompt("\n"), params=params, asker=id(self)))
+        except (RunFailed, Superseded):
+            return  # nothing is wrong with the bias
+        await self._learn_ids(pane, bias)
+
+    async def _learn_ids(self, pane: Pane, bias: Mapping[str, float]) -> None:
+        """Find out the texts of tokens that are given by their ids, where the model can tell."""
+        backend, names = pane.runner.backend, self._names_of(pane)
+        ids = [int(key[1:]) for key in bias if key[:1] == "#" and key[1:].isdecimal() and key not in names]
+        if not ids or backend is None or not backend.capabilities.what_if:
+            return
+        try:
+            pieces = (await backend.view_prompt(RawPrompt(""), ids)).pieces[-len(ids) :]
+        except PlaygroundError:
+            return  # an id that this model does not have: whoever puts it in force says so
+        names.update({f"#{token}": visible_piece(piece) for token, piece in zip(ids, pieces, strict=True)})
 
     def show(self) -> None:
         """Name and mark the tokens that are bent in the active pane."""

@@ -128,8 +128,8 @@ class ParamsScreen(ModelScreen):
 
     async def on_controls_edit_requested(self, event: Controls.EditRequested) -> None:
         """What does not fit into a row wants a dialog."""
-        if event.name == "grammar":
-            await self.run_action("grammar")
+        if event.name in ("grammar", "logit_bias"):
+            await self.run_action(event.name)
             return
         self.tuning.edit_list(self, event.name, self.pane.session.params)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from textual import on
@@ -27,6 +27,7 @@ class TextDialog(ModalScreen[str | None]):
         help_text: how it is to be written, one or two lines.
         single: one line, which Enter accepts.
         check: raises a PlaygroundError for a text that cannot be taken; the dialog shows why and stays open.
+        confirm: the same, asked afterwards, for what takes a moment to find out.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -57,8 +58,10 @@ class TextDialog(ModalScreen[str | None]):
         check: Callable[[str], object] = lambda _text: None,
         *,
         single: bool = False,
+        confirm: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         super().__init__()
+        self._confirm = confirm
         self._single = single
         self._title = title
         self._text = text
@@ -93,9 +96,23 @@ class TextDialog(ModalScreen[str | None]):
         try:
             self._check(text)
         except PlaygroundError as error:
-            self.query_one(".dialog--reason", Static).update(Content(display_text(str(error))))
+            self._refuse(error)
+            return
+        if self._confirm is None:
+            self.dismiss(text)
+        else:
+            self.run_worker(self._accept(text, self._confirm), exclusive=True)
+
+    async def _accept(self, text: str, confirm: Callable[[str], Awaitable[None]]) -> None:
+        try:
+            await confirm(text)
+        except PlaygroundError as error:
+            self._refuse(error)
             return
         self.dismiss(text)
+
+    def _refuse(self, error: PlaygroundError) -> None:
+        self.query_one(".dialog--reason", Static).update(Content(display_text(str(error))))
 
     def action_leave(self) -> None:
         """Leave everything as it was."""

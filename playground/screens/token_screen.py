@@ -156,6 +156,10 @@ class TokenScreen(ForkingScreen):
         """Grammar and JSON schema."""
         self.bending.edit_grammar()
 
+    def action_logit_bias(self) -> None:
+        """Write which tokens are likelier, less likely or banned."""
+        self.bending.edit_biases()
+
     def action_guessing(self) -> None:
         """What guessing ahead gains."""
         self.guessing.measure()

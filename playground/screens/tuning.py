@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from textual.screen import Screen
 
+from playground.domain.biases import NO_NAMES
 from playground.domain.display import display_text
 from playground.domain.errors import BadInput, PlaygroundError
 from playground.domain.models import ModelCard
@@ -25,6 +27,9 @@ _LISTS = {
         '" Yes" 2.5 makes it likelier, #504 -inf bans it.',
     ),
 }
+
+
+_NAMED_ID = re.compile(r"^(#\d+)\s.*$")
 
 
 class Tuning:
@@ -111,11 +116,30 @@ class Tuning:
 
         screen.app.push_screen(TextDialog("Save the sliders as a preset", "", help_text, check, single=True), named)
 
-    def edit_list(self, screen: Screen[None], name: str, params: SamplingParams) -> None:
-        """Edit what does not fit on a slider: stop strings or the logit bias."""
+    def edit_list(
+        self,
+        screen: Screen[None],
+        name: str,
+        params: SamplingParams,
+        names: Mapping[str, str] = NO_NAMES,
+        confirm: Callable[[dict[str, float]], Awaitable[None]] | None = None,
+    ) -> None:
+        """Edit what does not fit on a slider: stop strings or the logit bias.
+
+        Args:
+            screen: The dialog stands over it.
+            name: "stop" or "logit_bias".
+            params: What is in force.
+            names: Texts of tokens by "#id", shown behind the ids of a logit bias.
+            confirm: Raises a PlaygroundError for a logit bias that the model cannot take.
+        """
         title, help_text = _LISTS[name]
         parse = parse_stops if name == "stop" else parse_biases
-        text = show_stops(params.stop) if name == "stop" else show_biases(params.logit_bias)
+        text = show_stops(params.stop) if name == "stop" else show_biases(params.logit_bias, names)
+
+        async def agreed(new: str) -> None:
+            if confirm is not None:
+                await confirm(parse_biases(new))
 
         def accepted(new: str | None) -> None:
             if new is not None:
@@ -126,7 +150,9 @@ class Tuning:
 
         from playground.screens.text_dialog import TextDialog
 
-        screen.app.push_screen(TextDialog(title, text, help_text, check), accepted)
+        screen.app.push_screen(
+            TextDialog(title, text, help_text, check, confirm=agreed if confirm is not None else None), accepted
+        )
 
 
 def parse_stops(text: str) -> tuple[str, ...]:
@@ -140,11 +166,14 @@ def show_stops(stops: tuple[str, ...]) -> str:
 
 
 def parse_biases(text: str) -> dict[str, float]:
-    """Lines of a quoted text or an #id, and a number. Raises BadInput naming the line."""
+    """Lines of a quoted text or an #id, and a number. What stands behind an id is there to be read.
+
+    Raises BadInput naming the line.
+    """
     biases: dict[str, float] = {}
     for line in filter(None, (line.strip() for line in text.splitlines())):
         token, _, number = line.rpartition(" ")
-        token = token.strip()
+        token = _NAMED_ID.sub(r"\1", token.strip())
         if len(token) > 1 and token[0] == token[-1] == '"':
             token = token[1:-1]
         try:
@@ -156,7 +185,9 @@ def parse_biases(text: str) -> dict[str, float]:
     return biases
 
 
-def show_biases(biases: Mapping[str, float]) -> str:
-    """The inverse of `parse_biases`."""
-    quoted = {token: token if token.startswith("#") else f'"{token}"' for token in biases}
+def show_biases(biases: Mapping[str, float], names: Mapping[str, str] = NO_NAMES) -> str:
+    """The inverse of `parse_biases`; ids with the texts that `names` has for them."""
+    quoted = {
+        token: f"{token} {names.get(token, '')}".rstrip() if token.startswith("#") else f'"{token}"' for token in biases
+    }
     return "\n".join(f"{quoted[token]} {bias:g}" for token, bias in biases.items())

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
+from textual.widgets import TextArea
 
 from playground.domain.biases import BAN, bias_key, describe_bias_change, with_ban, with_step
 from playground.domain.display import visible_piece
@@ -13,6 +14,7 @@ from playground.domain.errors import BadInput
 from playground.domain.messages import Role
 from playground.domain.tokens import Candidate
 from playground.domain.transcript import Turn
+from playground.screens.text_dialog import TextDialog
 from playground.widgets.candidates import CandidateList
 from playground.widgets.rows import ActionRow
 from tests.app.support import FakeBackend, Player, make_app, playing
@@ -57,6 +59,37 @@ async def test_a_candidate_is_banned_bent_and_let_go_again(starter_gguf: Path) -
         await player.run("ctrl+r")
         assert reply(player).tokens[0].id == other.id, "the next best one comes first now"
         assert all(token.id != first.id for token in reply(player).tokens)
+
+
+async def test_a_bias_that_no_token_can_have_is_refused_in_the_dialog(starter_gguf: Path) -> None:
+    async with playing(make_app("temperature=0", "max_tokens=3", model=str(starter_gguf))) as player:
+        await player.ready()
+        await player.screen.run_action("logit_bias")
+        await player.until(lambda: isinstance(player.app.screen, TextDialog), "dialog")
+        area = player.app.screen.query_one(TextArea)
+        for line, why in (
+            ("#99999999 3", "Ids go from #0 to"),
+            ("#-3 2", "Ids go from #0 to"),
+            ('"unbelievable elephants" 3', "is not one token of this model"),
+        ):
+            area.load_text(line)
+            await player.press("ctrl+s")
+            await player.until(lambda: why in " ".join(player.text.split()), why)  # noqa: B023 - waited for at once
+            area.load_text("")
+        area.load_text('#504 2\n" the" -inf')
+        await player.press("ctrl+s")
+        wanted = {"#504": 2.0, " the": BAN}
+        await player.until(lambda: player.pane.session.params.logit_bias == wanted, "in force")
+        await player.screen.run_action("logit_bias")
+        await player.until(lambda: isinstance(player.app.screen, TextDialog), "dialog again")
+        id_line = player.app.screen.query_one(TextArea).text.splitlines()[0]
+        assert id_line.startswith("#504 ")
+        assert id_line.endswith(" 2")
+        assert len(id_line.split()) == 3, "the id with its text"
+        await player.press("ctrl+s")
+        await player.until(lambda: not isinstance(player.app.screen, TextDialog), "taken as it stands")
+        await player.pilot.pause()
+        assert (player.pane.tuning.pending or player.pane.session.params).logit_bias == wanted
 
 
 async def test_w_on_a_candidate_follows_it_and_lets_it_go_again(starter_gguf: Path) -> None:
