@@ -76,7 +76,12 @@ def estimate_command(
     if as_json:
         for row in rows:
             write_json(msgspec.to_builtins(row))
-        return
+    else:
+        _tell(rows, load, unplaced, prices)
+
+
+def _tell(rows: Sequence[Estimate], load: Load, unplaced: Mapping[str, str], prices: PriceTable) -> None:
+    """The table, and where its prices are from."""
     _print(rows, load)
     if any(row.request is None and row.model not in unplaced for row in rows):
         click.echo("–: the price is unknown; put it into the settings under [prices].", err=True)

@@ -135,10 +135,8 @@ def _plan(
     params = starting_params(chosen, assignments)
     changes = _changes(limits)
     text = prompt_argument(prompt)
-    for given in (system or "", *limits["stops"], *assignments, *limits["watch"]):
+    for given in (system or "", *limits["stops"], *assignments):
         check_text(given, "An argument")
-    watch = tuple(dict.fromkeys(limits["watch"]))
-    check_words(watch)
     options = settings.load
     if limits["context"] is not None:
         if limits["context"] < 1:
@@ -155,7 +153,7 @@ def _plan(
         preset=chosen.name,
         params=replace(params, **changes),
         named=(*changes, *assigned_names(assignments)),
-        watch=watch,
+        watch=_watched(limits["watch"]),
         as_json=as_json,
         private=private or not settings.history,
     )
@@ -167,6 +165,15 @@ def _changes(limits: dict[str, Any]) -> dict[str, Any]:
     if limits["stops"]:
         changes["stop"] = tuple(limits["stops"])
     return changes | {name: _read_file(limits[name]) for name in ("grammar", "json_schema") if limits[name]}
+
+
+def _watched(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Words to watch, each once. Raises BadInput."""
+    for word in words:
+        check_text(word, "An argument")
+    watch = tuple(dict.fromkeys(words))
+    check_words(watch)
+    return watch
 
 
 def _read_file(name: str) -> str:

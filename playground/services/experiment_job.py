@@ -124,9 +124,7 @@ class SweepJob:
         pool = ModelPool(without_stand_ins(settings))
         try:
             async with _opened(self.folder) as file:
-                file.begin(self.sweep)
-                for result in await asyncio.to_thread(self._unknown, file):
-                    self._take(result)
+                await self._begin(file)
                 history = SweepHistory(self.sweep, keeping) if keeping is not None else None
                 await self._follow(
                     SweepRun(
@@ -144,6 +142,12 @@ class SweepJob:
         finally:
             await pool.close_all()
             self.running, self._run = False, None
+
+    async def _begin(self, file: CellFile) -> None:
+        """Put the plan down, and take what somebody else has added to the file."""
+        file.begin(self.sweep)
+        for result in await asyncio.to_thread(self._unknown, file):
+            self._take(result)
 
     async def _follow(self, run: SweepRun) -> None:
         """Let a run go to its end, unless it was stopped before, and take what it has to tell."""

@@ -37,7 +37,6 @@ _MOST_COUNTED: Final = 64
 """Prompts up to which a loaded model is asked to count them: more would keep whoever types waiting."""
 _NEXT_RANGE: Final = re.compile(r"[\s;]+(?=[A-Za-z][\w-]*\s*=)")
 
-
 PromptCount = Callable[[str, Sequence[Prompt]], Awaitable[Sequence[int]]]
 """Counts the tokens of prompts exactly, as the model in a file gets them; may raise PlaygroundError."""
 
@@ -91,8 +90,7 @@ def as_prompt(text: str, *, system: str, raw: bool) -> Prompt:
         raise BadInput("A prompt is empty.", "Give a text.")
     if raw:
         return RawPrompt(text)
-    first = (Message(Role.SYSTEM, system),) if system.strip() else ()
-    return ChatPrompt((*first, Message(Role.USER, text)))
+    return ChatPrompt((*([Message(Role.SYSTEM, system)] if system.strip() else ()), Message(Role.USER, text)))
 
 
 def _from_json(line: str, where: str, *, system: str, raw: bool) -> Prompt:
@@ -211,13 +209,7 @@ async def estimate_sweep(
         count: Counts exactly for those that are not loaded; without it, their prompts are estimated.
         speeds: Tokens per second that each model was seen to reach; without it, what the history knows.
     """
-    refs = await asyncio.to_thread(lambda: {model: pool.find(model) for model in sweep.models})  # looks at the disk
-    if any(ref.endpoint for ref in refs.values()):
-        await accounts.load()
-    cards = {
-        model: ModelCard(id=ref.text, short_name=ref.text, provider=ref.endpoint or LOCAL)
-        for model, ref in refs.items()
-    }
+    cards = await _cards(sweep, pool, accounts)
     counter = TokenCounter(pool.endpoints)
     try:
         sizes, exact = await _prompt_sizes(sweep, todo, cards, counter, backends or {}, count)
@@ -240,6 +232,15 @@ async def estimate_sweep(
         costs=tuple(costs),
         prompts_exact=exact,
     )
+
+
+async def _cards(sweep: Sweep, pool: ModelPool, accounts: Accounts) -> dict[str, ModelCard]:
+    """What is known of each model before it is opened, with the prices at hand where one costs money."""
+    refs = await asyncio.to_thread(lambda: {model: pool.find(model) for model in sweep.models})  # looks at the disk
+    if any(ref.endpoint for ref in refs.values()):
+        await accounts.load()
+    known = {model: (ref.text, ref.endpoint or LOCAL) for model, ref in refs.items()}
+    return {model: ModelCard(id=name, short_name=name, provider=whose) for model, (name, whose) in known.items()}
 
 
 def _costs(
