@@ -16,6 +16,7 @@ from playground.domain.models import ModelFile
 from playground.domain.sizes import size_text
 from playground.services.model_facts import Memory, ModelFacts
 from playground.services.model_removal import Unfinished
+from playground.services.model_words import fact_lines, fits
 from playground.services.suggestions import SUGGESTIONS
 
 _UNKNOWN: Final = "–"
@@ -100,43 +101,10 @@ class ListOutput:
         tell_left_out(_HEADS, self._layout)
 
 
-def fits(memory: Memory | None) -> str:
-    """Whether a model can be loaded now, in words."""
-    if memory is None or memory.missing_bytes is None:
-        return _UNKNOWN
-    return f"does not fit by {size_text(memory.missing_bytes)}" if memory.missing_bytes else "fits"
-
-
 def write_facts(facts: ModelFacts, rows: list[Memory], sums: list[tuple[Path, str]], kv_type: str) -> None:
     """Everything about one model, a fact a line."""
-    lines: dict[str, object] = {
-        "file": facts.path,
-        "name": facts.name,
-        "size": size_text(facts.size_bytes) + (f" in {facts.parts} files" if facts.parts > 1 else ""),
-        "architecture": facts.architecture,
-        "quantisation": facts.quantisation,
-        "parameters": facts.parameters,
-        "layers": facts.layers,
-        "width": facts.width,
-        "heads": facts.heads,
-        "KV heads": ", ".join(map(str, facts.kv_heads)),
-        "head size": _head_size(facts),
-        "vocabulary": f"{facts.vocabulary:,}" if facts.vocabulary else "",
-        "context": f"{facts.context:,}" if facts.context else "",
-        "sliding window": f"{facts.sliding_window:,}" if facts.sliding_window else "none",
-        "chat template": "yes" if facts.chat_template else "no",
-        "recommended": ", ".join(f"{name} = {value}" for name, value in facts.recommended.items()) or "nothing",
-        "licence": facts.licence,
-        "pulled from": facts.came_from,
-    }
-    if not facts.came_from:
-        del lines["pulled from"]
-    for name, value in lines.items():
-        click.echo(f"{name:<15} {display_line(str(value)) if value not in (None, '') else _UNKNOWN}")
-    for row in rows:
-        total, cache = row.total_bytes, f"{kv_type} cache"
-        size = f"≈ {size_text(total)} ({cache} {size_text(row.kv_bytes or 0)})" if total is not None else _UNKNOWN
-        click.echo(f"{'memory':<15} {size} at a context of {row.context:,}: {fits(row)}")
+    for line in fact_lines(facts, rows, kv_type):
+        click.echo(line)
     for file, digest in sums:
         click.echo(f"{'SHA-256':<15} {digest}" + (f"  {display_line(file.name)}" if len(sums) > 1 else ""))
 
@@ -166,8 +134,3 @@ def _encodable(value: Any) -> Any:
 
 def _memory_told(memory: Memory) -> dict[str, object]:
     return {**msgspec.to_builtins(memory), "total_bytes": memory.total_bytes}
-
-
-def _head_size(facts: ModelFacts) -> str:
-    key, value = facts.key_width, facts.value_width
-    return "" if key is None else str(key) if key == value else f"{key} (key), {value or _UNKNOWN} (value)"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import ClassVar
 
 from rich.text import Text
@@ -15,15 +17,19 @@ from textual.widgets import DataTable, Input, Static
 
 from playground.domain.display import display_text
 from playground.domain.endpoints import ModelRef
-from playground.domain.errors import PlaygroundError
+from playground.domain.errors import BadInput, PlaygroundError
 from playground.domain.models import ModelCard, ModelFile
 from playground.domain.sizes import size_text
+from playground.engine.memory import available_bytes
 from playground.screens.notices import tell_error
+from playground.services.model_facts import USUAL_CONTEXT, Memory, contexts_to_show, memory_at, read_facts
 from playground.services.model_pool import ModelPool
+from playground.services.model_removal import Removal, plan_removal, remove
+from playground.services.model_words import fact_lines, fits
 from playground.services.models import scan_models
 from playground.services.recent_models import recent_models
 
-_COLUMNS = ("model", "size", "quant.", "params", "context", "arch.", "found in")
+_COLUMNS = ("model", "size", "memory", "quant.", "params", "context", "arch.", "found in")
 
 
 class ModelPicker(ModalScreen[ModelRef | None]):
@@ -32,6 +38,8 @@ class ModelPicker(ModalScreen[ModelRef | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Close", id="models.leave", tooltip="Keep the present model"),
         Binding("down", "focus_list", "List", show=False, id="models.list", tooltip="Go to the list"),
+        Binding("f4", "facts", "Facts", id="models.facts", tooltip="All that the marked model's header says"),
+        Binding("f8", "remove", "Remove", id="models.remove", tooltip="Remove the marked model from the disk"),
         Binding("f5", "pull", "Fetch", id="models.pull", tooltip="Fetch a model from the Hugging Face hub"),
     ]
     DEFAULT_CSS = """
@@ -54,6 +62,9 @@ class ModelPicker(ModalScreen[ModelRef | None]):
         self._recent = {str(path) for path in recent_models()}
         self._found: list[ModelFile] = []
         self._hosted: list[ModelCard] = []
+        self._memory: dict[str, Memory] = {}
+        """What each file would take, by its path."""
+        self._free_bytes = 0
         self._unavailable: dict[str, str] = {}
         """Endpoints that were asked and had nothing, and why."""
 
@@ -61,7 +72,9 @@ class ModelPicker(ModalScreen[ModelRef | None]):
         """A field for a name or path over the list."""
         with Vertical() as box:
             box.border_title = Content(self._title)
-            box.border_subtitle = Content("enter takes it · f5 fetches one from the hub · esc keeps the present one")
+            box.border_subtitle = Content(
+                "enter takes it · f4 facts · f5 fetches one · f8 removes it · esc leaves"
+            )
             yield Input(placeholder="part of a name, the path of a .gguf file, or ENDPOINT/MODEL", id="model-name")
             yield DataTable(cursor_type="row", id="model-list")
             yield Static("", id="model-path", markup=False)
@@ -91,14 +104,21 @@ class ModelPicker(ModalScreen[ModelRef | None]):
 
     @work(group="files", exclusive=True)
     async def _search(self) -> None:
-        notes: list[str] = []
+        notes, load = list[str](), self._pool.settings.load
+        wanted = load.context or USUAL_CONTEXT
+        self._free_bytes = await asyncio.to_thread(available_bytes)
         async for model in scan_models(self._pool.settings.models.folders, notes):
             self._found.append(model)
+            with contextlib.suppress(PlaygroundError, OSError):  # the list says itself what is wrong with a file
+                facts = await asyncio.to_thread(read_facts, model.path, load)
+                self._memory[model.path] = memory_at(facts, min(wanted, facts.context or wanted), self._free_bytes)
             self._found.sort(key=lambda found: (bool(found.problem), found.path not in self._recent))
             self._fill()
         usable = sum(not model.problem for model in self._found)
         other = len(self._found) - usable
         text = f"{usable} model{'s' * (usable != 1)}" + (f", {other} that cannot be loaded" if other else "")
+        free = size_text(self._free_bytes)
+        notes.append(f"Memory: weights and {load.kv_type} cache at a context of {wanted:,}; {free} is free.")
         if not self._found:
             text = "No model was found: F5 fetches a small one, or type a path"
         self.query_one("#model-note", Static).update(Content(display_text(" ".join([f"{text}.", *notes]))))
@@ -125,6 +145,7 @@ class ModelPicker(ModalScreen[ModelRef | None]):
         cells = (
             mark + model.name,
             size_text(model.size_bytes),
+            self._memory_cell(model),
             model.quantisation or "–",
             model.parameters or "–",
             context,
@@ -133,16 +154,25 @@ class ModelPicker(ModalScreen[ModelRef | None]):
         )
         return [Text(display_text(cell), style=style, no_wrap=True) for cell in cells]
 
+    def _memory_cell(self, model: ModelFile) -> str:
+        memory = self._memory.get(model.path)
+        if memory is None or memory.total_bytes is None:
+            return "–"
+        return f"≈ {size_text(memory.total_bytes)}" + (" !" if memory.missing_bytes else "")
+
     def _hosted_cells(self, card: ModelCard) -> list[Text]:
         mark = "● " if self._current is not None and card.id == self._current.text else ""
         context = f"{card.n_ctx:,}" if card.n_ctx else "–"
-        cells = (f"{mark}{card.short_name}", "–", "–", "–", context, "–", card.provider)
+        cells = (f"{mark}{card.short_name}", "–", "–", "–", "–", context, "–", card.provider)
         return [Text(display_text(cell), no_wrap=True) for cell in cells]
 
     @on(DataTable.RowHighlighted)
     def _say_more(self, event: DataTable.RowHighlighted) -> None:
         model = next((found for found in self._found if found.path == event.row_key.value), None)
         text = (model.problem or model.path) if model is not None else str(event.row_key.value)
+        memory = self._memory.get(text)
+        if memory is not None and memory.missing_bytes:
+            text = f"{text} {fits(memory)}"
         self.query_one("#model-path", Static).update(Content(display_text(text)))
 
     @on(DataTable.RowSelected)
@@ -179,6 +209,58 @@ class ModelPicker(ModalScreen[ModelRef | None]):
                 self.dismiss(ref)
 
         self.app.push_screen(PullDialog(), fetched)
+
+    def _marked(self) -> ModelFile | None:
+        """The file that is marked; None, told, when none is."""
+        table = self.query_one(DataTable)
+        path = table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value if table.row_count else None
+        found = next((model for model in self._found if model.path == path), None)
+        if found is None:
+            self.notify("Mark a model on this machine first.", markup=False)
+        return found
+
+    def action_facts(self) -> None:
+        """All that the marked model's header says."""
+        from playground.screens.model_facts_screen import ModelFactsScreen
+
+        model, load = self._marked(), self._pool.settings.load
+        if model is None:
+            return
+        try:
+            facts = read_facts(model.path, load)
+        except PlaygroundError as error:
+            tell_error(self, error)
+            return
+        rows = [memory_at(facts, context, self._free_bytes) for context in contexts_to_show(facts)]
+        self.app.push_screen(ModelFactsScreen(model.name, fact_lines(facts, rows, load.kv_type)))
+
+    def _refuse_loaded(self, model: ModelFile, removal: Removal) -> None:
+        if any(self._pool.has_loaded(str(file)) for file in removal.files):
+            raise BadInput(f"{model.name} is loaded.", "Take another model first, then remove it.")
+
+    @work(group="removing", exclusive=True)
+    async def action_remove(self) -> None:
+        """Remove the marked model from the disk, when the person says so; never one that is loaded."""
+        from playground.screens.choice_dialog import Answer, ChoiceDialog, Question
+
+        model = self._marked()
+        if model is None:
+            return
+        try:
+            removal = plan_removal(model.path, self._pool.settings)
+            self._refuse_loaded(model, removal)
+            answers = [Answer("Keep it"), Answer("Remove it", f"frees {size_text(removal.size_bytes)}")]
+            text = "\n".join(map(str, removal.files))
+            if await self.app.push_screen_wait(ChoiceDialog(Question("Remove this model?", text, answers))) != 1:
+                return
+            self._refuse_loaded(model, removal)
+            await asyncio.to_thread(remove, removal)
+        except PlaygroundError as error:
+            tell_error(self, error)
+            return
+        self._found.remove(model)
+        self._fill()
+        self.notify(display_text(f"{model.name} was removed."), markup=False)
 
     def action_leave(self) -> None:
         """Keep the present model."""

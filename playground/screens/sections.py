@@ -43,7 +43,7 @@ _PARTS: Final = {
     "Running a reply again": ("screens.history_replay_screen:HistoryReplayScreen",),
     "Figures of the session": ("screens.figures_screen:FiguresScreen",),
     "Questions": ("screens.choice_dialog:ChoiceDialog",),
-    "Choosing a model": ("screens.model_picker:ModelPicker",),
+    "Choosing a model": ("screens.model_picker:ModelPicker", "screens.model_facts_screen:ModelFactsScreen"),
     "Fetching a model": ("screens.pull_dialog:PullDialog",),
     "Choosing a preset": ("screens.preset_picker:PresetPicker",),
     "What was imported": ("screens.preset_report:PresetReport",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,6 +136,10 @@ class ModelPool:
         if ref.endpoint:
             return await self._open_hosted(ref, stand_in)
         return await self._open_local(Path(ref.name), progress, options or self.settings.load, alone=alone)
+
+    def has_loaded(self, path: str) -> bool:
+        """Whether a model file is loaded, or being loaded."""
+        return any(os.path.realpath(shared.path) == os.path.realpath(path) for shared in self._workers)
 
     async def close(self, backend: Backend) -> None:
         """Give a model back that `open` gave; the last pane's leave ends a worker."""
