@@ -72,9 +72,7 @@ class ModelPicker(ModalScreen[ModelRef | None]):
         """A field for a name or path over the list."""
         with Vertical() as box:
             box.border_title = Content(self._title)
-            box.border_subtitle = Content(
-                "enter takes it · f4 facts · f5 fetches one · f8 removes it · esc leaves"
-            )
+            box.border_subtitle = Content("enter takes it · f4 facts · f5 fetches one · f8 removes it · esc leaves")
             yield Input(placeholder="part of a name, the path of a .gguf file, or ENDPOINT/MODEL", id="model-name")
             yield DataTable(cursor_type="row", id="model-list")
             yield Static("", id="model-path", markup=False)
