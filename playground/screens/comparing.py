@@ -9,6 +9,7 @@ from playground.domain.comparison import Divergence, RaceAligner, reply_state
 from playground.domain.messages import Role
 from playground.domain.transcript import Turn
 from playground.screens.pane import Pane
+from playground.widgets.transcript_items import OTHERS
 
 
 class Comparison:
@@ -41,9 +42,11 @@ class Comparison:
             self._marked = True
             if self._strangers and found.text_offset == 0:
                 return  # that two models begin differently is no news
-            for (pane, turn), index in zip(self._racers, found.indexes, strict=True):
+            numbers = [panes.index(pane) + 1 for pane, _ in self._racers]
+            others = parted_from(found, turns, numbers, by_text=self._strangers)
+            for (pane, turn), index, names in zip(self._racers, found.indexes, others, strict=True):
                 if index is not None:
-                    pane.transcript.mark_divergence(turn.id, index)
+                    pane.transcript.mark_divergence(turn.id, index, names)
 
     def _begin(self, racers: list[tuple[Pane, Turn]]) -> None:
         for pane, _turn in self._racers:
@@ -84,6 +87,43 @@ class Comparison:
         for pane in panes:
             pane.transcript.show_diff(None)
         self.pair = None
+
+
+def parted_from(
+    found: Divergence, turns: Sequence[Turn], numbers: Sequence[int], *, by_text: bool = False
+) -> list[str]:
+    """For each reply the panes whose replies go on differently where they part: some may still go along with it.
+
+    Args:
+        found: Where they part.
+        turns: The replies.
+        numbers: Of their panes, as they are shown.
+        by_text: Their tokens are not of one vocabulary.
+    """
+    after = found.text_offset
+    ways = [_way_on(turn, index, after, by_text) for turn, index in zip(turns, found.indexes, strict=True)]
+    named = []
+    for own in ways:
+        others = [str(number) for number, way in zip(numbers, ways, strict=True) if way is not None and way != own]
+        if len(others) == sum(way is not None for way in ways) - 1 or not others:
+            named.append(OTHERS)
+        else:
+            named.append(
+                f"pane {others[0]}" if len(others) == 1 else f"panes {', '.join(others[:-1])} and {others[-1]}"
+            )
+    return named
+
+
+def _way_on(turn: Turn, index: int | None, text_offset: int, by_text: bool) -> object:
+    """What a reply goes on with where replies part; None for one that was cut before."""
+    if index is None:
+        return None
+    token = turn.tokens[index] if index < len(turn.tokens) else None
+    if token is None or token.special:
+        return "end"
+    if by_text or token.id is None or token.chunk:
+        return turn.content[text_offset : text_offset + 1]
+    return token.id
 
 
 def _racers(panes: Sequence[Pane]) -> list[tuple[Pane, Turn]]:

@@ -34,6 +34,8 @@ class Drawing:
     """Show what models thought."""
     flipped: set[int] = field(default_factory=set)
     """Ids of turns whose thinking is folded when that of the others is not, and the other way round."""
+    parted_from: dict[int, str] = field(default_factory=dict)
+    """By turn id, the panes that go on differently there, where these are not all others."""
     divergences: dict[int, int] = field(default_factory=dict)
     """By turn id, the token at which the reply parts from those of other panes."""
     diffs: TokenDiffs | None = None
@@ -184,7 +186,7 @@ class ShownTurn:
         new, marks = turn.tokens[self.tokens : shown], [mark for mark in turn.marks[self._marks :] if mark.at < shown]
         before: dict[int, list[Item]] = {}
         for index in range(self.tokens, shown) if turn.by_hand else ():
-            if edge := items_of.hand_edge(turn.by_hand, index):
+            if edge := items_of.hand_edge(turn, index):
                 before[index] = [edge]
         self.tokens, self._marks = shown, self._marks + len(marks)
         for mark in marks:
@@ -212,5 +214,6 @@ class ShownTurn:
         if turn.id in drawing.divergences:
             at = drawing.divergences[turn.id]
             items += [items_of.divergence_item()] if at >= len(turn.tokens) else []
-            note = f"{items_of.divergence_note(at)}\n{note}"
+            others = drawing.parted_from.get(turn.id, items_of.OTHERS)
+            note = f"{items_of.divergence_note(at, others)}\n{note}"
         return [*items, Item(f"\n{note}", TokenStyle.NOTE, None, "")]

@@ -86,17 +86,27 @@ def divergence_item() -> Item:
     return Item("╎≠╎", TokenStyle.DIVERGED, None, "")
 
 
-def divergence_note(index: int) -> str:
-    """What that mark means."""
-    return f"≠ parts from the other panes at token {index + 1:,}"
+OTHERS: Final = "the other panes"
 
 
-def hand_edge(by_hand: set[int], index: int) -> Item | None:
-    """What stands before a token with which a run begins that a person put there, or behind a longer one of them."""
-    here, before = index in by_hand, index - 1 in by_hand
-    if here == before or (before and index - 2 not in by_hand):
-        return None
-    return Item("✎" if here else "▏", TokenStyle.MARK, None, "")
+def divergence_note(index: int, others: str = OTHERS) -> str:
+    """What that mark means; `others` are the panes that go on differently."""
+    return f"≠ parts from {others} at token {index + 1:,}"
+
+
+def hand_edge(turn: Turn, index: int) -> Item | None:
+    """What stands before a candidate that a person took and before a text that a person wrote; behind it, another."""
+    here, before = index in turn.by_hand, index - 1 in turn.by_hand
+    if here and (not before or _taken(turn, index)):
+        return Item("✎", TokenStyle.MARK, None, "")
+    if not here and before and index - 2 in turn.by_hand and not _taken(turn, index - 1):
+        return Item("▏", TokenStyle.MARK, None, "")
+    return None
+
+
+def _taken(turn: Turn, index: int) -> bool:
+    """True for a candidate, which has been through the samplers; false for a text that somebody wrote."""
+    return bool(turn.tokens[index].stages)
 
 
 def mark_item(mark: Mark) -> Item:

@@ -16,6 +16,7 @@ from playground.widgets.legend import Legend
 from playground.widgets.shown_branch import ShownBranch
 from playground.widgets.shown_turn import Drawing, TokenDiffs
 from playground.widgets.token_view import TokenView
+from playground.widgets.transcript_items import OTHERS
 
 GUESSED_LEGEND: Final = "underlined: guessed ahead"
 DIFF_LEGEND: Final = "underlined: only this reply says it"
@@ -121,9 +122,13 @@ class TranscriptLooks(Vertical):
         self.drawing.stepping = on
         self._branch.redraw()
 
-    def mark_divergence(self, turn_id: int, index: int) -> None:
-        """Mark the token at which a reply parts from those of other panes; its end when it has no such token."""
+    def mark_divergence(self, turn_id: int, index: int, others: str = OTHERS) -> None:
+        """Mark the token at which a reply parts from those of other panes; its end when it has no such token.
+
+        `others` names the panes that go on differently.
+        """
         self.drawing.divergences[turn_id] = index
+        self.drawing.parted_from[turn_id] = others
         self._branch.redraw_some({turn_id}, index)
 
     def clear_divergence(self) -> None:

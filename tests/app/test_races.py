@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
 import pytest
 from textual.widgets import Input, SelectionList
 
+from playground.domain.comparison import first_divergence
 from playground.domain.messages import Role
+from playground.domain.tokens import Token
 from playground.domain.transcript import Turn
+from playground.screens.comparing import parted_from
 from playground.screens.pane import Pane
 from playground.screens.race_dialog import Choices, RaceDialog
 from playground.widgets.colour_scale import TokenStyle
@@ -74,9 +78,21 @@ async def test_a_race_marks_the_token_at_which_presets_part(starter_gguf: Path) 
             store, turn = pane.transcript.view.store, reply_of(pane)
             mark = store.styles.index(TokenStyle.DIVERGED)
             assert store.refs[mark + 1] == (turn.id, at)
-            assert f"≠ parts from the other panes at token {at + 1:,}" in transcript_of(pane)
+            assert re.search(rf"≠ parts from .*panes? .*at token {at + 1:,}", transcript_of(pane))
         await player.press("alt+j")
         assert "do not part" not in player.notices
+
+
+def test_a_pane_parts_from_those_that_go_on_differently() -> None:
+    def reply(*ids: int) -> Turn:
+        tokens = [Token(at, one, b"%d" % one, -1.0, 0.5, 1, 2.0) for at, one in enumerate(ids)]
+        return Turn(id=1, parent=None, role=Role.ASSISTANT, tokens=tokens)
+
+    turns = [reply(1, 2), reply(1, 3), reply(4, 2), reply(5, 2)]
+    found = first_divergence([turn.tokens for turn in turns])
+    assert found is not None
+    told = parted_from(found, turns, [1, 2, 3, 4])
+    assert told == ["panes 3 and 4", "panes 3 and 4", "the other panes", "the other panes"]
 
 
 async def test_the_same_preset_and_seed_twice_never_part(starter_gguf: Path) -> None:

@@ -115,10 +115,11 @@ async def test_the_context_fills_with_every_token_and_empties_as_it_is_taken_bac
         await player.press("enter")
         await waits(player, 0)
         assert status_of(player.pane).parts.total == before
-        for count, key in enumerate(("2", "space", "1"), 1):
+        for count, key in enumerate(("2", "1", "space"), 1):
             await player.press(key)
             await waits(player, count)
             assert status_of(player.pane).parts.total == before + count
+        assert player.transcript.count("✎") == 2, "each that was chosen by hand"
         await player.press("backspace")
         await waits(player, 2)
         assert status_of(player.pane).parts.total == before + 2
