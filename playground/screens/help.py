@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from rich.table import Table
 from rich.text import Text
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from playground.domain.param_specs import SPECS
 from playground.screens.keymap import Section, key_names
+from playground.widgets.dialog_area import DialogInput
 
 WIDE = 100
 """Columns from which there is room for the names that actions have in the settings file."""
+_NUMBER = re.compile(r"\d+")
 GLOSSARY = (
     ("model", "The model's own probability: softmax of the raw logits over the whole vocabulary."),
     ("sampled", "The probability after all sampler stages: the chance with which the token was really drawn."),
@@ -43,15 +48,23 @@ MOUSE = (
 
 
 class HelpScreen(ModalScreen[None]):
-    """Lists bindings by the part of the screen in which they work, with the person's own keys in force."""
+    """Lists what the figures mean, and bindings by the part of the screen in which they work, with one's own keys.
+
+    What is typed leaves only the lines with these words.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "leave", "Close", id="help.leave", tooltip="Back to where you were"),
+        Binding("escape", "leave", "Close", id="help.leave", tooltip="Back to where you were"),
+        Binding("down", "scroll('down')", "Down", show=False, id="help.down", tooltip="A line down"),
+        Binding("up", "scroll('up')", "Up", show=False, id="help.up", tooltip="A line up"),
+        Binding("pagedown", "scroll('page_down')", "Page down", show=False, id="help.pagedown", tooltip="A page down"),
+        Binding("pageup", "scroll('page_up')", "Page up", show=False, id="help.pageup", tooltip="A page up"),
     ]
     DEFAULT_CSS = """
     HelpScreen {
         align: center middle;
         & > Vertical { width: 94%; max-width: 110; height: 92%; border: round $border; background: $surface; }
+        & Input, & Input:focus { border: none; height: 1; padding: 0 1; background: $panel; }
         & .help--title { text-style: bold; color: $accent; margin: 1 1 0 1; }
         & .help--rows { margin: 0 1; }
     }
@@ -71,39 +84,82 @@ class HelpScreen(ModalScreen[None]):
         self._keymap = keymap
 
     def compose(self) -> ComposeResult:
-        """Keys first, then the mouse, the figures, the parameters."""
+        """The figures first, then keys, the mouse, the parameters; over all of it, what to look for."""
         with Vertical() as box:
             box.border_title = Content("Help")
-            box.border_subtitle = Content("arrows scroll · esc closes")
-            with VerticalScroll():
-                for section in self._sections:
-                    yield from _part(section.title, [self._row(binding) for binding in section.described])
-                yield from _part("Mouse", MOUSE)
-                yield from _part("What the figures mean", GLOSSARY)
-                yield from _part("What the parameters do", [(spec.label, spec.help) for spec in SPECS.values()])
+            box.border_subtitle = Content("typing finds · arrows scroll · esc closes")
+            yield DialogInput(placeholder="type to find, such as entropy, fork or preset", id="help-words")
+            with VerticalScroll(can_focus=False):
+                for title, rows in self._parts():
+                    yield Static(Content(title), classes="help--title", name=title, markup=False)
+                    yield Static(_table(rows), classes="help--rows", name=title)
+
+    def _parts(self) -> Iterator[tuple[str, Sequence[tuple[str, ...]]]]:
+        yield "What the figures mean", GLOSSARY
+        for section in self._sections:
+            yield section.title, [self._row(bindings) for bindings in _together(section.described, self._keymap)]
+        yield "Mouse", MOUSE
+        yield "What the parameters do", [(spec.label, spec.help) for spec in SPECS.values()]
 
     def on_mount(self) -> None:
-        """Arrow keys scroll at once."""
+        """What is typed looks for something at once; arrow keys scroll."""
+        self.query_one(Input).focus()
         scroll = self.query_one(VerticalScroll)
-        scroll.focus()
         for title in self.query(".help--title"):
             if self._at and title.name == self._at:
                 self.call_after_refresh(scroll.scroll_to_widget, title, top=True, animate=False)
 
-    def _row(self, binding: Binding) -> tuple[str, ...]:
+    @on(Input.Changed)
+    def _find(self, event: Input.Changed) -> None:
+        """Leave only what has all the words that were typed."""
+        words = event.value.lower().split()
+        rows = {str(part.name): part for part in self.query(".help--rows").results(Static)}
+        titles = {str(part.name): part for part in self.query(".help--title").results(Static)}
+        for title, lines in self._parts():
+            found = [line for line in lines if all(word in " ".join((title, *line)).lower() for word in words)]
+            titles[title].display = rows[title].display = bool(found)
+            rows[title].update(_table(found))
+        self.query_one(VerticalScroll).scroll_home(animate=False)
+
+    def action_scroll(self, how: str) -> None:
+        """Move what is shown: "up", "down", "page_up" or "page_down"."""
+        getattr(self.query_one(VerticalScroll), f"scroll_{how}")(animate=False)
+
+    def _row(self, bindings: Sequence[Binding]) -> tuple[str, ...]:
+        first, last = bindings[0], bindings[-1]
+        names = [self._keys(binding) for binding in bindings]
+        # Neighbours on the keyboard, such as the digits, are told by the first and the last of them.
+        told = first.tooltip or first.description
+        if len(names) > 1 and told != last.tooltip:
+            told = _NUMBER.sub(lambda number: f"{number[0]} to {''.join(_NUMBER.findall(last.tooltip))}", told)
+        row = (f"{names[0]}-{names[-1]}" if len(names) > 1 else names[0], told)
+        ids = f"{first.id} … {(last.id or '').rpartition('.')[2]}" if len(names) > 1 else first.id or ""
+        return (*row, ids) if self.app.size.width >= WIDE else row
+
+    def _keys(self, binding: Binding) -> str:
         keys = self._keymap.get(binding.id or "", binding.key)
-        names = [self.app.get_key_display(Binding(key, "", "")) for key in key_names(keys)]
-        row = (" ".join(names), binding.tooltip or binding.description)
-        return (*row, binding.id or "") if self.app.size.width >= WIDE else row
+        return " ".join(self.app.get_key_display(Binding(key, "", "")) for key in key_names(keys))
 
     def action_leave(self) -> None:
         """Back to where you were."""
         self.dismiss()
 
 
-def _part(title: str, rows: Sequence[tuple[str, ...]]) -> ComposeResult:
-    """A title and a table; a third column is the name an entry has in the settings file."""
-    yield Static(Content(title), classes="help--title", name=title, markup=False)
+def _together(bindings: Iterable[Binding], keymap: Mapping[str, str]) -> Iterator[list[Binding]]:
+    """Bindings as they share a line: digits that all do the same to what they stand at, and have their own keys."""
+
+    def kind(one: Binding) -> tuple[str, bool]:
+        return _NUMBER.sub("", one.tooltip), one.key.rpartition("+")[2].isdigit() and one.id not in keymap
+
+    for (_, digits), same in itertools.groupby(bindings, kind):
+        if digits:
+            yield list(same)
+        else:
+            yield from ([one] for one in same)
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> Table:
+    """Keys or words and what they mean; a third column is the name an entry has in the settings file."""
     table = Table.grid(padding=(0, 2, 0, 0), expand=True)
     table.add_column(width=18, no_wrap=False)
     table.add_column(ratio=1)
@@ -111,4 +167,4 @@ def _part(title: str, rows: Sequence[tuple[str, ...]]) -> ComposeResult:
         table.add_column(justify="right", no_wrap=True)
     for left, text, *name in rows:
         table.add_row(Text(left, style="bold"), Text(text), *(Text(part, style="dim") for part in name))
-    yield Static(table, classes="help--rows")
+    return table

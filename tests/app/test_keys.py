@@ -55,6 +55,15 @@ def test_within_a_part_no_key_has_two_meanings() -> None:
         assert doubled <= {"enter"}, section.title
 
 
+WITHIN = {
+    *(f"panes.{number}" for number in range(2, 6)),
+    *(f"{part}.take_{number}" for part in ("token", "candidates") for number in range(2, 10)),
+    *(f"fan_out.best_{number}" for number in range(3, 6)),
+    "grammar.example_2",
+}
+"""Digits between the first and the last one of a line of the help."""
+
+
 def test_every_class_with_bindings_is_in_the_help() -> None:
     import importlib
     import pkgutil
@@ -82,13 +91,35 @@ async def test_the_help_lists_every_binding_with_the_key_it_really_has() -> None
         text = player.text
         for section, binding in ALL:
             assert isinstance(binding, Binding)
-            assert f" {binding.id} " in text, section.title
+            if binding.key.rpartition("+")[2].isdigit() and f"{binding.id} …" not in text:
+                assert f"… {(binding.id or '').rpartition('.')[2]} " in text or binding.id in WITHIN, section.title
+            else:
+                assert f" {binding.id} " in text, section.title
         row = next(line for line in text.splitlines() if "chat.colour" in line)
         assert "f13" in row
         for word in ("copies it as plain text", "entropy", "repeat penalty", "min-p"):
             assert word in text
         await player.press("f1")
         assert not isinstance(player.app.screen, HelpScreen)
+
+
+async def test_the_help_finds_what_is_typed_and_begins_with_the_figures() -> None:
+    for size in ((80, 24), (120, 40)):
+        async with playing(make_app(), size=size) as player:
+            await player.press("f1")
+            await player.until(lambda: "What the figures mean" in player.text, "the figures first")
+            await player.press("pagedown", "pagedown", "pagedown")
+            await player.until(lambda: "What the figures mean" not in player.text, "scrolled")
+            await player.press(*"rac")
+            await player.until(lambda: "Race presets: one prompt" in player.text, "found")
+            assert "entropy" not in player.text
+            await player.press("ctrl+u", *"candidate take this")
+            await player.until(lambda: "1-0" in player.text, "ten digits on one line")
+            assert player.text.count("Take this candidate") == 1
+            await player.press("ctrl+u")
+            await player.until(lambda: "What the figures mean" in player.text, "all of it again")
+            await player.press("escape")
+            assert not isinstance(player.app.screen, HelpScreen)
 
 
 async def test_the_help_begins_where_one_is() -> None:
