@@ -48,6 +48,26 @@ def leave(session: Session) -> None:
         return
     if not reply.tokens:
         raise BadInput("The reply waits for its first token.", "Space draws it, Alt+S lets the reply be written.")
+    _end_here(session, reply)
+
+
+def leave_behind(session: Session) -> None:
+    """Before something else comes on screen: a reply that waits for a token ends where it is."""
+    reply = waiting(session)
+    if reply is not None and reply.problem is None:
+        _end_here(session, reply)
+
+
+def come_back(session: Session) -> None:
+    """Let a reply that was left behind wait for its next token again."""
+    tree = session.transcript
+    reply = tree.turns.get(tree.head) if tree.head is not None else None
+    if reply is not None and reply.stop_reason is StopReason.CANCELLED:
+        reopened = reply.finished is not None and reply.finished.timings == Timings()
+        reply.finished = None if reopened else reply.finished
+
+
+def _end_here(session: Session, reply: Turn) -> None:
     usage = Usage(completion_tokens=len(reply.tokens), cost=0.0)
     reply.finished = Finished(
         stream=session.stream, reason=StopReason.CANCELLED, text=reply.content, usage=usage, timings=Timings()
@@ -168,6 +188,7 @@ def take_back(session: Session) -> None:
         raise BadInput("There is no token to take back.", "Space draws one.")
     left = len(reply.tokens) - 1
     if reply.forked_at is None or left >= reply.forked_at or reply.finished is not None:
+        leave_behind(session)
         taken = branch_at(tree, reply, left, [])
         taken.model, taken.params, taken.started = reply.model, reply.params, reply.started
         return

@@ -11,6 +11,7 @@ from textual.message import Message
 
 from playground.domain.errors import Unsupported
 from playground.domain.messages import Prompt
+from playground.domain.stepping import leave_behind
 from playground.screens.attempting import AttemptingScreen
 from playground.screens.pane import Pane
 from playground.screens.versions import switch_branch
@@ -131,6 +132,8 @@ class ConversationScreen(AttemptingScreen):
     async def _begin_anew(self) -> None:
         for pane in self.targets:
             await pane.end_reply()
+            if pane.stepping:
+                leave_behind(pane.session)
             pane.session.new_conversation()
             pane.editing = None
             pane.sync()

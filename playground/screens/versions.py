@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from playground.domain.errors import BadInput
+from playground.domain.stepping import come_back, leave_behind
 from playground.domain.transcript import Turn
 from playground.screens.pane import Pane
 
@@ -15,7 +16,11 @@ def switch_branch(pane: Pane, step: int) -> None:
     """
     tree = pane.session.transcript
     turn = _next_version(pane, step)
+    if pane.stepping:
+        leave_behind(pane.session)
     pane.session.show_branch(tree.newest_leaf(turn))
+    if pane.stepping:
+        come_back(pane.session)
     pane.editing = None
     pane.sync()
     pane.transcript.show_turn(turn)

@@ -8,6 +8,7 @@ import pytest
 from msgspec import structs
 from textual.widgets import TextArea
 
+from playground.domain.events import StopReason
 from playground.domain.messages import Role
 from playground.domain.transcript import Turn
 from playground.screens.force_dialog import ForceDialog
@@ -179,6 +180,14 @@ async def test_what_is_taken_back_is_not_lost_and_the_reply_runs_on_from_there(s
         await waits(player, 1)
         assert player.pane.session.transcript.place(reply_of(player.pane)) == (2, 2), "one version, not three"
         assert [token.piece for token in longer.tokens] == pieces
+        assert longer.stop_reason is StopReason.CANCELLED, "what is left behind is not open for ever"
+        shorter = reply_of(player.pane)
+        await player.press("alt+left")
+        await waits(player, 4)
+        assert reply_of(player.pane) is longer, "back there it waits for its next token again"
+        assert shorter.stop_reason is StopReason.CANCELLED
+        await player.press("alt+right")
+        await waits(player, 1)
         await player.press("alt+s")
         await player.until(lambda: not player.pane.stepping, "left")
         await player.answered()
