@@ -16,7 +16,7 @@ from textual.screen import ModalScreen
 from textual.widgets import DataTable, Input, Static
 
 from playground.domain.display import display_text
-from playground.domain.endpoints import ModelRef
+from playground.domain.endpoints import REPLAY, ModelRef
 from playground.domain.errors import BadInput, PlaygroundError
 from playground.domain.models import ModelCard, ModelFile
 from playground.domain.sizes import size_text
@@ -29,7 +29,7 @@ from playground.services.model_words import fact_lines, fits
 from playground.services.models import scan_models
 from playground.services.recent_models import recent_models
 
-_COLUMNS = ("model", "size", "memory", "quant.", "params", "context", "arch.", "found in")
+_COLUMNS = ("model", "found in", "size", "memory", "quant.", "params", "context", "arch.")
 
 
 class ModelPicker(ModalScreen[ModelRef | None]):
@@ -142,13 +142,13 @@ class ModelPicker(ModalScreen[ModelRef | None]):
         source = "recent" if model.path in self._recent and model.source != "starter" else model.source
         cells = (
             mark + model.name,
+            source,
             size_text(model.size_bytes),
             self._memory_cell(model),
             model.quantisation or "–",
             model.parameters or "–",
             context,
             model.architecture or "–",
-            source,
         )
         return [Text(display_text(cell), style=style, no_wrap=True) for cell in cells]
 
@@ -161,7 +161,8 @@ class ModelPicker(ModalScreen[ModelRef | None]):
     def _hosted_cells(self, card: ModelCard) -> list[Text]:
         mark = "● " if self._current is not None and card.id == self._current.text else ""
         context = f"{card.n_ctx:,}" if card.n_ctx else "–"
-        cells = (f"{mark}{card.short_name}", "–", "–", "–", "–", context, "–", card.provider)
+        source = "recording" if card.provider == REPLAY else card.provider
+        cells = (f"{mark}{card.short_name}", source, "–", "–", "–", "–", context, "–")
         return [Text(display_text(cell), no_wrap=True) for cell in cells]
 
     @on(DataTable.RowHighlighted)

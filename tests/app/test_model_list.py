@@ -36,7 +36,7 @@ async def test_a_model_is_looked_at_and_removed(tiny_models: TinyModels, starter
         await player.ready()
         await _marked(player, "unwanted")
         table = player.app.screen.query_one(DataTable)
-        assert str(table.get_row_at(0)[2]).startswith("≈ "), "memory it would take"
+        assert str(table.get_row_at(0)[3]).startswith("≈ "), "memory it would take"
         await player.press("f4")
         await player.until(lambda: isinstance(player.app.screen, ModelFactsScreen), "facts open")
         assert "chat template   yes" in player.text
