@@ -37,7 +37,7 @@ def lines_of(entries: Sequence[Entry]) -> Iterator[str]:
         star = "*" if entry.starred else " "
         start = (
             f"{entry.id:>{digits}}{star} {began}  {display_line(entry.origin):<7}  {_model(entry):<{names}}  "
-            f"{entry.tokens:>6} tokens  {cost:>8}  "
+            f"{entry.tokens:>6} {'token ' if entry.tokens == 1 else 'tokens'}  {cost:>8}  "
         )
         cut = f" and {entry.cut_short:,} cut short" if entry.cut_short else ""
         note = f"{count_of(entry.whole, 'reply', 'replies')}{cut}" if entry.more else entry.label

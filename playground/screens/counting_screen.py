@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from textual import on
 from textual.timer import Timer
 
+from playground.domain.counts import count_of
 from playground.domain.display import display_text
 from playground.domain.errors import PlaygroundError, Unsupported
 from playground.domain.events import Event, Failed, Finished
@@ -94,7 +95,7 @@ class CountingScreen(PanesScreen):
             all_of_it = f"{roughly}{used:,} of {window:,}: too long by {used - window + 1:,}"
         else:
             all_of_it = f"{roughly}{used:,} in all"
-        self.editor.show_count(f"{about}{draft.tokens.tokens:,} tokens · {all_of_it}", over)
+        self.editor.show_count(f"{about}{count_of(draft.tokens.tokens, 'token')} · {all_of_it}", over)
         from playground.screens.sending import cost_text
 
         self.editor.show_send_estimate(cost_text([draft.cost, *costs]))
@@ -106,7 +107,7 @@ class CountingScreen(PanesScreen):
         count = await self.counter.count_prompt(pane.runner.backend, pane.card, prompt)
         about = "" if count.exact else "≈"
         how = f"counted by the {count.method}" if count.exact else "estimated"
-        text = f"It has {about}{count.tokens:,} tokens, {how}. {error.hint}"
+        text = f"It has {about}{count_of(count.tokens, 'token')}, {how}. {error.hint}"
         self.notify(display_text(text), title=display_text(error.message), markup=False)
 
     async def _load_prices(self) -> None:

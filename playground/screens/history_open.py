@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, Literal
 
+from playground.domain.counts import count_of
 from playground.domain.display import display_line, display_text
 from playground.domain.endpoints import ModelRef
 from playground.domain.errors import BadInput, PlaygroundError
@@ -242,7 +243,7 @@ async def _rescue_one(screen: TokenScreen, keeping: Keeping, uid: str) -> None:
 def _rescue(left: list[str], entries: list[Entry]) -> Question:
     count = len(left)
     what = "A reply was" if count == 1 else f"{count} replies were"
-    lines = [f"“{display_line(entry.prompt)[:60]}” · {entry.tokens:,} tokens so far" for entry in entries[:4]]
+    lines = [f"“{display_line(entry.prompt)[:60]}” · {count_of(entry.tokens, 'token')} so far" for entry in entries[:4]]
     where: Literal["it", "them"] = "it" if count == 1 else "them"
     answers = [
         Answer(f"Open {where}", "Ctrl+G lets a reply go on"),

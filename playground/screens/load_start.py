@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from playground.domain.counts import count_of
 from playground.domain.display import display_line
 from playground.domain.endpoints import REPLAY
 from playground.domain.loads import Load, Times
@@ -76,7 +77,7 @@ def _tokens(values: dict[str, Number], usage: Usage) -> list[str]:
     about, told = "≈" if usage.estimate else "", []
     if usage.prompt_tokens:
         values["prompt"] = usage.prompt_tokens
-        told.append(f"{about}{usage.prompt_tokens:,} tokens in")
+        told.append(f"{about}{count_of(usage.prompt_tokens, 'token')} in")
         if usage.cached_tokens is not None:
             values["cached"] = round(100 * usage.cached_tokens / usage.prompt_tokens)
             told.append(f"{about}{usage.cached_tokens:,} of them cached")

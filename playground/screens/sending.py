@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
 
+from playground.domain.counts import count_of
 from playground.domain.errors import BudgetReached
 from playground.domain.fitting import Cut, Fit, reply_reserve
 from playground.domain.messages import PromptParts
@@ -126,7 +127,7 @@ def _what_is_wrong(fit: Fit, model: str) -> str:
 
 def _meaning(cut: Cut) -> str:
     if cut.kind == "reply":
-        return f"at most {cut.max_tokens:,} tokens"
+        return f"at most {count_of(cut.max_tokens, 'token')}"
     about = "" if cut.fit.exact else "≈"
     room = f", {about}{cut.fit.free + cut.fit.reply:,} are free for the reply" if cut.fit.free is not None else ""
     return f"{cut.left_out} left out; {about}{cut.fit.parts.total:,} go{room}"

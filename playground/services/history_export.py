@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 import msgspec
 
 from playground import __version__
+from playground.domain.counts import count_of
 from playground.domain.history import Entry, Setting, StoredTree, StoredTurn, TreeInfo
 from playground.domain.messages import ChatPrompt, Role
 from playground.domain.moments import moment_text
@@ -153,9 +154,9 @@ def remarks(turn: Turn) -> Iterator[str]:
         yield f"it broke: {turn.problem.message}"
     elif turn.finished is not None:
         detail = f" ({turn.finished.detail})" if turn.finished.detail else ""
-        yield f"{len(turn.tokens)} tokens, {turn.finished.reason.sentence}{detail}"
+        yield f"{count_of(len(turn.tokens), 'token')}, {turn.finished.reason.sentence}{detail}"
     else:
-        yield f"{len(turn.tokens)} tokens, then the program ended"
+        yield f"{count_of(len(turn.tokens), 'token')}, then the program ended"
 
 
 def _value(value: Any) -> str:

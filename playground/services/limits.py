@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from playground.backends.base import Backend
+from playground.domain.counts import count_of
 from playground.domain.errors import PromptTooLong
 from playground.domain.fitting import (
     Cut,
@@ -78,7 +79,7 @@ class ContextWindow:
         ways = await self._ways(prompt, max_tokens)
         if ways or fit.reply <= shorter:
             return ways
-        also = f"the reply ends after {shorter:,} tokens instead of {fit.reply:,}"
+        also = f"the reply ends after {count_of(shorter, 'token')} instead of {fit.reply:,}"
         return [
             msgspec.structs.replace(way, left_out=f"{way.left_out}, and {also}")
             for way in await self._ways(prompt, shorter)
@@ -131,7 +132,7 @@ class ContextWindow:
             head, _, tail = cut_middle(text, kept)
             pieces = (head.rstrip(), marker(tokens, exact=exact), tail.lstrip())
             shorter = target.put_back(" ".join(piece for piece in pieces if piece))
-            left_out = f"{'' if exact else '≈'}{tokens:,} tokens from the middle of {target.name}"
+            left_out = f"{'' if exact else '≈'}{count_of(tokens, 'token')} from the middle of {target.name}"
             fit = await self.check_fit(shorter, max_tokens)
             return _if_it_holds(Cut(kind="middle", prompt=shorter, max_tokens=max_tokens, left_out=left_out, fit=fit))
 
@@ -165,10 +166,10 @@ class ContextWindow:
         room = max(0, before.window - _margin(before) - before.parts.total)
         if room < LEAST_REPLY:
             raise PromptTooLong(
-                f"The prompt leaves room for a reply of {room:,} tokens.",
+                f"The prompt leaves room for a reply of {count_of(room, 'token')}.",
                 "Leave out older messages, or cut the middle of the longest one.",
             )
-        left_out = f"the reply ends after {room:,} tokens instead of {before.reply:,}"
+        left_out = f"the reply ends after {count_of(room, 'token')} instead of {before.reply:,}"
         fit = msgspec.structs.replace(before, reply=room)
         return Cut(kind="reply", prompt=prompt, max_tokens=room, left_out=left_out, fit=fit)
 

@@ -31,7 +31,9 @@ def facts_of(branch: Branch, row: BranchRow, panes: Sequence[int] = ()) -> Conte
     if row.whole.tokens:
         facts.append(f"whole reply: {_likelihood(row.whole)}")
     if row.forked and row.likelihood.tokens:
-        facts.append(f"from the fork: {_likelihood(row.likelihood)}")
+        replies = sum(turn.role is Role.ASSISTANT for turn in branch.line)
+        later = f", all {replies:,} replies" if replies > 1 else ""
+        facts.append(f"from the fork on{later}: {_likelihood(row.likelihood)}")
     if row.ending:
         facts.append(row.ending if row.ending in (WRITING, UNENDED) else f"ended by: {row.ending}")
     if row.continued_at is not None:

@@ -11,6 +11,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from playground.domain.counts import count_of
 from playground.domain.display import display_line
 from playground.widgets.bars import bar, fit
 from playground.widgets.status_bar import total
@@ -68,7 +69,7 @@ class CostPlot(VerticalScroll, can_focus=True):
 def _group(title: str, costs: Sequence[Cost], width: int, money: bool) -> list[tuple[str, str]]:
     whole = sum(one.cost for one in costs)
     tokens, unknown = sum(one.tokens for one in costs), sum(one.unknown for one in costs)
-    all_of_it = f"{total(whole)} in all" if money else f"{tokens:,} tokens in all, at no cost"
+    all_of_it = f"{total(whole)} in all" if money else f"{count_of(tokens, 'token')} in all, at no cost"
     parts = [(f"{title} · {all_of_it}{_not_known(unknown)}\n", "bold $foreground 70%")]
     most = max((one.cost if money else float(one.tokens) for one in costs), default=0.0)
     names = [display_line(one.name) for one in costs]
@@ -88,7 +89,7 @@ def _group(title: str, costs: Sequence[Cost], width: int, money: bool) -> list[t
 def _forms(costs: Sequence[Cost], money: bool) -> Iterator[list[str]]:
     """The figures behind the bars, from all there is to say to a little."""
     replies = [f" · {one.replies:,} {'reply' if one.replies == 1 else 'replies'}" for one in costs]
-    tokens = [f" · {one.tokens:,} tokens" if money else "" for one in costs]
+    tokens = [f" · {count_of(one.tokens, 'token')}" if money else "" for one in costs]
     unknown = [_not_known(one.unknown) for one in costs]
     shown = [_main(one, money) for one in costs]
     yield [f"{one}{a}{b}{c}" for one, a, b, c in zip(shown, replies, tokens, unknown, strict=True)]
@@ -98,7 +99,7 @@ def _forms(costs: Sequence[Cost], money: bool) -> Iterator[list[str]]:
 
 
 def _main(one: Cost, money: bool) -> str:
-    return total(one.cost) if money else f"{one.tokens:,} tokens"
+    return total(one.cost) if money else count_of(one.tokens, "token")
 
 
 def _widest(figures: Sequence[str]) -> int:

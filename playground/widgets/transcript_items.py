@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from playground.domain.counts import count_of
 from playground.domain.display import display_line
 from playground.domain.messages import Role
 from playground.domain.tokens import TextDecoder, Token
@@ -164,7 +165,11 @@ def end_note(turn: Turn, *, buffered: bool = False) -> str:
     # A fork counts what it took over like all others who count a reply's tokens, and says what this run wrote.
     forked = 0 < turn.continued_at == len(turn.tokens) - new
     facts = [
-        (f"{len(turn.tokens):,} tokens, {new:,} of them new" if forked else f"{about}{new:,} tokens")
+        (
+            f"{count_of(len(turn.tokens), 'token')}, {new:,} of them new"
+            if forked
+            else f"{about}{count_of(new, 'token')}"
+        )
         + (f", {usage.thinking_tokens:,} of them thinking" if usage.thinking_tokens else ""),
         f"TTFT {_milliseconds(timings.ttft_ms)}",
         f"{UNKNOWN if timings.tokens_per_second is None else f'{timings.tokens_per_second:.0f}'} tok/s",
