@@ -146,8 +146,8 @@ def export_command(numbers: tuple[int, ...], form: Form, output: Path | None, as
     """  # noqa: D301
     from playground.services.exporting import export_text
     from playground.services.history import history_path
-    from playground.services.kept_files import write_named
     from playground.services.history_rows import whole_text
+    from playground.services.kept_files import write_named
 
     text = export_text(history_path(), numbers, form, _look)
     told = {"ids": [*dict.fromkeys(numbers)], "format": form}
