@@ -14,6 +14,7 @@ import msgspec
 from playground.cli.options import models_option
 from playground.cli.run_output import say
 from playground.cli.tables import padded, shortened
+from playground.domain.counts import count_of
 from playground.domain.display import display_line, visible_piece
 from playground.domain.errors import BadInput
 from playground.domain.tokens import piece_text
@@ -162,7 +163,7 @@ def _print_totals(splits: list[Split]) -> None:
     for name, split in zip(names, splits, strict=True):
         size = "–" if split.bytes_per_token is None else f"{split.bytes_per_token:.2f}"
         click.echo(f"{name:<{width}} {f'{len(split.ids):,}' if split.ids else '–':>10} {size:>14}")
-    click.echo(f"{splits[0].text_bytes:,} bytes" if splits else "")
+    click.echo(count_of(splits[0].text_bytes, "byte") if splits else "")
     for split in splits:
         if split.problem:
             say(f"{split.tokenizer}: {split.problem}")

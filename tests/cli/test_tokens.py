@@ -153,6 +153,22 @@ def test_an_argument_that_names_a_file_is_read_as_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("starter_gguf")
+def test_what_looks_like_a_file_that_is_not_there_is_told_to_be_taken_for_text(tmp_path: Path) -> None:
+    for name in ("nosuchfile.txt", str(tmp_path), "notes/today"):
+        done = run("tokens", name, "--only-models")
+        assert done.status == 0
+        assert f"There is no file '{name}', so it was taken for the text itself" in done.error
+        assert run("tokens", name, "--only-models", "--text").err == ""
+    for text in ("</s>", "3.14", "Hello.", "Read a.txt or b/c."):
+        assert run("tokens", text, "--only-models", "--counts").err == ""
+
+
+@pytest.mark.usefixtures("starter_gguf")
+def test_one_byte_is_a_byte() -> None:
+    assert run("tokens", "a", "--only-models", "--counts").out.splitlines()[-1] == "1 byte"
+
+
+@pytest.mark.usefixtures("starter_gguf")
 def test_nothing_reaches_the_terminal_as_it_is() -> None:
     done = run("tokens", "a\x1b[31m\x07\u202eb", "--only-models")
     assert done.status == 0
