@@ -37,6 +37,9 @@ _PLAYS: Final = "A recording plays as it was made."
 _REASONS: Final = {
     "params": _PLAYS,
     "live_params": _PLAYS,
+    "effort": _PLAYS,
+    "thinking": _PLAYS,
+    "cache": _PLAYS,
     "fork": "A recording has no model that could go on from another token.",
     "continue_reply": "A recording has no model that could go on.",
     "view_prompt": "A recording holds the messages, not the exact prompt.",

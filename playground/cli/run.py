@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import signal
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from playground.cli.options import private_option
 from playground.cli.run_output import INTERRUPTED, JsonOutput, Output, TextOutput, say, write_json
 from playground.cli.status_line import StatusLine
 from playground.cli.texts import prompt_argument
+from playground.cli.unused import taken_options, tell_context, tell_unsent
 from playground.domain.errors import BadInput, PlaygroundError
 from playground.domain.messages import CallOptions
 from playground.domain.params import assigned_names, replace
@@ -45,6 +47,8 @@ class _Plan:
     raw: bool
     preset: str
     params: SamplingParams
+    context: int | None
+    """Tokens of context that were asked for by name."""
     named: tuple[str, ...]
     """Parameters that were asked for by name."""
     watch: tuple[str, ...]
@@ -152,6 +156,7 @@ def _plan(
         raw=raw,
         preset=chosen.name,
         params=replace(params, **changes),
+        context=limits["context"],
         named=(*changes, *assigned_names(assignments)),
         watch=_watched(limits["watch"]),
         as_json=as_json,
@@ -208,12 +213,11 @@ async def _answered(plan: _Plan, keeping: HistoryKeeping) -> int:
         return INTERRUPTED
     backend = await loading
     try:
-        able = backend.capabilities
         if plan.params.json_schema and backend.card.local and (note := unheld_note(plan.params.json_schema)):
             say(note)
-        for name in plan.named:
-            if name not in able.params and (reason := able.why_not(name)):
-                say(f"{name} is not sent. {reason}")
+        tell_unsent(backend.capabilities, plan.named)
+        tell_context(backend.card, plan.context, hosted=bool(plan.model.endpoint))
+        plan = dataclasses.replace(plan, options=taken_options(backend, plan.options, raw=plan.raw))
         if plan.watch:
             await backend.watched_words(plan.watch)  # refused before anything is computed or paid for
         output = _output(plan, backend)

@@ -13,6 +13,7 @@ from playground.cli.completion import complete_model
 from playground.cli.run_output import say
 from playground.cli.score_output import print_score, score_json
 from playground.cli.status_line import StatusLine
+from playground.cli.unused import tell_context
 from playground.domain.display import display_line
 from playground.domain.errors import BadInput, PromptTooLong
 from playground.domain.messages import ChatPrompt, Message, RawPrompt, Role
@@ -106,6 +107,8 @@ async def _run(
         raise PromptTooLong(error.message, _hint(error.hint)) from error
     finally:
         status.clear()
+        if scorer.card is not None:
+            tell_context(scorer.card, context, hosted=False)
         await scorer.close()
         await pool.close_all()
     if score.note:

@@ -10,6 +10,7 @@ from msgspec import structs
 from playground.backends.base import Backend
 from playground.backends.local import LocalBackend
 from playground.domain.errors import Unsupported
+from playground.domain.models import ModelCard
 from playground.domain.score_texts import ScoreText, plain_text
 from playground.domain.scoring import Score, ScoreComparison, ScoreRequest, compare_scores
 from playground.services.model_pool import ModelPool
@@ -63,6 +64,11 @@ class Scorer:
     def shorten(self, *, alone: bool = False, most: int = 0) -> None:
         """Score less of it: without what stands before it, or only the first `most` tokens."""
         self._alone, self._most = alone or self._alone, most
+
+    @property
+    def card(self) -> ModelCard | None:
+        """The first model; None until it is opened."""
+        return None if self._first is None else self._first.card
 
     async def first(self, view: View, *, compare: bool = False) -> Score:
         """Score the text.

@@ -173,6 +173,24 @@ def test_bad_use_is_one_line_and_status_2(arguments: tuple[str, ...], says: str)
     assert failed["message"] in result.error
 
 
+def test_options_that_a_local_model_does_not_take_are_told() -> None:
+    options = ("--effort", "low", "--thinking", "off", "--cache", "5m", "--context", "300")
+    done = run("run", "--prompt", "Hi", *GREEDY, *options, "--json")
+    assert done.status == 0
+    context, *unused = done.err.splitlines()
+    assert "Context 512, as set, rounded up from 300." in context
+    assert [line.split()[1:3] for line in unused] == [["--effort", "low"], ["--thinking", "off"], ["--cache", "5m"]]
+    assert all(line.endswith("is not used. SmolLM2-135M-Instruct.Q4_1 has no such control.") for line in unused)
+
+
+def test_of_a_recording_nothing_can_be_chosen() -> None:
+    done = run("run", "--prompt", "Hi", "--model", "replay/sky", "--effort", "low", "--context", "512")
+    assert done.status == 0
+    context, effort = done.err.splitlines()
+    assert "--context is not used. It is for models that are loaded here." in context
+    assert "--effort low is not used. A recording plays as it was made." in effort
+
+
 def test_bad_use_of_the_command_line_itself() -> None:
     for arguments in (("run",), ("run", "--prompt", "Hi", "--nonsense"), ("nonsense",), ("bench", "--pairs", "0")):
         result = run(*arguments)

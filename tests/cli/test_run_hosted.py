@@ -57,6 +57,18 @@ async def test_json_has_tokens_usage_cost_and_how_it_began(fake: FakeApi) -> Non
     assert body["messages"][-1]["content"][0]["cache_control"]["ttl"] == "5m"
 
 
+async def test_options_that_a_server_does_not_take_are_told_once_and_not_sent(fake: FakeApi) -> None:
+    claude = await ask("claude/m:ok", "--effort", "enormous", "--context", "4096")
+    assert (claude.status, claude.out) == (0, f"{TEXT}\n")
+    context, effort = claude.err.splitlines()
+    assert "--context is not used. It is for models that are loaded here." in context
+    assert "--effort enormous is not used." in effort
+    box = await ask("box/m:ok", "--effort", "low", "--thinking", "off", "--cache", "1h")
+    assert (box.status, box.out) == (0, f"{TEXT}\n")
+    assert [line.split()[1] for line in box.err.splitlines()] == ["--effort", "--thinking", "--cache"]
+    assert not [body for body in fake.bodies if {"output_config", "reasoning_effort", "thinking"} & set(body)]
+
+
 async def test_log_probabilities_and_an_unknown_price_are_told_as_such(fake: FakeApi) -> None:
     objects = (await ask("box/m:ok", "--json")).objects
     tokens = [entry for entry in objects if entry["event"] == "token"]

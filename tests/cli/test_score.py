@@ -114,6 +114,11 @@ def test_a_text_longer_than_the_context_is_told_with_its_number(file: str) -> No
     assert "--context" in done.error
 
 
+def test_a_context_that_is_rounded_up_is_told() -> None:
+    done = run("score", "-", "--context", "1", stdin=b"Hello there")
+    assert (done.status, "Context 256, as set, rounded up from 1." in done.error) == (0, True)
+
+
 def test_one_token_is_told_to_have_nothing_before_it() -> None:
     done = run("score", "-", stdin=b"Hello")
     assert (done.status, "One token has nothing before it to be scored by" in done.err) == (0, True)
