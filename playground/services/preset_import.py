@@ -87,12 +87,17 @@ def read_foreign(path: Path) -> list[Imported]:
         found = [_from_yaml(text, name, path)]
     usable = [one for one in found if set(one.preset.sampling) - set(one.defaults)]
     if not usable:
-        why = "".join(f" {one_line(key)}: {one_line(reason)}." for one in found for key, reason in one.left_out.items())
+        why = "".join(f" {_told(key, reason)}." for one in found for key, reason in one.left_out.items())
         raise ConfigError(
             f"{one_line(str(path))} holds no sampling parameter that can be used here.{why[:_MOST_REASONS]}",
             f"Known are presets of {', '.join(FORMATS)}.",
         )
     return _with_those_left_out(usable, [one for one in found if one not in usable])
+
+
+def _told(key: str, reason: str) -> str:
+    """A key and why it is left out, without its name twice."""
+    return one_line(reason) if reason.startswith(f"{key} ") else f"{one_line(key)}: {one_line(reason)}"
 
 
 def _with_those_left_out(usable: list[Imported], empty: list[Imported]) -> list[Imported]:

@@ -205,6 +205,7 @@ def test_a_value_that_cannot_be_is_left_out_and_says_why(tmp_path: Path) -> None
         ("".join(f"key_{number}: 1\n" for number in range(60_000)), "more values than a preset has"),
         ("temperature: " + "1" * 5000, "cannot be read"),
         ("temperature: 2024-99-99", "cannot be read"),
+        ("temperature: 99", r"used here\. temperature is 99, outside 0 to 5\. Known"),
     ],
 )
 def test_what_cannot_be_read_is_a_sentence(tmp_path: Path, content: str, what: str) -> None:
