@@ -18,6 +18,7 @@ from playground.cli.options import models_option, presets_option, private_option
 from playground.cli.run_output import INTERRUPTED, say, write_json
 from playground.cli.status_line import StatusLine
 from playground.cli.tables import print_table, shortened, terminal_width
+from playground.domain.counts import count_of
 from playground.domain.display import display_line, display_text
 from playground.domain.errors import BudgetReached, HistoryUnusable
 
@@ -161,7 +162,8 @@ async def _check_money(comparison: ModelComparison, yes: bool) -> None:
     known = [cost for cost in costs if cost is not None]
     if costs and sys.stderr.isatty():
         unknown = f", and {len(costs) - len(known)} of unknown price" if len(known) < len(costs) else ""
-        click.echo(f"{len(costs)} requests to servers, ≈{usd_text(sum(known))} with replies{unknown}", err=True)
+        requests = count_of(len(costs), "request")
+        click.echo(f"{requests} to servers, ≈{usd_text(sum(known))} with replies{unknown}", err=True)
     comparison.accounts.spending.check_budget(*costs, anyway=yes)
 
 

@@ -8,7 +8,7 @@ import signal
 import click
 import msgspec
 
-from playground.cli.models_output import fits, write_json
+from playground.cli.models_output import write_json
 from playground.cli.run_output import INTERRUPTED, say
 from playground.cli.status_line import StatusLine
 from playground.domain.display import display_line
@@ -22,6 +22,7 @@ from playground.services.hub_offers import Offer, incomplete, look_up
 from playground.services.model_facts import USUAL_CONTEXT, memory_at, read_facts
 from playground.services.model_hub import HubClient
 from playground.services.model_pull import Progress, Pulled, Puller, pace_text
+from playground.services.model_words import fits
 
 
 def pull(reference: str, endpoint: str, *, only_list: bool, as_json: bool) -> int:

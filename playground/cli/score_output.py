@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from playground.cli.run_output import write_json
+from playground.domain.counts import count_of
 from playground.domain.display import display_line, visible_piece
 from playground.domain.scoring import Score, ScoreComparison, largest_differences, surprises
 from playground.domain.tokens import TextDecoder, Token, piece_text
@@ -78,7 +79,7 @@ def _summary(score: Score) -> list[tuple[str, str]]:
         ("model", display_line(score.model) or "–"),
         ("tokens", f"{len(score.tokens):,}, of which {score.scored:,} have a probability"),
         ("perplexity", figure(score.perplexity, ",.3f")),
-        ("bits a byte", figure(score.bits_per_byte, ".4f", f" over {score.bytes_scored:,} bytes")),
+        ("bits a byte", figure(score.bits_per_byte, ".4f", f" over {count_of(score.bytes_scored, 'byte')}")),
         ("bits a token", figure(score.mean_surprisal, ".4f")),
     ]
 

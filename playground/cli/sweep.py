@@ -13,6 +13,7 @@ import click
 
 from playground.cli.options import models_option, presets_option, private_option
 from playground.cli.run_output import INTERRUPTED, say
+from playground.domain.counts import count_of
 from playground.domain.errors import BadInput, BudgetReached, PlaygroundError
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ async def _sweep(given: dict[str, Any]) -> int:
         if sweep is None:
             raise BadInput(f"{file.path} is empty.", "Begin anew with the command that made it.")
         if file.damaged:
-            say(f"{file.damaged} lines of {file.path} cannot be read; their cells run again.")
+            say(f"{count_of(file.damaged, 'line')} of {file.path} cannot be read; what stood there runs again.")
         return await _with_file(settings, sweep, file, output, given)
 
 

@@ -15,6 +15,7 @@ import msgspec
 from playground.cli.run_output import say, write_json
 from playground.cli.status_line import StatusLine
 from playground.cli.tables import print_table
+from playground.domain.counts import count_of
 from playground.domain.display import display_line
 from playground.domain.experiment_groups import MEASURES, groups, unit_kind
 from playground.domain.experiments import CellResult, Sweep, plan_dict
@@ -123,7 +124,7 @@ class SweepOutput:
 
     def left(self, cells: int, folder: Path) -> None:
         """Say that not everything is done, and how to go on."""
-        many = f"{cells:,} cells are" if cells != 1 else "1 cell is"
+        many = f"{count_of(cells, 'cell')} {'is' if cells == 1 else 'are'}"
         onward = (
             f"Go on with: llm-playground sweep --resume {folder}" if self._keeps else "Nothing was kept to go on with."
         )
