@@ -14,7 +14,16 @@ ROOT = Path(__file__).parents[1]
 HEAVY = {
     *("llama_cpp", "numpy", "jinja2", "psutil", "tomlkit", "yaml", "gguf", "xllamacpp"),
     *("anthropic", "openai", "httpx2", "httpx", "httpcore2", "httpcore", "anyio", "pydantic", "requests"),
-    *("tiktoken", "regex", "bpe_openai", "tokenizers", "genai_prices", "huggingface_hub", "transformers"),
+    *(
+        "tiktoken",
+        "regex",
+        "bpe_openai",
+        "tokenizers",
+        "genai_prices",
+        "huggingface_hub",
+        "transformers",
+        "markdown_it",
+    ),
 }
 LATER = {"sqlite3"}
 """What is loaded a moment after the first paint."""
@@ -60,7 +69,7 @@ def test_help_loads_nothing_heavy() -> None:
 def test_every_dependency_is_known_to_be_light_or_heavy() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = {re.split(r"[^\w-]", line)[0].replace("-", "_") for line in project["dependencies"]}
-    imported = {"pyyaml": "yaml"}
+    imported = {"pyyaml": "yaml", "markdown_it_py": "markdown_it"}
     names = {imported.get(name, name.removesuffix("_python")) for name in wanted}
     assert names <= HEAVY | LIGHT | SCREEN
 

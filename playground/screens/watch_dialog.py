@@ -65,20 +65,20 @@ class WatchDialog(TextDialog):
             words = parse_words(self.query_one(TextArea).text)
             named = await self._namer(words) if words else ()
         except PlaygroundError as error:
-            self._refuse(str(error))
+            self._say_why_not(str(error))
             return None
-        self._refuse("")
+        self._say_why_not("")
         return named
 
-    def _refuse(self, reason: str) -> None:
+    def _say_why_not(self, reason: str) -> None:
         self.query_one(".dialog--reason", Static).update(Content(display_text(reason)))
 
     def action_accept(self) -> None:
         """Take the words, unless one of them cannot be watched."""
-        work: Any = self._accept
+        work: Any = self._take
         self.run_worker(work, group="words", exclusive=True)
 
-    async def _accept(self) -> None:
+    async def _take(self) -> None:
         text = self.query_one(TextArea).text
         if await self._named() is not None:
             self.dismiss(text)
