@@ -42,6 +42,7 @@ def keep_recorded(now: Token, recorded: Token, was: SamplingParams, params: Samp
 
     Its surprisal, rank and entropy are the model's own and stay. So do the stages up to the first that was changed. The
     share that a later stage leaves contradicts none that was recorded: so many of the likeliest tokens have one share.
+    Neither share nor number of candidates ever grows from one stage to the next.
     """
     return structs.replace(
         now,
@@ -63,12 +64,14 @@ def _stages(
         kept += 1
     yield from recorded[:kept]
     facts, in_order = _shares(recorded, kept), True
-    most = recorded[kept - 1].mass if kept else 1.0
-    for stage in now[kept:]:
-        in_order = in_order and stage.name in _BEST_FIRST
+    last = recorded[kept - 1] if kept else None
+    for computed in now[kept:]:
+        stage, in_order = computed, in_order and computed.name in _BEST_FIRST
+        if last is not None and not stage.at_least:
+            stage = structs.replace(stage, candidates=min(stage.candidates, last.candidates))
         mass = _within(stage, facts) if in_order and not stage.at_least else stage.mass
-        most = min(mass, most)
-        yield structs.replace(stage, mass=most)
+        last = structs.replace(stage, mass=min(mass, last.mass if last is not None else 1.0))
+        yield last
 
 
 def _same_settings(name: str, was: SamplingParams, params: SamplingParams) -> bool:

@@ -59,6 +59,8 @@ class HelpScreen(ModalScreen[None]):
         Binding("up", "scroll('up')", "Up", show=False, id="help.up", tooltip="A line up"),
         Binding("pagedown", "scroll('page_down')", "Page down", show=False, id="help.pagedown", tooltip="A page down"),
         Binding("pageup", "scroll('page_up')", "Page up", show=False, id="help.pageup", tooltip="A page up"),
+        Binding("home", "scroll('home')", "Top", show=False, priority=True, id="help.home", tooltip="The beginning"),
+        Binding("end", "scroll('end')", "End", show=False, priority=True, id="help.end", tooltip="The end"),
     ]
     DEFAULT_CSS = """
     HelpScreen {
@@ -122,7 +124,7 @@ class HelpScreen(ModalScreen[None]):
         self.query_one(VerticalScroll).scroll_home(animate=False)
 
     def action_scroll(self, how: str) -> None:
-        """Move what is shown: "up", "down", "page_up" or "page_down"."""
+        """Move what is shown: "up", "down", "page_up", "page_down", "home" or "end"."""
         getattr(self.query_one(VerticalScroll), f"scroll_{how}")(animate=False)
 
     def _row(self, bindings: Sequence[Binding]) -> tuple[str, ...]:

@@ -152,7 +152,9 @@ class HistoryBrowser(ModalScreen[None]):
 
     def _show_filters(self) -> None:
         line = self.query_one("#history-filters", Static)
-        keys = {one.binding.id: one.binding for one in self.active_bindings.values()}
+        bindings = self._bindings.copy()  # the active ones are without those that the search takes as letters
+        bindings.apply_keymap(self.app._keymap)
+        keys = {binding.id: binding for _, binding in bindings}
         shown = {key: self.app.get_key_display(binding) for key, binding in keys.items() if key}
         filters = [(shown.get(f"history.{one.key}", ""), one) for one in self.finding.filters.words()]
         long = sum(len(key) + 1 + cell_len(one.words) + _GAP for key, one in filters) - _GAP

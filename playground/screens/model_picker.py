@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from pathlib import Path
 from typing import ClassVar
 
-from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -16,11 +16,12 @@ from textual.screen import ModalScreen
 from textual.widgets import DataTable, Input, Static
 
 from playground.domain.display import display_text
-from playground.domain.endpoints import REPLAY, ModelRef
+from playground.domain.endpoints import ModelRef
 from playground.domain.errors import BadInput, PlaygroundError
 from playground.domain.models import ModelCard, ModelFile
 from playground.domain.sizes import size_text
 from playground.engine.memory import available_bytes
+from playground.screens.model_rows import COLUMNS, file_cells, hosted_cells
 from playground.screens.notices import tell_error
 from playground.services.model_facts import USUAL_CONTEXT, Memory, contexts_to_show, memory_at, read_facts
 from playground.services.model_pool import ModelPool
@@ -28,8 +29,6 @@ from playground.services.model_removal import Removal, plan_removal, remove
 from playground.services.model_words import fact_lines, fits
 from playground.services.models import scan_models
 from playground.services.recent_models import recent_models
-
-_COLUMNS = ("model", "found in", "size", "memory", "quant.", "params", "context", "arch.")
 
 
 class ModelPicker(ModalScreen[ModelRef | None]):
@@ -81,7 +80,7 @@ class ModelPicker(ModalScreen[ModelRef | None]):
 
     def on_mount(self) -> None:
         """Start the search."""
-        self.query_one(DataTable).add_columns(*_COLUMNS)
+        self.query_one(DataTable).add_columns(*COLUMNS)
         self._search()
         self._ask_endpoints()
 
@@ -125,45 +124,23 @@ class ModelPicker(ModalScreen[ModelRef | None]):
     def _fill(self) -> None:
         table = self.query_one(DataTable)
         wanted = self.query_one(Input).value.strip().casefold()
-        row = table.cursor_row
+        row, marked = table.cursor_row, self._key()
         table.clear()
         for model in self._found:
             if not wanted or "/" in wanted or wanted in f"{model.name} {model.source} {model.path}".casefold():
-                table.add_row(*self._cells(model), key=model.path)
+                memory, recent = self._memory.get(model.path), model.path in self._recent
+                table.add_row(*file_cells(model, self._current, memory, recent=recent), key=model.path)
         for card in self._hosted:
             if not wanted or wanted in card.id.casefold():
-                table.add_row(*self._hosted_cells(card), key=card.id)
+                table.add_row(*hosted_cells(card, self._current), key=card.id)
+        if marked is not None and marked in table.rows:
+            row = table.get_row_index(marked)
         table.move_cursor(row=min(row, max(0, table.row_count - 1)))
 
-    def _cells(self, model: ModelFile) -> list[Text]:
-        mark = "● " if self._current is not None and model.path == self._current.name else ""
-        style = "dim" if model.problem else ""
-        context = f"{model.n_ctx_train:,}" if model.n_ctx_train else "–"
-        source = "recent" if model.path in self._recent and model.source != "starter" else model.source
-        cells = (
-            mark + model.name,
-            source,
-            size_text(model.size_bytes),
-            self._memory_cell(model),
-            model.quantisation or "–",
-            model.parameters or "–",
-            context,
-            model.architecture or "–",
-        )
-        return [Text(display_text(cell), style=style, no_wrap=True) for cell in cells]
-
-    def _memory_cell(self, model: ModelFile) -> str:
-        memory = self._memory.get(model.path)
-        if memory is None or memory.total_bytes is None:
-            return "–"
-        return f"≈ {size_text(memory.total_bytes)}" + (" !" if memory.missing_bytes else "")
-
-    def _hosted_cells(self, card: ModelCard) -> list[Text]:
-        mark = "● " if self._current is not None and card.id == self._current.text else ""
-        context = f"{card.n_ctx:,}" if card.n_ctx else "–"
-        source = "recording" if card.provider == REPLAY else card.provider
-        cells = (f"{mark}{card.short_name}", source, "–", "–", "–", "–", context, "–")
-        return [Text(display_text(cell), no_wrap=True) for cell in cells]
+    def _key(self) -> str | None:
+        """What the mark is on: the path of a file, or ENDPOINT/MODEL; None in an empty list."""
+        table = self.query_one(DataTable)
+        return table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value if table.row_count else None
 
     @on(DataTable.RowHighlighted)
     def _say_more(self, event: DataTable.RowHighlighted) -> None:
@@ -211,8 +188,7 @@ class ModelPicker(ModalScreen[ModelRef | None]):
 
     def _marked(self) -> ModelFile | None:
         """The file that is marked; None, told, when none is."""
-        table = self.query_one(DataTable)
-        path = table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value if table.row_count else None
+        path = self._key()
         found = next((model for model in self._found if model.path == path), None)
         if found is None:
             self.notify("Mark a model on this machine first.", markup=False)
@@ -233,7 +209,10 @@ class ModelPicker(ModalScreen[ModelRef | None]):
         rows = [memory_at(facts, context, self._free_bytes) for context in contexts_to_show(facts)]
         self.app.push_screen(ModelFactsScreen(model.name, fact_lines(facts, rows, load.kv_type)))
 
-    def _refuse_loaded(self, model: ModelFile, removal: Removal) -> None:
+    def _check_removal(self, model: ModelFile, removal: Removal) -> None:
+        """Raises BadInput when it would take something else than this file, or one that is loaded."""
+        if Path(model.path) not in removal.files:
+            raise BadInput(f"{model.name} is not there any more.", "Open the list of models anew.")
         if any(self._pool.has_loaded(str(file)) for file in removal.files):
             raise BadInput(f"{model.name} is loaded.", "Take another model first, then remove it.")
 
@@ -247,12 +226,12 @@ class ModelPicker(ModalScreen[ModelRef | None]):
             return
         try:
             removal = plan_removal(model.path, self._pool.settings)
-            self._refuse_loaded(model, removal)
+            self._check_removal(model, removal)
             answers = [Answer("Keep it"), Answer("Remove it", f"frees {size_text(removal.size_bytes)}")]
             text = "\n".join(map(str, removal.files))
             if await self.app.push_screen_wait(ChoiceDialog(Question("Remove this model?", text, answers))) != 1:
                 return
-            self._refuse_loaded(model, removal)
+            self._check_removal(model, removal)
             await asyncio.to_thread(remove, removal)
         except PlaygroundError as error:
             tell_error(self, error)

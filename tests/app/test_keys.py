@@ -110,6 +110,10 @@ async def test_the_help_finds_what_is_typed_and_begins_with_the_figures() -> Non
             await player.until(lambda: "What the figures mean" in player.text, "the figures first")
             await player.press("pagedown", "pagedown", "pagedown")
             await player.until(lambda: "What the figures mean" not in player.text, "scrolled")
+            await player.press("home")
+            await player.until(lambda: "What the figures mean" in player.text, "at the top")
+            await player.press("end")
+            await player.until(lambda: "What the figures mean" not in player.text, "at the end")
             await player.press(*"rac")
             await player.until(lambda: "Race presets: one prompt" in player.text, "found")
             assert "entropy" not in player.text

@@ -60,3 +60,27 @@ async def test_a_loaded_model_is_not_removed(tiny_models: TinyModels) -> None:
         await player.press("f8")
         await player.until(lambda: "is loaded" in player.text, "refused")
         assert path.exists()
+
+
+async def test_a_model_that_is_gone_takes_no_unfinished_download_with_it(tiny_models: TinyModels) -> None:
+    path = _pulled(tiny_models("chat"), "unwanted")
+    left = path.with_name(path.name + ".part")
+    left.write_bytes(b"GGUF")
+    async with playing(make_app()) as player:
+        await player.ready()
+        await _marked(player, "unwanted")
+        path.unlink()
+        await player.press("f8")
+        await player.until(lambda: "is not there any more" in player.notices, "refused")
+        assert left.exists()
+
+
+async def test_the_mark_stays_on_its_model_while_others_are_found(tiny_models: TinyModels) -> None:
+    _pulled(tiny_models("chat"), "second")
+    async with playing(make_app()) as player:
+        await player.ready()
+        await _marked(player, "second")
+        await player.press(*["backspace"] * len("second"))
+        table = player.app.screen.query_one(DataTable)
+        await player.until(lambda: table.row_count > 1, "all of them")
+        assert "second" in str(table.get_row_at(table.cursor_row)[0])

@@ -35,6 +35,12 @@ def test_fewer_tokens_never_have_a_larger_share(count: int, computed: float, sho
     assert held.stages == (Stage("top_k", count, shown),)
 
 
+def test_no_stage_leaves_more_than_the_one_before_it() -> None:
+    now = token(Stage("top_k", 40, 0.71), Stage("top_p", 29, 0.68), Stage("temperature", 29, 0.68))
+    held = keep_recorded(now, RECORDED, WAS, replace(WAS, temperature=1.2))
+    assert held.stages == RECORDED.stages, "28 were left, so 29 cannot be"
+
+
 def test_behind_a_stage_that_mixes_them_only_the_share_before_is_a_bound() -> None:
     now = token(Stage("penalties", 1000, 1.0), Stage("top_k", 40, 0.5), Stage("top_p", 30, 0.6))
     held = keep_recorded(now, RECORDED, WAS, replace(WAS, repeat_penalty=1.3))

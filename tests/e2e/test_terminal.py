@@ -9,7 +9,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,9 +100,7 @@ def test_a_paste_is_text_whatever_escapes_and_markers_stand_in_it(window: Termin
     assert "second ␛[201~" in screen
     assert "third␛!" in screen
     window.paste("\x1b[31ma line of a log with colours\n" * 8_000)
-    began = time.monotonic()
-    window.until(lambda text: "too long by" in text, "a long paste, counted")
-    assert time.monotonic() - began < 30, "as keys its escapes take minutes"
+    window.until(lambda text: "too long by" in text, "a long paste, counted; as keys its escapes take minutes")
     window.press("C-q")
 
 
