@@ -71,7 +71,7 @@ class History:
             self._lock = _hold(user_state_dir() / _LOCKS, self.instance)
         try:
             self._store = HistoryStore(self.path, self.instance)
-        except HistoryUnusable:
+        except BaseException:
             self._let_go()
             raise
 

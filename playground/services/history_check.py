@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from playground.domain.errors import HistoryNotWritten, HistoryUnusable
-from playground.services.history_schema import connect, log_size, unusable
+from playground.services.history_schema import connect, is_there, log_size, unusable
 from playground.services.toml_files import one_line
 
 _PATIENCE_S: Final = 1.0
@@ -37,7 +37,7 @@ def check_history(path: Path, patience_s: float = _PATIENCE_S) -> Health | None:
     Raises:
         HistoryUnusable: It is damaged, of a newer version, another program's, or cannot be read or written.
     """
-    if not path.exists():
+    if not is_there(path):
         return None
     name = one_line(str(path))
     connection = connect(path, write=False)
@@ -53,15 +53,20 @@ def check_history(path: Path, patience_s: float = _PATIENCE_S) -> Health | None:
         if not os.access(needed, os.W_OK):
             shown = one_line(str(needed))
             raise HistoryNotWritten(f"The history cannot be kept: {shown} cannot be written.", f"chmod u+w {shown}")
-    return Health(path.stat().st_size + log_size(path), replies, whole)
+    try:
+        size_bytes = path.stat().st_size + log_size(path)
+    except OSError as error:  # moved away meanwhile, say
+        raise unusable(name, error) from error
+    return Health(size_bytes, replies, whole)
 
 
 def check_left_open(path: Path, patience_s: float = _PATIENCE_S) -> None:
     """Look through a file whose log stands beside it: somebody writes, or has ended without closing it.
 
-    Opening a damaged file for writing would put the log into what is left of it. Raises HistoryUnusable.
+    Opening a damaged file for writing would put the log into what is left of it. Raises HistoryUnusable, also where the
+    folder cannot be entered.
     """
-    if not log_size(path) or not path.exists():
+    if not log_size(path) or not is_there(path):
         return
     name = one_line(str(path))
     connection = connect(path, write=False)

@@ -15,7 +15,7 @@ from playground.domain.messages import Role
 from playground.domain.tokens import Token
 from playground.domain.transcript import Turn
 from playground.services.history_rows import BROKEN
-from playground.services.history_schema import connect, is_empty
+from playground.services.history_schema import connect, is_empty, is_there
 from playground.services.toml_files import one_line
 
 MOST_TOKENS: Final = 400
@@ -45,7 +45,7 @@ def read_exchange(path: Path, uid: str, turn: int, most: int = MOST_TOKENS) -> E
 
     Raises HistoryUnusable.
     """
-    if not path.exists():
+    if not is_there(path):
         return _NOTHING
     connection = connect(path, write=False)
     try:

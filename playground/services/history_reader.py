@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from playground.domain.errors import BadInput, HistoryUnusable
 from playground.domain.history import Entry, Query, StoredTree
 from playground.services.history_rows import BROKEN, read_tree, unpack_setting
-from playground.services.history_schema import connect, is_empty
+from playground.services.history_schema import connect, is_empty, is_there
 from playground.services.toml_files import one_line
 
 T = TypeVar("T")
@@ -86,7 +86,7 @@ class HistoryReader:
 
     def __init__(self, path: Path) -> None:
         """Open the file. Raises HistoryUnusable; a file that does not exist is no history yet."""
-        self._connection = connect(path, write=False) if path.exists() else None
+        self._connection = connect(path, write=False) if is_there(path) else None
         if self._connection is not None and is_empty(self._connection):  # its program was killed before it began
             self.close()
             self._connection = None

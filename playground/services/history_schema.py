@@ -129,7 +129,7 @@ def _spare_log(path: Path, name: str, *, write: bool) -> None:
     log = Path(f"{path}-wal")
     if not log_size(path):  # looked at first: a file that has a log was not empty before
         return
-    if not path.exists():
+    if not is_there(path):
         if write:  # somebody moved the file away without it
             log.rename(next(free for n in itertools.count(1) if not (free := Path(f"{log}.left-{n}")).exists()))
     elif path.stat().st_size < _HEADER_BYTES:
@@ -140,11 +140,25 @@ def _spare_log(path: Path, name: str, *, write: bool) -> None:
 
 
 def log_size(path: Path) -> int:
-    """Bytes of what is not in the file itself yet, but in its log: 0 where it was closed by the last who wrote."""
+    """Bytes of what is not in the file itself yet, but in its log: 0 where it was closed by the last who wrote.
+
+    Raises HistoryNotWritten where nobody can tell.
+    """
+    return _size(path, "-wal") or 0
+
+
+def is_there(path: Path) -> bool:
+    """False where there is no history yet. Raises HistoryNotWritten where nobody can tell, as in a closed folder."""
+    return _size(path, "") is not None
+
+
+def _size(path: Path, ending: str) -> int | None:
     try:
-        return Path(f"{path}-wal").stat().st_size
+        return Path(f"{path}{ending}").stat().st_size
     except (FileNotFoundError, NotADirectoryError):
-        return 0
+        return None
+    except OSError as error:
+        raise unusable(one_line(str(path)), error) from error
 
 
 def _make(path: Path) -> None:

@@ -10,12 +10,14 @@ import random
 import sqlite3
 import stat
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from playground.backends.local import LocalBackend
-from playground.domain.errors import HistoryUnusable
+from playground.domain.errors import HistoryNotWritten, HistoryUnusable
 from playground.domain.events import Event
 from playground.domain.history import Query, Setting, StoredTree
 from playground.domain.messages import Role
@@ -25,6 +27,8 @@ from playground.domain.session import Session
 from playground.domain.tokens import join_text
 from playground.services import history_schema
 from playground.services.history import History, is_alive, read_history
+from playground.services.history_check import check_history
+from playground.services.history_preview import read_exchange
 from playground.services.history_recorder import Recorder
 from playground.services.history_store import HistoryStore
 from tests.services.history_killed import talk
@@ -226,6 +230,44 @@ async def test_a_file_in_a_folder_without_permission_to_write_can_be_read(tmp_pa
     with pytest.raises(HistoryUnusable, match="readonly"):
         await opened(path)
     folder.chmod(stat.S_IRWXU)
+
+
+@contextlib.contextmanager
+def closed(folder: Path) -> Iterator[None]:
+    """A folder that nobody may enter; root, whom that does not stop, is somebody else meanwhile."""
+    folder.chmod(0)
+    if os.getuid() == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if os.getuid() == 0:
+            os.seteuid(0)
+        folder.chmod(stat.S_IRWXU)
+
+
+@pytest.mark.parametrize("place", ["closed", "loop"])
+async def test_a_folder_that_cannot_be_entered_is_a_sentence_and_no_lock_is_kept(tmp_path: Path, place: str) -> None:
+    path = tmp_path / "closed" / "history.sqlite3"
+    uid = await with_a_reply(path)
+    (tmp_path / "loop").symlink_to("loop")
+    wrong = tmp_path / place / path.name
+    reads: list[Callable[[], object]] = [
+        partial(said, wrong, uid),
+        partial(read_exchange, wrong, uid, 1),
+        partial(check_history, wrong),
+    ]
+    history = History(wrong)
+    with closed(path.parent):
+        with pytest.raises(HistoryNotWritten, match="cannot be kept") as caught:
+            await history.open()
+        for read in reads:
+            with pytest.raises(HistoryNotWritten, match=r"cannot be kept: .* Check .*/history\.sqlite3 "):
+                read()
+    assert history.problem is caught.value
+    assert not is_alive(history.instance)
+    await history.close()
+    assert said(path, uid) == ["Hello", "Hi there"]
 
 
 @pytest.mark.parametrize("damage", ["not SQLite", "second page", "cut in half"])
