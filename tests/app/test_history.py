@@ -313,3 +313,14 @@ async def test_list_text_and_keys_have_room_at_every_size(size: tuple[int, int])
         assert "Why is the sky blue?" in player.text
         assert "Open" in player.text
         assert "Close" in player.text
+
+
+async def test_the_filters_keys_are_there_while_one_searches() -> None:
+    await fill(SKY, BREAD)
+    async with playing(make_app()) as player:
+        await open_history(player)
+        await player.until(lambda: "m any model" in player.text, "the keys of the filters")
+        await player.press("slash")
+        await player.pilot.resize_terminal(110, 38)
+        await player.until(lambda: player.focus_is(Input) and "m any model" in player.text, "drawn anew")
+        assert "o from anywhere" in player.text
