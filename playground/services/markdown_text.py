@@ -8,7 +8,8 @@ from typing import Final
 
 from playground.domain.display import display_line, display_text
 
-_FENCE: Final = re.compile(r" {0,3}(?P<fence>`{3,}|~{3,})(?P<rest>.*)")
+_NEXT: Final = "x"
+"""Stands for what follows a message in the file: a paragraph of its own."""
 _TAG: Final = re.compile(r"(?<!\\)((?:\\\\)*)<(?=[A-Za-z/!?])")
 """What may begin HTML, unless a backslash before it already says that it does not."""
 _TICKS: Final = re.compile(r"`+")
@@ -17,9 +18,9 @@ _TICKS: Final = re.compile(r"`+")
 def message_text(text: str) -> str:
     """A message as it is; what it leaves open ends with it, and what looks like HTML is read as text."""
     shown = display_text(text).strip("\n")
-    whole = _closed(shown.split("\n"))
-    code = _code_lines("\n".join(whole))
-    return "\n".join(_without_tags(whole, code)) or "–"
+    code, fence = _read(shown)
+    lines = [*shown.split("\n"), fence] if fence else shown.split("\n")
+    return "\n".join(_without_tags(lines, code)) or "–"
 
 
 def inline_text(text: str) -> str:
@@ -27,26 +28,17 @@ def inline_text(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>#|])", r"\\\1", display_line(text))
 
 
-def _closed(lines: list[str]) -> list[str]:
-    """The same with an end to the fence that was left open."""
-    fence = ""
-    for line in lines:
-        found = _FENCE.fullmatch(line)
-        if fence:
-            closes = found is not None and found["fence"].startswith(fence) and not found["rest"].strip()
-            fence = "" if closes else fence
-        elif found is not None and not (found["fence"][0] == "`" and "`" in found["rest"]):
-            fence = found["fence"]
-    return [*lines, fence] if fence else lines
+def _read(text: str) -> tuple[set[int], str]:
+    """Numbers of the lines, from 0, that are code, where a backslash would be seen; and the fence that is left open.
 
-
-def _code_lines(text: str) -> set[int]:
-    """Numbers of the lines, from 0, that are code: there a backslash would be seen."""
+    A fence in a list or a quotation ends with it: only one that stands by itself goes on into what follows.
+    """
     from markdown_it import MarkdownIt
 
     # Without HTML, because that is how the text will be read once it has no tags.
-    tokens = MarkdownIt("commonmark", {"html": False}).parse(text)
-    return {at for one in tokens if one.type in ("fence", "code_block") and one.map for at in range(*one.map)}
+    tokens = MarkdownIt("commonmark", {"html": False}).parse(f"{text}\n\n{_NEXT}")
+    code = {at for one in tokens if one.type in ("fence", "code_block") and one.map for at in range(*one.map)}
+    return code, tokens[-1].markup if tokens[-1].type == "fence" else ""
 
 
 def _without_tags(lines: list[str], code: set[int]) -> Iterator[str]:

@@ -83,3 +83,26 @@ def test_markdown_and_code_stay_as_they_are(text: str) -> None:
 
 def test_what_is_left_open_ends_with_the_message() -> None:
     assert message_text("```\n<b>") == "```\n<b>\n```"
+    assert message_text("- x\n\n ~~~~ sh\n~~~\n<b>") == "- x\n\n ~~~~ sh\n~~~\n<b>\n~~~~"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- ```sh\n  ls\n  ```\n- done",
+        "1. Run:\n   ~~~~\n   ls\n   ~~~~",
+        "- ```sh\n  ls",
+        "> ```\n> ls\n> ```",
+        "> ```\n> ls",
+        "    ```\n    ls",
+    ],
+)
+def test_a_fence_that_ends_by_itself_gets_no_second_end(text: str) -> None:
+    assert message_text(text) == text
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
+@settings(max_examples=300, deadline=None)
+def test_what_follows_a_message_is_never_taken_for_a_part_of_it(text: str) -> None:
+    after = [token for token in read(f"{message_text(text)}\n\n**You**\n\nHello") if token.type == "inline"]
+    assert [(token.content, token.level) for token in after[-2:]] == [("**You**", 1), ("Hello", 1)]
