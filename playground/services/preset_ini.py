@@ -15,6 +15,9 @@ from playground.services.preset_keys import STAGE_LETTERS, plain_key
 GLOBAL: Final = "*"
 """Name of the section whose values hold in all others."""
 
+_LINE_END: Final = re.compile(r"\r\n|\n|\r")
+"""And nothing else: what Unicode has besides, such as U+2028, is a character like any other there."""
+_BLANK: Final = " \t"
 _LINE: Final = re.compile(r"[ \t]*(?:\[([^\]]+)\]|([A-Za-z_][\w.-]*)[ \t]*=(.*))")
 _COMMENT: Final = re.compile(r"[;#].*", re.DOTALL)
 _COMMENT_OF_A_LIST: Final = re.compile(r"((^|[ \t]);|#).*", re.DOTALL)
@@ -36,8 +39,8 @@ def read_ini(text: str) -> tuple[dict[str, Section], dict[str, str]]:
     sections: dict[str, Section] = {"": {}}
     ignored: dict[str, str] = {}
     at = ""
-    for number, line in enumerate(text.lstrip("\ufeff").splitlines(), 1):
-        if not line.strip() or line.lstrip()[0] in ";#":
+    for number, line in enumerate(_LINE_END.split(text.lstrip("\ufeff")), 1):
+        if not line.strip(_BLANK) or line.lstrip(_BLANK)[0] in ";#":
             continue
         found = _LINE.match(line)
         if found is None:
@@ -52,7 +55,7 @@ def read_ini(text: str) -> tuple[dict[str, Section], dict[str, str]]:
 
 def _put(section: Section, key: str, raw: str, ignored: dict[str, str]) -> None:
     plain = plain_key(key)
-    value = (_COMMENT_OF_A_LIST if plain == "samplers" else _COMMENT).sub("", raw).strip()
+    value = (_COMMENT_OF_A_LIST if plain == "samplers" else _COMMENT).sub("", raw).strip(_BLANK)
     if plain in _LISTS:
         section.setdefault(key, [])
         section[key] = [] if (plain, value) == ("dry_sequence_breaker", "none") else [*section[key], unescaped(value)]

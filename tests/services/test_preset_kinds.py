@@ -22,7 +22,7 @@ KOBOLD_ORDER = [6, 0, 1, 3, 4, 2, 5]
 
 def read(folder: Path, content: str | dict[str, Any]) -> list[Imported]:
     path = folder / "some file"
-    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8", newline="")
     return read_foreign(path)
 
 
@@ -150,6 +150,15 @@ def test_llama_cpp_gets_texts_too_and_they_come_back(tmp_path: Path) -> None:
     (one,) = read(tmp_path, text)
     assert {name: one.preset.sampling[name] for name in sampling} == sampling
     assert one.left_out == {}
+
+
+@pytest.mark.parametrize("char", "\u2028\u2029\x85\x1c\x1d\x1e\v\f\r\n\u3000\xa0")
+def test_what_only_unicode_takes_for_the_end_of_a_line_or_a_blank_comes_back(tmp_path: Path, char: str) -> None:
+    sampling = {"temperature": 0.5, "stop": (f"a{char}b", char, f"{char}c{char}")}
+    text, _ = export_preset(Preset(name="p", summary="s", sampling=sampling), "llama.cpp")
+    for ended in (text, text.replace("\n", "\r\n")):
+        (one,) = read(tmp_path, ended)
+        assert (one.preset.params.stop, one.preset.params.temperature) == (sampling["stop"], 0.5)
 
 
 def test_what_an_ini_file_cannot_hold_is_said(tmp_path: Path) -> None:
