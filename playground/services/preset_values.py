@@ -62,7 +62,7 @@ def take_over(found: Mapping[str, Any], kind: str = "") -> Taken:
         try:
             read = _read(plain, value, values)
             checked = replace(NEUTRAL, **read.changes)
-        except (BadInput, ValueError, TypeError, OverflowError, AttributeError) as error:
+        except (BadInput, ValueError, TypeError, OverflowError, AttributeError, RecursionError) as error:
             left_out[key] = (
                 error.message.rstrip(".") if isinstance(error, BadInput) else f"{_shown(value)} cannot be read"
             )
@@ -82,7 +82,12 @@ def take_over(found: Mapping[str, Any], kind: str = "") -> Taken:
 
 
 def _shown(value: Any) -> str:
-    return "a value that is none" if value is None else f"{value!r:.60}"
+    if value is None:
+        return "a value that is none"
+    try:
+        return f"{value!r:.60}"
+    except (RecursionError, ValueError):  # nested too deeply, or a number of more digits than Python writes
+        return "its value"
 
 
 def _read(key: str, value: Any, found: Mapping[str, Any]) -> Read:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tracemalloc
 from pathlib import Path
@@ -260,3 +261,35 @@ def test_hostile_names_stay_names(tmp_path: Path) -> None:
 def test_defaults_are_those_of_nobody(tmp_path: Path) -> None:
     (one,) = read(tmp_path, "min_p: 0.05\n")
     assert one.preset.apply(SamplingParams()).top_k == 0, "what the file does not set is off, as in all presets"
+
+
+def nested(depth: int) -> str:
+    return "[" * depth + "]" * depth
+
+
+@pytest.mark.parametrize(
+    "value",
+    [json.dumps("[" * 200_000), json.dumps(nested(200_000)), *(nested(depth) for depth in (900, 970, 990))],
+    ids=["open", "closed", "900", "970", "990"],
+)
+@pytest.mark.parametrize("key", ["stop", "temp", "samplers", "logit_bias", "structured", "colour"])
+def test_what_is_nested_too_deeply_is_left_out_with_a_word(tmp_path: Path, key: str, value: str) -> None:
+    path = tmp_path / "deep.json"
+    path.write_text(f'{{"top_k": 5, "{key}": {value}}}', encoding="utf-8")
+    read: list[Imported] = []
+    with contextlib.suppress(ConfigError):  # of the file as a whole, where JSON's reader gives up before that
+        read = read_foreign(path)
+    for one in read:
+        assert one.preset.params.top_k == 5
+        assert all(len(why) < 200 for why in one.left_out.values())
+    path.write_text(f'{{"{key}": "[", "x": {value}}}', encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        read_foreign(path)
+    assert len(str(caught.value)) < 800
+
+
+def test_a_number_too_long_to_be_written_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "long.yaml"
+    path.write_text(f"top_k: 5\ntemperature: 0x{'f' * 5000}\n", encoding="utf-8")
+    (one,) = read_foreign(path)
+    assert "cannot be read" in one.left_out["temperature"]
