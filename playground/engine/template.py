@@ -20,7 +20,7 @@ from jinja2.parser import Parser
 from playground.domain.display import display_line
 from playground.domain.errors import TemplateError
 from playground.domain.messages import Message, Role
-from playground.engine.template_limits import MOST_MEMORY, BoundedEnvironment, Exceeded, bounded
+from playground.engine.template_limits import MOST_MEMORY, BoundedEnvironment, Endless, Exceeded, bounded
 
 _BREAKS: Final = (
     jinja2.TemplateError,
@@ -106,23 +106,33 @@ def _refuses(model: str, refusal: _Refused) -> TemplateError:
     return TemplateError(f"The chat template of {display_line(model)} refuses this conversation: {refusal}.")
 
 
-_exceeded: Final[dict[str, str]] = {}
-"""Templates that took too much, and how: the person who types on does not wait for each of them again."""
+_endless: Final[dict[str, int]] = {}
+"""Templates that did not come to an end, and the smallest conversation with which they did not, as `_size_of` measures
+it: the person who types on does not wait for each of them again. A smaller one is another try."""
+
+
+def _size_of(messages: Sequence[Message]) -> int:
+    return len(messages) + sum(len(message.content) for message in messages)
 
 
 def _render(template: str, messages: Sequence[Message], begin: str, end: str, model: str) -> str:
     plain = [{"role": str(message.role), "content": message.content} for message in messages]
+    size = _size_of(messages)
+    limits = bounded()  # out here: what it raises is a mistake of ours and not of the template's
     try:
-        if template in _exceeded:
-            raise Exceeded(_exceeded[template])
-        with bounded():
+        if size >= _endless.get(template, size + 1):
+            raise Endless
+        with limits:
             return _compile(template).render(
                 messages=plain, bos_token=begin, eos_token=end, add_generation_prompt=True, tools=None
             )
     except _BREAKS as error:
         why = "is broken: " + (" ".join(str(error).split()) or type(error).__name__)
+    except Endless as error:
+        _endless[template] = min(size, _endless.get(template, size))
+        why = str(error)
     except (Exceeded, MemoryError) as error:
-        _exceeded[template] = why = str(error) or f"takes more than {MOST_MEMORY >> 20} MB of memory"
+        why = str(error) or f"takes more than {MOST_MEMORY >> 20} MB of memory"
     hint = "Raw mode (F7, or --raw) needs no template; another model has another one."
     raise TemplateError(f"The chat template of {display_line(model)} {why}.", hint)
 

@@ -13,6 +13,7 @@ import re
 import resource
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sized
 from functools import cache, wraps
 from types import FrameType
@@ -36,11 +37,23 @@ _MOST_BITS: Final = 100_000
 MOST_MEMORY: Final = 512 << 20
 """Bytes that may be added to what the process has."""
 _GROWING: Final = (str, list, tuple)
-_WIDE: Final = re.compile(r"\d{7}|\*")
+_CONVERSION: Final = re.compile(
+    r"%(?:\([^()]*\))?[-+ #0]*(?P<width>\*|\d*)(?:\.(?P<precision>\*|\d*))?(?P<kind>[hlL]?.)", re.DOTALL
+)
+"""What stands for a value in a text for `%`; its kind is "(" where its name has parentheses of its own."""
+_MOST_DIGITS: Final = 6
+"""Of a width."""
 
 
 class Exceeded(BaseException):
     """A template takes too much: a sentence's end, such as "does not come to an end". No template can catch it."""
+
+
+class Endless(Exceeded):
+    """It takes too much time."""
+
+    def __init__(self) -> None:
+        super().__init__(f"does not come to an end within {MOST_CPU_S:g} seconds")
 
 
 class _Watch:
@@ -51,15 +64,21 @@ class _Watch:
 
 def _time_is_up(_: int, __: FrameType | None) -> None:
     if _Watch.rendering:
-        raise Exceeded(f"does not come to an end within {MOST_CPU_S:g} seconds")
+        raise Endless
+
+
+def bounded() -> contextlib.AbstractContextManager[None]:
+    """Bound the time and memory of what runs inside. Raises Exceeded; memory that is refused is a MemoryError.
+
+    Raises RuntimeError at once, before it is entered, outside the main thread: no other gets signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("a chat template is to be rendered in the main thread: nothing can break it off in another")
+    return _bounds()
 
 
 @contextlib.contextmanager
-def bounded() -> Iterator[None]:
-    """Bound the time and memory of what runs inside. Raises Exceeded; memory that is refused is a MemoryError.
-
-    To be used in the main thread: no other gets signals.
-    """
+def _bounds() -> Iterator[None]:
     before, memory = signal.signal(signal.SIGPROF, _time_is_up), _hold_memory()
     try:
         signal.setitimer(signal.ITIMER_VIRTUAL, _LAST_CPU_S)
@@ -153,7 +172,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Compute, if the outcome has a size."""
         if operator == "%":
-            if isinstance(left, str) and _WIDE.search(left):
+            if isinstance(left, str) and _is_wide(left):
                 raise _too_long()
         elif isinstance(left, int) and isinstance(right, int):
             bits = left.bit_length() + right.bit_length() if operator == "*" else left.bit_length() * max(0, right)
@@ -199,6 +218,17 @@ def _refuse_huge(args: tuple[Any, ...], named: dict[str, Any]) -> None:
     for value in named.values():
         if type(value) is int and value > MOST_ITEMS:
             raise _too_long()
+
+
+def _is_wide(pattern: str) -> bool:
+    """True when a text for `%` asks for a width that is huge or is told with the values."""
+    for found in _CONVERSION.finditer(pattern):
+        for digits in (found["width"], found["precision"] or ""):
+            if digits == "*" or len(digits) > _MOST_DIGITS:
+                return True
+        if found["kind"] == "(":
+            return True
+    return False
 
 
 def _too_long() -> Exceeded:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +39,11 @@ HUGE = {
     "a wide column": "{{ 'a'.center(10**10) }}",
     "a filter's wide column": "{{ 'a'|center(10000000000) }}",
     "a wide format": "{{ '%10000000000d' % 1 }}",
+    "a wide format with a name": "{{ '%(a)-10000000000d' % {'a': 1} }}",
+    "a wide format with a strange name": "{{ '%((a))10000000000d' % {'(a)': 1} }}",
+    "a format with many digits": "{{ '%.1000000000f' % 1 }}",
+    "a format as wide as it is told": "{{ '%*d' % (1000000000, 1) }}",
+    "a wide format behind a percent sign": "{{ '5%% %10000000000d' % 1 }}",
     "a power": "{{ 9 ** (9 ** 9) }}",
     "squares of squares": _GROW + "{% set n.z = n.z * n.z %}{% endfor %}",
 }
@@ -48,8 +54,8 @@ HELD_BY_THE_KERNEL = {
 }
 
 
-def _render(source: str) -> str:
-    return template.render(source, [Message(Role.USER, "hi")], begin="", end="", model="strange")[0]
+def _render(source: str, said: str = "hi") -> str:
+    return template.render(source, [Message(Role.USER, said)], begin="", end="", model="strange")[0]
 
 
 @pytest.mark.parametrize("source", ENDLESS.values(), ids=list(ENDLESS))
@@ -62,6 +68,41 @@ def test_what_has_no_end_is_broken_off(source: str, monkeypatch: pytest.MonkeyPa
     with pytest.raises(TemplateError, match="does not come to an end"):
         _render(source)
     assert time.process_time() - began < 0.1, "it is not tried again while somebody types"
+    assert _render("{{ messages[0].content }}") == "hi"
+
+
+def test_after_a_conversation_that_was_too_large_a_smaller_one_is_taken() -> None:
+    source = "{% for message in messages %}{{ message.content }}!{% endfor %}"
+    with pytest.raises(TemplateError, match="makes a text or list of more than"):
+        _render(source, "x" * (template_limits.MOST_ITEMS + 1))
+    assert _render(source) == "hi!"
+
+
+@pytest.mark.skipif("sys.platform != 'linux'", reason="only Linux holds a process to an amount of memory")
+def test_after_a_conversation_that_took_too_much_memory_a_smaller_one_is_taken() -> None:
+    source = "{{ messages[0].content.replace('a', 'b' * 5000000)|length }}"
+    with pytest.raises(TemplateError, match="takes more than 512 MB of memory"):
+        _render(source, "a" * 5_000_000)
+    assert _render(source, "a") == "5000000"
+
+
+def test_a_template_that_is_slow_on_a_long_conversation_is_tried_again_on_a_shorter_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(template_limits, "MOST_CPU_S", 0.2)
+    source = "{% for a in messages[0].content %}{% for b in messages[0].content %}{% endfor %}{% endfor %}done"
+    with pytest.raises(TemplateError, match="does not come to an end"):
+        _render(source, "x" * 50_000)
+    assert _render(source) == "done"
+    began = time.process_time()
+    with pytest.raises(TemplateError, match="does not come to an end"):
+        _render(source, "x" * 50_001)
+    assert time.process_time() - began < 0.1, "a longer one can only take more"
+
+
+def test_another_thread_is_told_that_it_is_the_wrong_one_and_no_template_is_called_broken() -> None:
+    with ThreadPoolExecutor(1) as threads, pytest.raises(RuntimeError, match="in the main thread"):
+        threads.submit(_render, "{{ messages[0].content }}").result()
     assert _render("{{ messages[0].content }}") == "hi"
 
 
@@ -87,6 +128,21 @@ def test_usual_things_come_out_as_before() -> None:
     assert _render(source) == "ab1[2][3, 4]xyxy31024hey!"
     assert _render("{{ [1, 2]|sum }}{{ messages|sum('content', start='x') }}") == "3xhi"
     assert _render("{{ ['a', 'b']|join(', ')|upper|center(10) }}") == "   A, B   "
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("'**%s**' % messages[0].content", "**hi**"),
+        ("'* %s' % messages[0].content", "* hi"),
+        ("'%s*' % messages[0].content", "hi*"),
+        ("'50%% ** %s 20260101' % messages[0].content", "50% ** hi 20260101"),
+        ("'%-5s|%05.1f%%' % (messages[0].content, 2)", "hi   |002.0%"),
+        ("'%(a)s (*) %(b)s' % {'a': 1, 'b': 2}", "1 (*) 2"),
+    ],
+)
+def test_stars_and_digits_beside_a_format_are_text(pattern: str, text: str) -> None:
+    assert _render(f"{{{{ {pattern} }}}}") == text
 
 
 async def test_counting_for_an_estimate_is_bounded_as_well(tmp_path: Path, tiny_models: TinyModels) -> None:
