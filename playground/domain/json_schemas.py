@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, TypeGuard
@@ -45,6 +46,9 @@ def check_json_schema(text: str) -> None:
         raise fault(error.lineno, error.colno, what, "The schema must be JSON.") from error
     except RecursionError as error:
         raise GrammarError("The JSON schema is nested too deeply.", f"{DEEPEST_SCHEMA} levels are taken.") from error
+    except ValueError as error:  # Python reads no longer ones
+        most = sys.get_int_max_str_digits()
+        raise GrammarError(f"The JSON schema has a number of more than {most:,} digits.", "Write fewer.") from error
     try:
         _check_schema(schema, schema, (), 0)
     except _Fault as found:
@@ -110,7 +114,7 @@ def _check_range(schema: dict[str, Any], at: Path) -> None:
     for name in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):
         value = schema.get(name, 0)
         old = isinstance(value, bool) and name.startswith("exclusive")  # of older drafts
-        if not old and (isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value)):
+        if not old and (not _is_number(value) or (isinstance(value, float) and not math.isfinite(value))):
             raise _Fault((*at, name), "a number is wanted here")
     lows = [name for name in ("minimum", "exclusiveMinimum") if _is_number(schema.get(name))]
     highs = [name for name in ("maximum", "exclusiveMaximum") if _is_number(schema.get(name))]
@@ -158,7 +162,9 @@ def _check_reference(reference: Any, whole: Any, at: Path) -> None:
                 seen.add(onward)
                 open_ends.append(_target(onward, whole, at))
         else:
-            open_ends += [one for name in ("oneOf", "anyOf") for one in schema.get(name, []) or []]
+            for name in ("oneOf", "anyOf"):
+                inner = schema.get(name)
+                open_ends += inner if isinstance(inner, list) else []  # what else it is, is said at its own place
 
 
 def _target(reference: Any, whole: Any, at: Path) -> Any:
