@@ -149,6 +149,7 @@ class Stepping:
             if pane.stepping and pane in self._screen.all_panes:
                 await what(pane)
                 await self._next.measure(pane)
+                self._screen.count_draft()  # the same turn, a token longer or shorter: what was counted is out of date
                 pane.transcript.view.follow_end()
                 pane.sync()
                 self._screen.draw_soon()

@@ -127,6 +127,26 @@ async def test_the_context_fills_with_every_token_and_empties_as_it_is_taken_bac
         await player.until(lambda: f"{before + 2:,}/8,192" in player.text, "the same in the bar")
 
 
+async def test_what_a_draft_makes_in_all_follows_every_step(starter_gguf: Path) -> None:
+    async with playing(make_app("seed=3")) as player:
+        await player.ready()
+        await begin(player)
+        await player.say(SEA)
+        await waits(player, 0)
+        await player.write("And the sky?")
+        await player.until(lambda: "in all" in player.text, "the draft counted")
+        before = status_of(player.pane).parts.total
+        await player.press("ctrl+t")
+        for count, (tokens, key) in enumerate(((1, "2"), (2, "space"), (1, "backspace")), 1):
+            await player.press(key)
+            await waits(player, tokens)
+            wanted = (await player.screen.sender.measure(player.pane, "And the sky?")).total.tokens
+            assert wanted != before, f"step {count} makes another prompt"
+            before = wanted
+            figures = f"{wanted:,} in all", f"{wanted:,}/8,192"
+            await player.until(lambda: all(one in player.text for one in figures), f"{figures}")  # noqa: B023
+
+
 async def test_behind_a_forced_text_the_next_place_waits(starter_gguf: Path) -> None:
     async with playing(make_app("temperature=0", "max_tokens=8")) as player:
         await player.ready()
