@@ -71,6 +71,7 @@ def prompt_of(pane: Pane, turn: Turn) -> Prompt:
 async def said_so_far(pane: Pane) -> PromptView | None:
     """The conversation with its last reply, as the model saw and wrote it; None when it does not end in a reply.
 
+    None too for another model's reply that ends inside a character: it has no tokens of this model, but goes as text.
     Nothing is asked for behind a reply, so no header of a further one stands there. Raises BadInput, Unsupported.
     """
     backend, tree = pane.need_model(), pane.session.transcript
@@ -79,7 +80,10 @@ async def said_so_far(pane: Pane) -> PromptView | None:
         return None
     prompt, tokens = pane.session.prompt(reply.parent), list(reply.tokens)
     if is_foreign(pane, reply, tokens):
-        tokens = await as_own(backend, prompt, tokens)
+        try:
+            tokens = await as_own(backend, prompt, tokens)
+        except BadInput:
+            return None
     view = await backend.view_prompt(prompt, [token.id for token in tokens if token.id is not None])
     said = "Nothing is written yet: this is the conversation up to here, its last reply included."
     return structs.replace(view, note=f"{said} {view.note}".strip())

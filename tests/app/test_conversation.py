@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 from textual.widgets import TextArea
 
 from playground.domain.messages import Role
@@ -154,6 +155,20 @@ async def test_without_a_draft_the_prompt_ends_with_the_last_reply() -> None:
         assert reply is not None
         assert shown.endswith(f"<|im_start|>assistant\n{reply.content}")
         assert "Nothing is written yet" in player.text
+
+
+async def test_the_prompt_is_shown_behind_another_models_reply_that_ends_inside_a_character() -> None:
+    async with playing(make_app("max_tokens=3", "ignore_eos=true")) as player:
+        await player.ready()
+        await player.ask("Hi")
+        reply = player.pane.session.transcript.last(Role.ASSISTANT)
+        assert reply is not None
+        reply.model = "another-model"
+        reply.tokens[-1] = structs.replace(reply.tokens[-1], piece=b"\xf0\x9f")
+        await player.press("f8")
+        await player.until(lambda: isinstance(player.app.screen, PromptScreen), "prompt view")
+        shown = "".join(player.app.screen.query_one(TokenView).store.texts)
+        assert reply.content in shown
 
 
 async def test_the_exact_prompt_lists_every_token_with_its_id() -> None:
