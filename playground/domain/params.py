@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -30,24 +31,33 @@ def replace(params: SamplingParams, **changes: Any) -> SamplingParams:
 
 
 def check(params: SamplingParams) -> None:
-    """Raise BadInput naming the first value that is out of range."""
+    """Raise BadInput naming the first value that is out of range, or what a reply could not be written with."""
+    check_ranges(params)
+    if any(not text for text in params.stop):
+        raise BadInput("A stop string is empty.", "Leave it out, or give at least one character.")
+    if "" in params.logit_bias:
+        raise BadInput("A logit bias names no token.", _expected("logit_bias"))
+    check_constraint(params)
+
+
+def check_ranges(params: SamplingParams) -> None:
+    """Raise BadInput naming the first value that no reply, not even one of long ago, can have been written with.
+
+    Texts are not looked at: what was once taken may be refused today, and can still be shown.
+    """
     for name, spec in SPECS.items():
         value = getattr(params, name)
-        if not math.isfinite(value) or not spec.low <= value <= spec.high:
-            raise BadInput(f"{name} is {value:g}, outside {spec.low:g} to {spec.high:g}.", f"{spec.label}: {spec.help}")
+        if not spec.low <= value <= spec.high:
+            shown = f"{value if isinstance(value, float) else Decimal(value):.6g}"  # not every whole number is a float
+            raise BadInput(f"{name} is {shown}, outside {spec.low:g} to {spec.high:g}.", f"{spec.label}: {spec.help}")
     wrong = [name for name in params.order if name not in DEFAULT_ORDER]
     if wrong or len(set(params.order)) != len(params.order):
         what = f"{wrong[0]!r} is no stage" if wrong else "a stage stands there twice"
         raise BadInput(f"The sampler order is wrong: {what}.", f"Stages: {', '.join(DEFAULT_ORDER)}.")
     if params.seed is not None and not 0 <= params.seed < 2**32 - 1:  # llama.cpp reads the last value as "random"
         raise BadInput(f"seed is {params.seed}, outside 0 to {2**32 - 2}.")
-    if any(not text for text in params.stop):
-        raise BadInput("A stop string is empty.", "Leave it out, or give at least one character.")
-    if "" in params.logit_bias:
-        raise BadInput("A logit bias names no token.", _expected("logit_bias"))
     if any(math.isnan(bias) or bias == math.inf for bias in params.logit_bias.values()):
         raise BadInput("A logit bias must be a number, or -inf to ban the token.")
-    check_constraint(params)
 
 
 def assigned_names(assignments: Iterable[str]) -> tuple[str, ...]:

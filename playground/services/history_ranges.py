@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from playground.domain.models import LoadOptions
-from playground.domain.params import check
+from playground.domain.params import check_ranges
 from playground.domain.sampling import SamplingParams
 from playground.domain.tokens import Candidate, Token
 from playground.domain.watching import Watched
@@ -17,7 +17,9 @@ from playground.domain.watching import Watched
 _MOST: Final = 2.0**53
 """Beyond it not every whole number is a float of its own; nothing that is counted or measured here comes near."""
 _ROUNDING: Final = 0.001
-"""By how much a sum of 32-bit probabilities may miss 1, and its logarithm 0."""
+"""By how much a sum of 32-bit probabilities may miss 1."""
+_COARSE: Final = 1.0
+"""By how much a logarithm may be above 0: servers that compute with 8 or 16 bits send such ones, and they are kept."""
 
 
 class _Range(NamedTuple):
@@ -37,7 +39,7 @@ class _Range(NamedTuple):
 _COUNT: Final = _Range(0, _MOST, "0 or more, up to 2^53")
 _SHARE: Final = _Range(-_ROUNDING, 1 + _ROUNDING, "0 to 1")
 _RANGES: Final = {
-    "logprob": _Range(-_MOST, _ROUNDING, "0 or less", without_limit=True),
+    "logprob": _Range(-_MOST, _COARSE, "0 or less", without_limit=True),
     "rank": _Range(1, _MOST, "1 or more, up to 2^53"),
     "entropy": _Range(-_ROUNDING, _MOST, "0 or more, up to 2^53"),
     "cut_by": _Range(-1, _MOST, "-1 or more, up to 2^53"),
@@ -59,7 +61,7 @@ def check_numbers(value: Any, name: str = "", ranges: _Range | None = None) -> N
         case int() | float():
             _check(name, value, ranges or _RANGES.get(name, _COUNT))
         case SamplingParams():
-            check(value)
+            check_ranges(value)
         case Token():
             check_tokens((value,))
         case msgspec.Struct():

@@ -13,7 +13,10 @@ import msgspec
 import pytest
 
 from playground.domain.errors import BadInput
+from playground.domain.events import TokenGenerated
 from playground.domain.history import Query
+from playground.domain.sampling import SamplingParams
+from playground.domain.session import Session
 from playground.domain.tokens import Candidate, Token
 from playground.domain.watching import Watched
 from playground.screens.page_colours import page_look
@@ -25,6 +28,7 @@ from playground.services.history_preview import read_exchange
 from playground.services.history_store import HistoryStore
 from playground.widgets.bars import percent, probability, thin_bar
 from playground.widgets.colour_scale import ColourMode, level_of_token
+from tests.services.history_support import ask, begin, end
 from tests.services.test_history_files import exported, keep, rich_session
 
 ODD: tuple[float | int, ...] = (1e30, -1e30, math.nan, -1, 2**63)
@@ -121,6 +125,52 @@ def test_a_number_that_cannot_be_is_named_with_its_line(
     store.close()
     assert f"line {at + 1}: " in caught.value.message
     assert sentence in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"json_schema": '{"type": "number", "minimum": 5, "maximum": 3}'},
+        {"json_schema": '{"type": "integer", "minimum": null}'},
+        {"json_schema": '{"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}'},
+        {"grammar": "no grammar at all"},
+        {"grammar": 'root ::= "a"', "json_schema": "{}"},
+        {"logit_bias": {"": 1.0}},
+        {"stop": [""]},
+    ],
+)
+def test_a_reply_is_kept_with_texts_that_no_reply_would_be_written_with_today(
+    tmp_path: Path, params: dict[str, Any]
+) -> None:
+    one, two, file = (tmp_path / name for name in ("one.sqlite3", "two.sqlite3", "talk.jsonl"))
+    lines = [json.loads(line) for line in exported(one, keep(rich_session(), one)).splitlines()]
+    replies = [line["turn"] for line in lines if line["kind"] == "turn" and line["turn"].get("params") is not None]
+    replies[0]["params"] = params
+    file.write_text("\n".join(map(json.dumps, lines)))
+    store = HistoryStore(two, "test")
+    assert import_file(file, store).replies == len(replies)
+    store.close()
+    use(two)
+    again = [json.loads(line) for line in exported(two, lines[1]["uid"]).splitlines()]
+    assert params in [line["turn"].get("params") for line in again if line["kind"] == "turn"], "nothing is lost"
+
+
+@pytest.mark.parametrize("logprob", [1e-6, 0.004, 0.25])
+def test_a_logprob_a_little_above_0_as_some_servers_send_it_is_taken(tmp_path: Path, logprob: float) -> None:
+    session = Session(SamplingParams())
+    ask(session, "Hello")
+    begin(session, "Hi")
+    top = (Candidate(5, b"Hi", logprob, None),)
+    session.apply(TokenGenerated(stream=session.stream, token=Token(0, 5, b"Hi", logprob, None, 1, None, top)))
+    end(session)
+    one, two, file = (tmp_path / name for name in ("one.sqlite3", "two.sqlite3", "talk.jsonl"))
+    uid = keep(session, one)
+    file.write_text(exported(one, uid))
+    store = HistoryStore(two, "test")
+    assert import_file(file, store).conversations == 1
+    store.close()
+    use(two)
+    assert percent(probability(logprob)).strip() == "100%"
 
 
 @pytest.mark.parametrize("odd", FLOATS)
