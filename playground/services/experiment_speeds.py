@@ -30,7 +30,8 @@ async def known_speeds(models: Collection[str], at_once: int) -> dict[str, float
         return {}
     found = {}
     for model in models:
-        own = [pace for pace in paces if pace.model_ref == model]
+        # A reply without a duration, from a clock that stood still, went back or is too coarse, says nothing of speed.
+        own = [pace for pace in paces if pace.model_ref == model and pace.ended_at > pace.began_at]
         if own:
             found[model] = speed_of(_latest(own), at_once)
     return found
@@ -40,7 +41,7 @@ def speed_of(paces: Sequence[Pace], at_once: int) -> float:
     """Tokens per second of all requests together, from replies of one model of which several may have run at once.
 
     More requests than there were then are taken to be no faster, fewer of them to share as those did: the speed is
-    rather too low than too high.
+    rather too low than too high. At least one reply has lasted longer than nothing.
     """
     busy_s, until = 0.0, 0.0
     for pace in sorted(paces, key=lambda one: one.began_at):
