@@ -105,6 +105,17 @@ def test_a_paste_is_text_whatever_escapes_and_markers_stand_in_it(window: Termin
 
 
 @needs_tmux
+def test_a_script_that_pastes_and_presses_enter_at_once_is_answered(window: Terminal) -> None:
+    open_app(window, 3)
+    mouse = ("send-keys", "-t", "0", "-l", "\x1b[<35;10;5M", ";")
+    paste = ("paste-buffer", "-p", "-t", "0", ";")
+    window.tmux("set-buffer", "Name a fox", ";", *paste, *mouse, "send-keys", "-t", "0", "Enter", ";", *paste[:-1])
+    screen = window.until(lambda text: "Name a fox" in text and "■ length limit" in text, "answered")
+    assert "201~" not in screen
+    window.press("C-q")
+
+
+@needs_tmux
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_in_mid_reply_leaves_the_terminal_as_it_was(window: Terminal, number: signal.Signals) -> None:
     before = window.run("stty -a")
