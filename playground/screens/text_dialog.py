@@ -96,23 +96,25 @@ class TextDialog(ModalScreen[str | None]):
         try:
             self._check(text)
         except PlaygroundError as error:
-            self._refuse(error)
+            self.say_why_not(str(error))
             return
         if self._confirm is None:
             self.dismiss(text)
         else:
+            self.say_why_not("")  # a refusal was of the text before
             self.run_worker(self._accept(text, self._confirm), exclusive=True)
 
     async def _accept(self, text: str, confirm: Callable[[str], Awaitable[None]]) -> None:
         try:
             await confirm(text)
         except PlaygroundError as error:
-            self._refuse(error)
+            self.say_why_not(str(error))
             return
         self.dismiss(text)
 
-    def _refuse(self, error: PlaygroundError) -> None:
-        self.query_one(".dialog--reason", Static).update(Content(display_text(str(error))))
+    def say_why_not(self, reason: str) -> None:
+        """Show why a text cannot be taken; nothing for an empty reason."""
+        self.query_one(".dialog--reason", Static).update(Content(display_text(reason)))
 
     def action_leave(self) -> None:
         """Leave everything as it was."""

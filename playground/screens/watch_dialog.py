@@ -65,13 +65,10 @@ class WatchDialog(TextDialog):
             words = parse_words(self.query_one(TextArea).text)
             named = await self._namer(words) if words else ()
         except PlaygroundError as error:
-            self._say_why_not(str(error))
+            self.say_why_not(str(error))
             return None
-        self._say_why_not("")
+        self.say_why_not("")
         return named
-
-    def _say_why_not(self, reason: str) -> None:
-        self.query_one(".dialog--reason", Static).update(Content(display_text(reason)))
 
     def action_accept(self) -> None:
         """Take the words, unless one of them cannot be watched."""
