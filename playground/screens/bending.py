@@ -96,7 +96,7 @@ class Bending:
 
     def edit_biases(self) -> None:
         """Write the logit bias line by line; what is no token of the model that is loaded is refused there."""
-        self._screen.attempt_later(self._edit_biases, "logit bias")
+        self._screen.attempt_later(self._edit_biases, "logit bias", exclusive=True)
 
     async def _edit_biases(self) -> None:
         screen, pane = self._screen, self._screen.pane

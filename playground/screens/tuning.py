@@ -187,7 +187,11 @@ def parse_biases(text: str) -> dict[str, float]:
 
 def show_biases(biases: Mapping[str, float], names: Mapping[str, str] = NO_NAMES) -> str:
     """The inverse of `parse_biases`; ids with the texts that `names` has for them."""
-    quoted = {
-        token: f"{token} {names.get(token, '')}".rstrip() if token.startswith("#") else f'"{token}"' for token in biases
-    }
-    return "\n".join(f"{quoted[token]} {bias:g}" for token, bias in biases.items())
+    return "\n".join(f"{_shown(token, names)} {bias:g}" for token, bias in biases.items())
+
+
+def _shown(token: str, names: Mapping[str, str]) -> str:
+    """An id with its text, a text in quotes; one that only begins like an id is a text."""
+    if token[:1] == "#" and token[1:].isdecimal():
+        return f"{token} {names.get(token, '')}".rstrip()
+    return f'"{token}"'

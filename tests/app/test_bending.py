@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
+from textual.events import Key
 from textual.widgets import TextArea
 
 from playground.domain.biases import BAN, bias_key, describe_bias_change, with_ban, with_step
@@ -15,6 +16,7 @@ from playground.domain.messages import Role
 from playground.domain.tokens import Candidate
 from playground.domain.transcript import Turn
 from playground.screens.text_dialog import TextDialog
+from playground.screens.tuning import parse_biases, show_biases
 from playground.widgets.candidates import CandidateList
 from playground.widgets.rows import ActionRow
 from tests.app.support import FakeBackend, Player, make_app, playing
@@ -68,14 +70,13 @@ async def test_a_bias_that_no_token_can_have_is_refused_in_the_dialog(starter_gg
         await player.until(lambda: isinstance(player.app.screen, TextDialog), "dialog")
         area = player.app.screen.query_one(TextArea)
         for line, why in (
-            ("#99999999 3", "Ids go from #0 to"),
-            ("#-3 2", "Ids go from #0 to"),
-            ('"unbelievable elephants" 3', "is not one token of this model"),
+            ("#99999999 3", "The logit bias for '#99999999' is not one token of this model. Ids go from #0 to"),
+            ("#-3 2", "The logit bias for '#-3' is not one token of this model. Ids go from #0 to"),
+            ('"unbelievable elephants" 3', "The logit bias for 'unbelievable elephants' is not one token"),
         ):
             area.load_text(line)
             await player.press("ctrl+s")
-            await player.until(lambda: why in " ".join(player.text.split()), why)  # noqa: B023 - waited for at once
-            area.load_text("")
+            await player.until(lambda: why in player.text, why)  # noqa: B023 - waited for at once
         area.load_text('#504 2\n" the" -inf')
         await player.press("ctrl+s")
         wanted = {"#504": 2.0, " the": BAN}
@@ -90,6 +91,20 @@ async def test_a_bias_that_no_token_can_have_is_refused_in_the_dialog(starter_gg
         await player.until(lambda: not isinstance(player.app.screen, TextDialog), "taken as it stands")
         await player.pilot.pause()
         assert (player.pane.tuning.pending or player.pane.session.params).logit_bias == wanted
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_the_dialog_opens_once_however_quickly_it_is_asked_for_again(starter_gguf: Path, known: bool) -> None:
+    async with playing(make_app("logit_bias=#504:2", model=str(starter_gguf))) as player:
+        await player.ready()
+        player.screen.controls.query_one("#controls-logit_bias", ActionRow).focus()
+        for keys in (1, 2) if known else (2,):  # the model is asked once for the names of tokens
+            for _ in range(keys):
+                player.app.post_message(Key("enter", "\r"))
+            await player.until(lambda: isinstance(player.app.screen, TextDialog), "dialog")
+            await player.until(lambda: all(one.group != "logit bias" for one in player.app.workers), "no other comes")
+            await player.press("escape")
+            assert player.app.screen is player.screen, "one dialog, one Esc"
 
 
 async def test_w_on_a_candidate_follows_it_and_lets_it_go_again(starter_gguf: Path) -> None:
@@ -188,3 +203,8 @@ def test_a_change_is_told_by_the_tokens_text() -> None:
     names = {"#7": "·Yes", "#8": "·No"}
     said = describe_bias_change({"#8": -math.inf, " a": 1.0}, {"#7": 2.0, " a": 1.5}, names)
     assert said == "·No allowed again, ·Yes +2, ·a +1 → +1.5"
+
+
+@pytest.mark.parametrize("biases", [{"#1 is": 2.0}, {"#": 1.0}, {"#-3": 1.0}, {"#504": BAN, " the": -1.5, '"': 2.0}])
+def test_biases_are_read_as_they_are_shown(biases: dict[str, float]) -> None:
+    assert parse_biases(show_biases(biases, {"#504": "·is", "#1": "one"})) == biases
