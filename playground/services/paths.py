@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +22,10 @@ HOME_VARIABLE: Final = "LLM_PLAYGROUND_HOME"
 below it."""
 _SHOWN: Final = 80
 """Characters of a path in a message that it may be too long for."""
+_HANDLES: Final = re.compile(r"/dev/fd|/proc/[^/]+/(?:task/[^/]+/)?fd")
+"""Folders in which what a process has open stands by its number."""
+_MOST_LINKS: Final = 40
+_INTO: Final = os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY
 
 
 def shipped(kind: Literal["themes", "presets", "recordings"]) -> Path:
@@ -81,10 +86,13 @@ def write_text_atomic(path: Path, text: str, mode: int = 0o600) -> None:
 
     Missing folders are made. A link is followed, and a file that exists keeps its permissions; a new one gets `mode`.
     What is there and no regular file, such as a device or a pipe, is written into and stays what it is; a pipe that
-    nobody reads is waited for. Raises OSError as writing does.
+    nobody reads is waited for. So is what a process has open, such as /dev/stdout, also where that is a regular file:
+    what stands in it stays. Raises OSError as writing does, and ValueError for what is no name or no text.
     """
-    if _takes_text_in(path):
-        with open(os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY), "w", encoding="utf-8", newline="") as file:
+    open_one = _open_one(path)
+    if open_one or _takes_text_in(path):
+        handle = _handle_of(open_one) if open_one else os.open(path, _INTO)
+        with open(handle, "w", encoding="utf-8", newline="") as file:
             file.write(text)
         return
     target = Path(os.path.realpath(path))
@@ -103,6 +111,29 @@ def write_text_atomic(path: Path, text: str, mode: int = 0o600) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _open_one(path: Path) -> str:
+    """The name by its number of what a process has open, where that is what a path leads to; else nothing."""
+    here = os.path.abspath(path)
+    for _ in range(_MOST_LINKS):
+        folder, name = os.path.split(here)
+        folder = os.path.realpath(folder)
+        if _HANDLES.fullmatch(folder):
+            return os.path.join(folder, name)
+        try:
+            here = os.path.join(folder, os.readlink(os.path.join(folder, name)))
+        except OSError:
+            return ""
+    return ""
+
+
+def _handle_of(name: str) -> int:
+    """Another handle of what is open under that name: it writes where the first one would. Raises OSError."""
+    folder, number = os.path.split(name)
+    if folder in ("/dev/fd", os.path.realpath("/proc/self/fd")) and re.fullmatch("[0-9]{1,9}", number):
+        return os.dup(int(number))
+    return os.open(name, _INTO | os.O_APPEND)  # where another process writes at the moment, nobody can tell
 
 
 def _takes_text_in(path: Path) -> bool:

@@ -10,7 +10,7 @@ import random
 import sqlite3
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from playground.services.history_preview import read_exchange
 from playground.services.history_recorder import Recorder
 from playground.services.history_store import HistoryStore
 from tests.services.history_killed import talk
-from tests.services.history_support import ask, begin, end, write
+from tests.services.history_support import ask, begin, closed, end, write
 
 SETTING = Setting(preset="balanced")
 ONLY_A_MIGRATION = "ALTER TABLE runs ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue'"
@@ -230,20 +230,6 @@ async def test_a_file_in_a_folder_without_permission_to_write_can_be_read(tmp_pa
     with pytest.raises(HistoryUnusable, match="readonly"):
         await opened(path)
     folder.chmod(stat.S_IRWXU)
-
-
-@contextlib.contextmanager
-def closed(folder: Path) -> Iterator[None]:
-    """A folder that nobody may enter; root, whom that does not stop, is somebody else meanwhile."""
-    folder.chmod(0)
-    if os.getuid() == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        if os.getuid() == 0:
-            os.seteuid(0)
-        folder.chmod(stat.S_IRWXU)
 
 
 @pytest.mark.parametrize("place", ["closed", "loop"])

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from playground.domain.errors import BadInput, ConfigError
-from playground.services.kept_files import save_picture, save_tables, write_named
+from playground.services.kept_files import check_folder, save_picture, save_tables, write_named
 from playground.services.paths import user_data_dir, write_text_atomic
+from tests.services.history_support import closed
 
 
 def test_nothing_is_written_over_and_the_forms_of_one_table_share_a_name() -> None:
@@ -57,6 +61,47 @@ def test_a_pipe_is_written_into_and_stays_a_pipe(tmp_path: Path) -> None:
     assert link.is_symlink()
 
 
+def test_what_a_process_has_open_is_added_to_and_not_replaced(tmp_path: Path) -> None:
+    log, link = tmp_path / "log.md", tmp_path / "link"
+    log.write_text("before\n", encoding="utf-8")
+    number = log.stat().st_ino
+    with log.open("a") as file:
+        link.symlink_to(f"/proc/self/fd/{file.fileno()}")
+        for name in (f"/dev/fd/{file.fileno()}", f"/proc/self/fd/{file.fileno()}", str(link)):
+            write_named(Path(name), "ours\n")
+        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stdout=file)
+        with child:
+            write_named(Path(f"/proc/{child.pid}/fd/1"), "theirs\n")
+            child.communicate(b"\n")
+    assert log.read_text(encoding="utf-8") == "before\nours\nours\nours\ntheirs\n"
+    assert log.stat().st_ino == number
+    assert link.is_symlink()
+    with log.open("r+") as file:
+        file.seek(len("before\n"))
+        write_named(Path(f"/dev/fd/{file.fileno()}"), "here\n")
+    assert log.read_text(encoding="utf-8") == "before\nhere\nours\nours\ntheirs\n", "where the handle stands"
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_what_a_shell_redirects_keeps_what_was_in_it(tmp_path: Path, name: str) -> None:
+    log = tmp_path / "log.md"
+    log.write_text("before\n", encoding="utf-8")
+    code = "from playground.services.kept_files import *; print('first', flush=True); "
+    code += f"write_named(Path('/dev/{name}'), 'second\\n'); print('third')"
+    with log.open("a") as file:
+        subprocess.run([sys.executable, "-c", code], stdout=file, stderr=file, check=True)
+    assert log.read_text(encoding="utf-8") == "before\nfirst\nsecond\nthird\n"
+
+
+def test_what_is_not_open_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("text", encoding="utf-8")
+    with (tmp_path / "file").open() as file:
+        for number in (file.fileno(), 999_999, 10**12):
+            with pytest.raises(BadInput, match="cannot be written"):
+                write_named(Path(f"/dev/fd/{number}"), "x")
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "text"
+
+
 def test_a_device_stays_a_device(tmp_path: Path) -> None:
     device = tmp_path / "nothing"
     try:
@@ -80,3 +125,32 @@ def test_no_folder_is_made_for_a_named_file(tmp_path: Path) -> None:
         write_named(tmp_path, "text")
     assert not (tmp_path / "mistyped").exists()
     assert not (tmp_path / "gone").exists()
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "y" * 300 + "/a", "a\0b", "a\0b/a", "half \ud800"], ids=range(5))
+def test_what_no_file_can_be_called_is_a_sentence(tmp_path: Path, name: str) -> None:
+    for attempt in (partial(write_named, text="text"), check_folder):
+        with pytest.raises(BadInput, match=r"cannot be written: .*Give another file") as caught:
+            attempt(tmp_path / name)
+        assert len(str(caught.value)) < 400
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_half_a_character_is_a_sentence_and_the_old_text_stays(tmp_path: Path) -> None:
+    file = tmp_path / "talk.md"
+    file.write_text("old", encoding="utf-8")
+    with pytest.raises(BadInput, match="half of a character"):
+        write_named(file, "new \ud800")
+    assert [(one.name, one.read_text(encoding="utf-8")) for one in tmp_path.glob("*") if one.is_file()] == [
+        ("talk.md", "old")
+    ]
+
+
+def test_a_folder_above_that_cannot_be_entered_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(BadInput, match="cannot be written"):
+        write_named(tmp_path / "loop" / "talk.md", "text")
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    with closed(folder), pytest.raises(BadInput, match="Permission denied"):
+        write_named(folder / "talk.md", "text")
