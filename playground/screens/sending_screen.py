@@ -84,7 +84,7 @@ class SendingScreen(CountingScreen):
         self._tell_left_out([pane for pane in targets if pane not in able])
         targets = able
         self.editor.remember(text)
-        self.editor.load_text("")
+        self.editor.clear_sent(text)
         ready = [pane for pane in targets if not pane.opening]
         for pane in targets:
             if pane.opening:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from dataclasses import replace
@@ -178,6 +179,14 @@ class PromptEditor(TextArea):
             self._history.append(text)
             del self._history[:-HISTORY_LIMIT]
         self._place = len(self._history)
+
+    def clear_sent(self, text: str) -> None:
+        """Take out a prompt that was sent; what was typed or pasted since then stays."""
+        now = self.text
+        same = len(os.path.commonprefix((now, text)))
+        after = text[same:]
+        self.load_text(now[same : len(now) - len(after)] if now[same:].endswith(after) else now)
+        self.move_cursor(self.document.end)
 
     def show_count(self, text: str, over: bool = False) -> None:
         """Show how long the prompt is, e.g. "12 tokens"; `over` says that it does not fit."""

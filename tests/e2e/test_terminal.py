@@ -112,6 +112,7 @@ def test_a_script_that_pastes_and_presses_enter_at_once_is_answered(window: Term
     window.tmux("set-buffer", "Name a fox", ";", *paste, *mouse, "send-keys", "-t", "0", "Enter", ";", *paste[:-1])
     screen = window.until(lambda text: "Name a fox" in text and "■ length limit" in text, "answered")
     assert "201~" not in screen
+    assert screen.count("Name a fox") == 2, "what came after the Enter stands in the editor"
     window.press("C-q")
 
 

@@ -180,3 +180,25 @@ def test_shielding_loses_nothing_but_carriage_returns(text: str) -> None:
     shielded = shield(text)
     assert unshield(shielded) == text.replace("\r\n", "\n").replace("\r", "\n")
     assert len(shielded.splitlines()) <= shielded.count("\n") + 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "now", "left"),
+    [
+        ("hi", "hi", ""),
+        ("hi", "hi and more", " and more"),
+        ("say it", "say what? it", "what? "),
+        ("hello", "hel", "hel"),
+        ("one", "another", "another"),
+        ("a\x1bb", "a\x1bbc", "c"),
+    ],
+)
+async def test_what_is_typed_after_sending_stays(sent: str, now: str, left: str) -> None:
+    app = Stand(PromptEditor)
+    async with app.run_test(size=(40, 12)) as pilot:
+        editor = app.query_one(PromptEditor)
+        editor.load_text(now)
+        editor.clear_sent(sent)
+        assert editor.text == left
+        await pilot.press("x")
+        assert editor.text == f"{left}x"
