@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
 from dataclasses import replace
@@ -183,7 +182,8 @@ class PromptEditor(TextArea):
     def clear_sent(self, text: str) -> None:
         """Take out a prompt that was sent; what was typed or pasted since then stays."""
         now = self.text
-        same = len(os.path.commonprefix((now, text)))
+        pairs = enumerate(zip(now, text, strict=False))
+        same = next((at for at, (one, other) in pairs if one != other), min(len(now), len(text)))
         after = text[same:]
         self.load_text(now[same : len(now) - len(after)] if now[same:].endswith(after) else now)
         self.move_cursor(self.document.end)
