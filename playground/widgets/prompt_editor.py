@@ -64,6 +64,27 @@ def _picture(private: re.Match[str]) -> str:
     return "\u2421" if code == 0x7F else "\u25cc"
 
 
+class _Told(Message):
+    """Something that an editor tells."""
+
+    def __init__(self, editor: PromptEditor) -> None:
+        super().__init__()
+        self.editor = editor
+
+    @property
+    def control(self) -> PromptEditor:
+        """The editor."""
+        return self.editor
+
+
+class _Written(_Told):
+    """What stands in an editor."""
+
+    def __init__(self, editor: PromptEditor, text: str) -> None:
+        super().__init__(editor)
+        self.text = text
+
+
 class PromptEditor(TextArea):
     """A prompt of several lines, three to eight rows high with its border."""
 
@@ -98,44 +119,18 @@ class PromptEditor(TextArea):
     }
     """
 
-    class Submitted(Message):
+    class Submitted(_Written):
         """The person pressed send."""
 
-        def __init__(self, editor: PromptEditor, text: str) -> None:
-            super().__init__()
-            self.editor = editor
-            self.text = text
-
-        @property
-        def control(self) -> PromptEditor:
-            """The editor."""
-            return self.editor
-
-    class Edited(Message):
+    class Edited(_Written):
         """The text changed; comes with every key, so costly work should wait for a pause."""
 
-        def __init__(self, editor: PromptEditor, text: str) -> None:
-            super().__init__()
-            self.editor = editor
-            self.text = text
-
-        @property
-        def control(self) -> PromptEditor:
-            """The editor."""
-            return self.editor
-
-    class Resized(Message):
+    class Resized(_Told):
         """The editor has another size: it grows with the text."""
 
         def __init__(self, editor: PromptEditor, rows: int) -> None:
-            super().__init__()
-            self.editor = editor
+            super().__init__(editor)
             self.rows = rows
-
-        @property
-        def control(self) -> PromptEditor:
-            """The editor."""
-            return self.editor
 
     def __init__(self, text: str = "", *, placeholder: str = "", id: str | None = None) -> None:
         super().__init__(shield(text), soft_wrap=True, id=id, placeholder=Content(placeholder), tab_behavior="focus")
