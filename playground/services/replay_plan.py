@@ -90,15 +90,7 @@ def plan_replay(tree: StoredTree, entry: Entry, find: Callable[[str], ModelRef])
     if not before:
         raise BadInput("This reply cannot be run again: there is no token to compare.", "Choose another one.")
     setting = tree.settings.get(entry.turn, Setting())
-    ref = setting.model_ref
-    if not ref:
-        raise BadInput("This reply cannot be run again: nobody kept which model wrote it.", "Choose another one.")
-    if os.path.isabs(ref) and not os.path.isfile(ref):
-        raise ModelFileError(
-            f"The model is gone: there is no file {one_line(ref)} any more.",
-            "Put it back, or open the conversation and let another model answer.",
-        )
-    model = find(ref)
+    model = _find_model(setting.model_ref, find)
     if by_hand and (model.endpoint or any(token.id is None for token in tokens)):
         raise BadInput(
             f"This reply cannot be run again: {len(by_hand):,} of its {count_of(len(tokens), 'token')} "
@@ -122,6 +114,17 @@ def plan_replay(tree: StoredTree, entry: Entry, find: Callable[[str], ModelRef])
         earlier=_earlier(tree, turn),
         usage=turn.finished.usage if turn.finished is not None else None,
     )
+
+
+def _find_model(ref: str, find: Callable[[str], ModelRef]) -> ModelRef:
+    if not ref:
+        raise BadInput("This reply cannot be run again: nobody kept which model wrote it.", "Choose another one.")
+    if os.path.isabs(ref) and not os.path.isfile(ref):
+        raise ModelFileError(
+            f"The model is gone: there is no file {one_line(ref)} any more.",
+            "Put it back, or open the conversation and let another model answer.",
+        )
+    return find(ref)
 
 
 def _earlier(tree: StoredTree, turn: StoredTurn) -> list[GenerationRequest]:
