@@ -122,7 +122,7 @@ def _file(folder: Path) -> CellFile:
 @contextlib.contextmanager
 def _fleeting_file() -> Iterator[CellFile]:
     """A file that has no name any more once it is open: even a killed program leaves nothing of it."""
-    from playground.services.experiment_private import PrivateFolder
+    from playground.services.private_folder import PrivateFolder
 
     place = PrivateFolder()
     try:

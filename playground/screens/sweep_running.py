@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from playground.domain.errors import BadInput, PlaygroundError
 from playground.screens.notices import tell_loss
-from playground.services.experiment_private import PrivateFolder
+from playground.services.private_folder import PrivateFolder
 
 if TYPE_CHECKING:
     from playground.backends.base import Backend

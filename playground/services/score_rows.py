@@ -10,7 +10,7 @@ from msgspec import structs
 
 from playground.domain.errors import RunFailed
 from playground.domain.scoring import KeepRows, Score, ScoreRequest
-from playground.services.experiment_private import PrivateFolder
+from playground.services.private_folder import PrivateFolder
 
 MOST_BYTES: Final = 2_000_000_000
 """What the distributions of a text may take on the disk."""

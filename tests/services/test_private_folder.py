@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from playground.services.experiment_private import PrivateFolder
+from playground.services.private_folder import PrivateFolder
 
-MAKE = "from playground.services.experiment_private import PrivateFolder; folder = PrivateFolder(); "
+MAKE = "from playground.services.private_folder import PrivateFolder; folder = PrivateFolder(); "
 LIVING = MAKE + "print(folder.renew(), flush=True); (folder.path / 'cells.jsonl').write_text('x'); input()"
 
 

@@ -1,4 +1,4 @@
-"""A place for a sweep of which nothing is kept: a temporary folder that only its owner can enter."""
+"""A place for what is kept nowhere: a temporary folder that only its owner can enter."""
 
 from __future__ import annotations
 
